@@ -1,0 +1,105 @@
+//! A call: who speaks, when, and what is said.
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+/// Samples per second of everything after `ingest`.
+pub const SAMPLE_RATE: u32 = 16_000;
+
+/// The languages that the rules and the turn model know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    En,
+    Ru,
+}
+
+impl Language {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::En => "en",
+            Self::Ru => "ru",
+        }
+    }
+}
+
+/// The side that somebody is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    Rep,
+    Buyer,
+    /// Neither side, or not known: signals of a side never fire on it.
+    #[default]
+    Unknown,
+}
+
+impl Role {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rep => "rep",
+            Self::Buyer => "buyer",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Sound, ready for recognition: one vector of samples for each channel, at [`SAMPLE_RATE`], in −1…1.
+#[derive(Debug, Clone)]
+pub struct Recording {
+    /// File name as given by the user.
+    pub source: String,
+    pub channels: Vec<Vec<f32>>,
+    /// Seconds.
+    pub duration_s: f64,
+}
+
+/// Uninterrupted speech of one speaker.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Turn {
+    /// Number of the turn, as given in a call file, else counted from 1. Unique within a call.
+    pub i: u32,
+    pub role: Role,
+    /// Who speaks, by a label that is stable within the call ("S1", "left", a name).
+    pub speaker: String,
+    pub name: Option<String>,
+    /// Seconds from the start of the call.
+    pub start_s: Option<f64>,
+    /// Seconds from the start of the call.
+    pub end_s: Option<f64>,
+    pub text: String,
+}
+
+/// The seller's side, where the call file says it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Seller {
+    pub company: Option<String>,
+    pub product: Option<String>,
+}
+
+/// A transcript with what is known about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    pub id: String,
+    /// File name as given by the user; `-` for standard input.
+    pub source: String,
+    /// As stated by the file or the user; detected later where absent.
+    pub language: Option<Language>,
+    /// As stated by the file or the user. Dates that are said are counted from it.
+    pub call_date: Option<NaiveDate>,
+    pub kind: Option<String>,
+    pub seller: Option<Seller>,
+    /// Deal stage before this call, as the call file gives it.
+    pub previous_stage: Option<super::DealStage>,
+    /// Seconds.
+    pub duration_s: Option<f64>,
+    /// Channels of the recording; absent for a transcript.
+    pub channels: Option<u8>,
+    pub turns: Vec<Turn>,
+}
+
+impl Call {
+    pub fn turn(&self, i: u32) -> Option<&Turn> {
+        self.turns.iter().find(|turn| turn.i == i)
+    }
+}

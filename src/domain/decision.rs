@@ -1,0 +1,181 @@
+//! What the program decides about a call, with how sure it is, who decided and the words it rests on.
+
+use chrono::NaiveDate;
+use serde::Serialize;
+
+use super::{ActionId, CallOutcome, DealStage, Element, EmailType, Field, Signal, Stage};
+
+/// Who made a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DecidedBy {
+    /// The turn model on this machine.
+    Local,
+    Rules,
+    Llm,
+}
+
+/// One id with how sure it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Decision<T> {
+    pub id: T,
+    /// Calibrated probability, 0–1.
+    pub confidence: f32,
+    pub decided_by: DecidedBy,
+}
+
+/// Labels of one turn; a call's labels lie in the order of its turns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TurnLabels {
+    pub stage: Decision<Stage>,
+    /// In the order of [`Signal::ALL`].
+    pub signals: Vec<Decision<Signal>>,
+}
+
+impl TurnLabels {
+    pub fn has(&self, signal: Signal) -> bool {
+        self.signals.iter().any(|decision| decision.id == signal)
+    }
+
+    /// Confidence of a signal that is present.
+    pub fn confidence(&self, signal: Signal) -> Option<f32> {
+        self.signals
+            .iter()
+            .find(|decision| decision.id == signal)
+            .map(|decision| decision.confidence)
+    }
+}
+
+/// Words that prove a statement: an exact substring of the text of turn `turn`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Evidence {
+    pub turn: u32,
+    pub quote: String,
+}
+
+/// Score of one element of the process, 0–3.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ElementScore {
+    pub element: Element,
+    pub score: u8,
+    pub confidence: f32,
+    /// The rule that gave the score, in words, in the language of the call.
+    pub why: String,
+    pub evidence: Vec<Evidence>,
+    /// What the next score needs, in words, in the language of the call.
+    pub missing: Vec<String>,
+}
+
+/// Where the deal went in this call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Move {
+    Advance,
+    Stay,
+    Back,
+    TooEarly,
+}
+
+/// Where the deal stands after the call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deal {
+    /// Name of the process.
+    pub process: String,
+    /// SHA-256 of the process file, hex.
+    pub process_hash: String,
+    /// None where the call is no sales call.
+    pub stage: Option<DealStage>,
+    pub confidence: f32,
+    /// The stage is not decided well enough to act on.
+    pub abstained: bool,
+    /// Put off to a date.
+    pub on_hold: bool,
+    pub flags: Vec<String>,
+    pub elements: Vec<ElementScore>,
+    /// Sum of the scores over the possible sum, 0–1.
+    pub coverage: f32,
+    /// Geometric mean of the scores over 3, 0–1; 0 if any score is 0.
+    pub index: f32,
+    pub call_outcome: Option<CallOutcome>,
+    pub previous_stage: Option<DealStage>,
+    /// None where the stage before the call is not known.
+    pub step: Option<Move>,
+}
+
+impl Deal {
+    pub fn score(&self, element: Element) -> u8 {
+        self.elements
+            .iter()
+            .find(|score| score.element == element)
+            .map_or(0, |score| score.score)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QualificationStatus {
+    Qualified,
+    PartlyQualified,
+    Unqualified,
+    Disqualified,
+}
+
+/// Whether the lead is worth the time, and what is known about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Qualification {
+    pub status: QualificationStatus,
+    /// 0–100; explainable, not a probability.
+    pub lead_score: u8,
+    /// Found fields in the order of [`super::FieldName::ALL`], then one `not_stated` for each that was looked
+    /// for and not found.
+    pub fields: Vec<Field>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Owner {
+    Rep,
+    Buyer,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channel {
+    Email,
+    Phone,
+    Crm,
+    Task,
+    Meeting,
+}
+
+/// Something to do next.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Action {
+    pub id: ActionId,
+    pub title: String,
+    pub why: String,
+    pub due: Option<NaiveDate>,
+    pub owner: Owner,
+    pub channel: Channel,
+    pub evidence: Vec<Evidence>,
+}
+
+/// A statement of the e-mail and the turn that it comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FollowUpFact {
+    pub text: String,
+    pub turn: u32,
+}
+
+/// A follow-up e-mail, drafted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FollowUp {
+    pub kind: EmailType,
+    pub language: super::Language,
+    pub send_by: NaiveDate,
+    pub subject: String,
+    pub body: String,
+    pub facts: Vec<FollowUpFact>,
+    /// Blanks that a person must fill before sending, as they stand in the text.
+    pub to_fill: Vec<String>,
+}

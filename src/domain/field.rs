@@ -1,0 +1,219 @@
+//! Qualification fields: typed values with the words they come from.
+
+use chrono::{NaiveDate, NaiveTime};
+use serde::Serialize;
+
+use super::{DecidedBy, DecisionRole, FieldName, FieldStatus, Role};
+
+/// One fact, or the statement that it was not said.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    pub field: FieldName,
+    pub status: FieldStatus,
+    /// None for `not_stated` and `unknown_to_buyer`, and where the words fix no value ("twelve five").
+    pub value: Option<FieldValue>,
+    /// The words that carry the value. Empty for `not_stated`.
+    pub raw: String,
+    /// Number of the turn. None for `not_stated`.
+    pub turn: Option<u32>,
+    /// Who said it.
+    pub role: Option<Role>,
+    /// Exact substring of the turn's text. Empty for `not_stated`.
+    pub quote: String,
+    pub confidence: f32,
+    pub decided_by: DecidedBy,
+}
+
+impl Field {
+    pub fn not_stated(field: FieldName) -> Self {
+        Self {
+            field,
+            status: FieldStatus::NotStated,
+            value: None,
+            raw: String::new(),
+            turn: None,
+            role: None,
+            quote: String::new(),
+            confidence: 1.0,
+            decided_by: DecidedBy::Rules,
+        }
+    }
+}
+
+/// The value of a field; the shape depends on the field (domain specification, C.2).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum FieldValue {
+    Money(Money),
+    Date(DateValue),
+    Person(Person),
+    Quantity(Quantity),
+    Competitor(Competitor),
+    Commitment(Commitment),
+    Percent { percent: f64 },
+    Text(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MoneyQualifier {
+    Exact,
+    Approx,
+    Min,
+    Max,
+    Range,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Period {
+    OneOff,
+    Day,
+    Week,
+    Month,
+    Quarter,
+    Year,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Vat {
+    Included,
+    Excluded,
+}
+
+/// A sum of money as far as the words fix it; unknown parts are left out. Amounts in units of the currency.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Money {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amount: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+    /// ISO 4217.
+    pub currency: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub period: Option<Period>,
+    /// user, seat, minute, call, site
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per: Option<String>,
+    pub qualifier: MoneyQualifier,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vat: Option<Vat>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub scale_inferred: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub currency_inferred: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DateQualifier {
+    On,
+    By,
+    Before,
+    After,
+    Approx,
+}
+
+/// A day or an interval, counted from the date of the call.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DateValue {
+    /// go_live, decision, contract_end, budget_opens; None where the words do not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub date: Option<NaiveDate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<NaiveDate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<NaiveDate>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "hours_minutes")]
+    pub time: Option<NaiveTime>,
+    /// The end of a time interval.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "hours_minutes")]
+    pub time_end: Option<NaiveTime>,
+    pub qualifier: DateQualifier,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ambiguous: bool,
+    /// Before the call: never a timeline.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub past: bool,
+}
+
+impl DateValue {
+    /// The last day that the words allow: the day itself, or the end of the interval.
+    pub fn latest(&self) -> Option<NaiveDate> {
+        self.date.or(self.end).or(self.start)
+    }
+
+    /// The first day that the words allow.
+    pub fn earliest(&self) -> Option<NaiveDate> {
+        self.date.or(self.start).or(self.end)
+    }
+}
+
+fn hours_minutes<S: serde::Serializer>(time: &Option<NaiveTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => serializer.serialize_str(&time.format("%H:%M").to_string()),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// Somebody who was named or pointed to by a title.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Person {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<DecisionRole>,
+    /// The side that the person is on.
+    pub side: Role,
+}
+
+/// A count with its unit: people of a team, calls a week.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Quantity {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub period: Option<Period>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub approx: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CompetitorStatus {
+    Considering,
+    Incumbent,
+    InHouse,
+    Unnamed,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Competitor {
+    /// As said; None for "another vendor".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    pub status: CompetitorStatus,
+}
+
+/// A promise, by whom and until when.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Commitment {
+    pub who: Role,
+    /// What is promised, in the words of the turn.
+    pub what: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due: Option<DateValue>,
+}

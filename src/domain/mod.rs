@@ -1,0 +1,30 @@
+//! The nouns: call, turn, signal, stage, field, score, action, draft.
+//!
+//! Owns what the words mean, and the ids. No I/O, no async, no clock, no dependency on other modules of ours.
+//! The shape that customers read is *not* here: see `document`.
+
+mod call;
+mod decision;
+mod field;
+mod ids;
+
+pub use call::{Call, Language, Recording, Role, SAMPLE_RATE, Seller, Turn};
+pub use decision::{
+    Action, Channel, Deal, DecidedBy, Decision, ElementScore, Evidence, FollowUp, FollowUpFact, Move, Owner,
+    Qualification, QualificationStatus, TurnLabels,
+};
+pub use field::{
+    Commitment, Competitor, CompetitorStatus, DateQualifier, DateValue, Field, FieldValue, Money, MoneyQualifier,
+    Period, Person, Quantity, Vat,
+};
+pub use ids::{
+    ActionId, CallOutcome, DealStage, DecisionRole, Element, EmailType, FieldName, FieldStatus, Signal, Stage,
+};
+
+/// A text that names none of the ids of its kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown {kind} `{text}`")]
+pub struct UnknownId {
+    pub kind: &'static str,
+    pub text: String,
+}

@@ -1,0 +1,33 @@
+//! dealstage listens to sales calls: who said what, where the deal stands and why, what to do next.
+//!
+//! Modules in reading order; the steps are a sentence: ingest → transcribe → understand → decide.
+//!
+//! | module | owns | may import (of ours) |
+//! |---|---|---|
+//! | [`domain`] | nouns and ids; no I/O, no clock | nothing |
+//! | [`weights`] | model weights on disk: manifest, fetching, conversion, checking | nothing |
+//! | [`process`] | the sales process file, and its rules from signals to scores to deal stage | domain |
+//! | [`ingest`] | bytes → recording or transcript | domain |
+//! | [`transcribe`] | recording → turns: voice activity, whisper, channels | domain |
+//! | [`understand`] | turns → roles, stages, signals, fields | domain |
+//! | [`decide`] | what was understood → qualification, next actions, follow-up draft | domain, process |
+//! | [`pipeline`] | the one place that runs the steps in order | all of the above |
+//! | [`document`] | the analysis document and its JSON, Markdown and terminal forms | domain, pipeline |
+//! | [`learn`] | labelled calls → heads of the turn model; measuring it | domain, process, ingest, understand |
+//!
+//! Invariants, checked by `tests/it/architecture.rs`: a module imports only what its row allows; candle is used
+//! only in `understand::turn_model`, `learn` and `weights`; whisper only in `transcribe::whisper`.
+
+pub mod domain;
+pub mod weights;
+
+pub mod process;
+
+pub mod decide;
+pub mod ingest;
+pub mod transcribe;
+pub mod understand;
+
+pub mod document;
+pub mod learn;
+pub mod pipeline;
