@@ -1,1 +1,61 @@
-fn main() {}
+//! The binary: reads flags, sets up the log, runs one command, turns its end into an exit code.
+
+mod commands;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Listens to sales calls: who said what, where the deal stands and why, what to do next.
+///
+/// Everything is decided on this machine; nothing is sent anywhere.
+#[derive(Debug, Parser)]
+#[command(name = "dealstage", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Analyse recordings or transcripts: the main job
+    Analyze(commands::analyze::Args),
+    /// Weights of the models: where from, licence, present or not; fetch and check them
+    Models(commands::models::Args),
+    /// Fit the turn model to labelled calls
+    Train(commands::train::Args),
+    /// Measure the turn model on labelled calls
+    Eval(commands::eval::Args),
+    /// Measure this machine: real-time factor, milliseconds per turn, memory
+    Bench(commands::bench::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")))
+        .with_writer(std::io::stderr)
+        .init();
+    let result = match cli.command {
+        Command::Analyze(args) => commands::analyze::run(args),
+        Command::Models(args) => commands::models::run(args),
+        Command::Train(args) => commands::train::run(args),
+        Command::Eval(args) => commands::eval::run(args),
+        Command::Bench(args) => commands::bench::run(args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => commands::report(&error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn flags_are_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,1 +1,397 @@
-//! Being written.
+//! The analysis document `dealstage.analysis/v1`: what customers and their scripts read.
+//!
+//! Owns its shape, its hash, and its Markdown and terminal forms. The shape is a contract: a change to it is a change
+//! of version. Numbers between 0 and 1 have two digits: more would be noise, and differ between machines.
+
+mod markdown;
+mod text;
+mod words;
+
+use chrono::NaiveDate;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+pub use markdown::markdown;
+pub use text::{Look, text};
+
+use crate::domain::{
+    ActionId, CallOutcome, Channel, DealStage, DecidedBy, Element, EmailType, Evidence, FieldName, FieldStatus,
+    FieldValue, FollowUpFact, Language, Move, Owner, QualificationStatus, Role, Signal, Stage,
+};
+use crate::pipeline::Analysis;
+
+pub const SCHEMA: &str = "dealstage.analysis/v1";
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Document {
+    pub schema: &'static str,
+    pub call: CallInfo,
+    pub turns: Vec<TurnInfo>,
+    pub segments: Vec<Segment>,
+    pub deal: DealInfo,
+    pub qualification: QualificationInfo,
+    pub next_actions: Vec<ActionInfo>,
+    /// null where there is nothing to write about (no sales call).
+    pub follow_up: Option<FollowUpInfo>,
+    pub provenance: Provenance,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct CallInfo {
+    pub id: String,
+    pub source: String,
+    pub call_date: NaiveDate,
+    pub language: Language,
+    /// Seconds; null where the transcript has no times.
+    pub duration_s: Option<f64>,
+    /// null for a transcript.
+    pub channels: Option<u8>,
+    pub not_sales: bool,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct TurnInfo {
+    pub i: u32,
+    pub role: Role,
+    pub speaker: String,
+    pub name: Option<String>,
+    pub start_s: Option<f64>,
+    pub end_s: Option<f64>,
+    pub text: String,
+    pub stage: Decided<Stage>,
+    pub signals: Vec<Decided<Signal>>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Decided<T> {
+    pub id: T,
+    pub confidence: f64,
+    pub decided_by: DecidedBy,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Segment {
+    pub stage: Stage,
+    pub from_turn: u32,
+    pub to_turn: u32,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct DealInfo {
+    pub process: String,
+    pub process_hash: String,
+    pub stage: Option<DealStage>,
+    pub confidence: f64,
+    pub abstained: bool,
+    pub on_hold: bool,
+    pub flags: Vec<String>,
+    pub elements: Vec<ElementInfo>,
+    pub coverage: f64,
+    pub index: f64,
+    pub call_outcome: Option<CallOutcome>,
+    pub previous_stage: Option<DealStage>,
+    #[serde(rename = "move")]
+    pub step: Option<Move>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct ElementInfo {
+    pub id: Element,
+    pub score: u8,
+    pub confidence: f64,
+    pub why: String,
+    pub evidence: Vec<Evidence>,
+    pub missing: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct QualificationInfo {
+    pub status: QualificationStatus,
+    pub lead_score: u8,
+    pub fields: Vec<FieldInfo>,
+}
+
+/// A field that was not stated has only its name and status.
+#[derive(Debug, Clone, Serialize)]
+pub struct FieldInfo {
+    pub field: FieldName,
+    pub status: FieldStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<FieldValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub raw: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quote: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<DecidedBy>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct ActionInfo {
+    pub id: ActionId,
+    pub title: String,
+    pub why: String,
+    pub due: Option<NaiveDate>,
+    pub owner: Owner,
+    pub channel: Channel,
+    pub evidence: Vec<Evidence>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct FollowUpInfo {
+    #[serde(rename = "type")]
+    pub kind: EmailType,
+    pub language: Language,
+    pub send_by: NaiveDate,
+    pub subject: String,
+    pub body: String,
+    pub facts: Vec<FollowUpFact>,
+    pub to_fill: Vec<String>,
+    pub written_by: &'static str,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Provenance {
+    pub version: &'static str,
+    /// null for a transcript.
+    pub asr_model: Option<String>,
+    pub turn_model: String,
+    pub llm: Option<String>,
+    /// Everything that left the machine: nothing.
+    pub egress: Vec<String>,
+    pub result_hash: String,
+    pub timings_ms: Timings,
+}
+
+/// Milliseconds of each step.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Timings {
+    pub decode: u64,
+    pub transcribe: u64,
+    pub understand: u64,
+    pub decide: u64,
+}
+
+fn two_digits(value: f32) -> f64 {
+    (f64::from(value) * 100.0).round() / 100.0
+}
+
+impl Document {
+    pub fn new(analysis: &Analysis) -> Self {
+        let mut document = Self {
+            schema: SCHEMA,
+            call: call_info(analysis),
+            turns: turns(analysis),
+            segments: segments(analysis),
+            deal: deal(analysis),
+            qualification: qualification(analysis),
+            next_actions: actions(analysis),
+            follow_up: follow_up(analysis),
+            provenance: Provenance {
+                version: env!("CARGO_PKG_VERSION"),
+                asr_model: analysis.asr_model.clone(),
+                turn_model: analysis.turn_model.clone(),
+                llm: None,
+                egress: Vec::new(),
+                result_hash: String::new(),
+                timings_ms: Timings::default(),
+            },
+        };
+        document.provenance.result_hash = document.hash();
+        document.provenance.timings_ms = Timings {
+            decode: analysis.timings.decode.as_millis() as u64,
+            transcribe: analysis.timings.transcribe.as_millis() as u64,
+            understand: analysis.timings.understand.as_millis() as u64,
+            decide: analysis.timings.decide.as_millis() as u64,
+        };
+        document
+    }
+
+    /// SHA-256 of the document without its own hash and without timings.
+    fn hash(&self) -> String {
+        let mut bare = self.clone();
+        bare.provenance.result_hash = String::new();
+        bare.provenance.timings_ms = Timings::default();
+        let json = serde_json::to_vec(&bare).unwrap_or_default();
+        let digest = Sha256::digest(&json);
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("sha256:{hex}")
+    }
+}
+
+fn call_info(analysis: &Analysis) -> CallInfo {
+    let call = &analysis.understanding.call;
+    CallInfo {
+        id: call.id.clone(),
+        source: call.source.clone(),
+        call_date: analysis.call_date,
+        language: analysis.understanding.language,
+        duration_s: call
+            .duration_s
+            .or_else(|| call.turns.iter().filter_map(|turn| turn.end_s).max_by(f64::total_cmp)),
+        channels: call.channels,
+        not_sales: analysis.understanding.not_sales,
+    }
+}
+
+fn turns(analysis: &Analysis) -> Vec<TurnInfo> {
+    let understanding = &analysis.understanding;
+    understanding
+        .call
+        .turns
+        .iter()
+        .zip(&understanding.labels)
+        .map(|(turn, labels)| TurnInfo {
+            i: turn.i,
+            role: turn.role,
+            speaker: turn.speaker.clone(),
+            name: turn.name.clone(),
+            start_s: turn.start_s,
+            end_s: turn.end_s,
+            text: turn.text.clone(),
+            stage: Decided {
+                id: labels.stage.id,
+                confidence: two_digits(labels.stage.confidence),
+                decided_by: labels.stage.decided_by,
+            },
+            signals: labels
+                .signals
+                .iter()
+                .map(|signal| Decided {
+                    id: signal.id,
+                    confidence: two_digits(signal.confidence),
+                    decided_by: signal.decided_by,
+                })
+                .collect(),
+        })
+        .collect()
+}
+
+/// A turn between two of another stage is an island if it is shorter than this (B.2, rule 9).
+const ISLAND_S: f64 = 10.0;
+/// The same for transcripts without times: 2.5 words a second.
+const ISLAND_WORDS: usize = 25;
+
+/// Runs of turns of one stage. One-turn islands are merged for display; the turns keep their own stage.
+fn segments(analysis: &Analysis) -> Vec<Segment> {
+    let turns = &analysis.understanding.call.turns;
+    let mut stages: Vec<Stage> = analysis
+        .understanding
+        .labels
+        .iter()
+        .map(|labels| labels.stage.id)
+        .collect();
+    for at in 1..stages.len().saturating_sub(1) {
+        let short = match (turns[at].start_s, turns[at].end_s) {
+            (Some(start), Some(end)) => end - start < ISLAND_S,
+            _ => turns[at].text.split_whitespace().count() < ISLAND_WORDS,
+        };
+        let island = stages[at] != stages[at - 1] && stages[at] != stages[at + 1];
+        if island && short && !matches!(stages[at], Stage::Objection | Stage::Closing) {
+            stages[at] = stages[at - 1];
+        }
+    }
+    let mut segments: Vec<Segment> = Vec::new();
+    for (turn, stage) in turns.iter().zip(stages) {
+        match segments.last_mut() {
+            Some(last) if last.stage == stage => last.to_turn = turn.i,
+            _ => segments.push(Segment {
+                stage,
+                from_turn: turn.i,
+                to_turn: turn.i,
+            }),
+        }
+    }
+    segments
+}
+
+fn deal(analysis: &Analysis) -> DealInfo {
+    let deal = &analysis.deal;
+    DealInfo {
+        process: deal.process.clone(),
+        process_hash: deal.process_hash.clone(),
+        stage: deal.stage,
+        confidence: two_digits(deal.confidence),
+        abstained: deal.abstained,
+        on_hold: deal.on_hold,
+        flags: deal.flags.clone(),
+        elements: deal
+            .elements
+            .iter()
+            .map(|element| ElementInfo {
+                id: element.element,
+                score: element.score,
+                confidence: two_digits(element.confidence),
+                why: element.why.clone(),
+                evidence: element.evidence.clone(),
+                missing: element.missing.clone(),
+            })
+            .collect(),
+        coverage: two_digits(deal.coverage),
+        index: two_digits(deal.index),
+        call_outcome: deal.call_outcome,
+        previous_stage: deal.previous_stage,
+        step: deal.step,
+    }
+}
+
+fn qualification(analysis: &Analysis) -> QualificationInfo {
+    let qualification = &analysis.qualification;
+    QualificationInfo {
+        status: qualification.status,
+        lead_score: qualification.lead_score,
+        fields: qualification
+            .fields
+            .iter()
+            .map(|field| {
+                let said = field.turn.is_some();
+                FieldInfo {
+                    field: field.field,
+                    status: field.status,
+                    value: field.value.clone(),
+                    raw: said.then(|| field.raw.clone()),
+                    turn: field.turn,
+                    role: field.role,
+                    quote: said.then(|| field.quote.clone()),
+                    confidence: said.then(|| two_digits(field.confidence)),
+                    decided_by: said.then_some(field.decided_by),
+                }
+            })
+            .collect(),
+    }
+}
+
+fn actions(analysis: &Analysis) -> Vec<ActionInfo> {
+    analysis
+        .next_actions
+        .iter()
+        .map(|action| ActionInfo {
+            id: action.id,
+            title: action.title.clone(),
+            why: action.why.clone(),
+            due: action.due,
+            owner: action.owner,
+            channel: action.channel,
+            evidence: action.evidence.clone(),
+        })
+        .collect()
+}
+
+fn follow_up(analysis: &Analysis) -> Option<FollowUpInfo> {
+    analysis.follow_up.as_ref().map(|draft| FollowUpInfo {
+        kind: draft.kind,
+        language: draft.language,
+        send_by: draft.send_by,
+        subject: draft.subject.clone(),
+        body: draft.body.clone(),
+        facts: draft.facts.clone(),
+        to_fill: draft.to_fill.clone(),
+        written_by: "template",
+    })
+}

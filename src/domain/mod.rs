@@ -3,6 +3,8 @@
 //! Owns what the words mean, and the ids. No I/O, no async, no clock, no dependency on other modules of ours.
 //! The shape that customers read is *not* here: see `document`.
 
+pub mod calendar;
+
 mod call;
 mod decision;
 mod field;

@@ -1,1 +1,226 @@
-//! Being written.
+//! Bytes → a recording or a transcript.
+//!
+//! Owns the telling of formats by their content, decoding, resampling, and every transcript format. A damaged file is an
+//! error that names the file, the place and the remedy: never half a result. Who speaks on which channel, and who of
+//! the speakers sells, is *not* here: see `transcribe` and `understand`.
+
+mod call_file;
+mod encoding;
+mod json;
+mod plain;
+mod recording;
+mod resample;
+mod subtitles;
+
+use std::path::Path;
+
+use chrono::NaiveDate;
+
+use crate::domain::{Call, Language, Recording, Role, Turn};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{file}: cannot be read: {cause}; check the path")]
+    Unreadable { file: String, cause: std::io::Error },
+    #[error("{file}: the file is empty; export it again")]
+    Empty { file: String },
+    #[error("{file}: {size_mib} MiB is over the limit of {limit_mib} MiB; split it")]
+    TooLarge {
+        file: String,
+        size_mib: u64,
+        limit_mib: u64,
+    },
+    #[error(
+        "{file}: neither a recording nor a transcript that is known; recordings: WAV, MP3, M4A, MP4, FLAC, OGG, WebM; \
+             transcripts: VTT, SRT, text (\"Name: words\"), JSON of Whisper, Deepgram, AssemblyAI, Fireflies, Gong, Fathom, \
+             or a call file"
+    )]
+    Unknown { file: String },
+    #[error("{file}: {cause}; {remedy}")]
+    Recording {
+        file: String,
+        cause: String,
+        remedy: &'static str,
+    },
+    #[error("{file}: damaged at {at_s:.2} s: {cause}; export it again, or cut it before that time")]
+    Damaged { file: String, at_s: f64, cause: String },
+    #[error("{file}: {place}: {problem}; {remedy}")]
+    Transcript {
+        file: String,
+        place: String,
+        problem: String,
+        remedy: &'static str,
+    },
+}
+
+/// What the user says about the input; it goes before what the file says.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    pub call_date: Option<NaiveDate>,
+    pub language: Option<Language>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Input {
+    Recording(Recording),
+    Transcript(Call),
+}
+
+const MIB: u64 = 1 << 20;
+/// 16 hours of 16-bit stereo at 16 kHz; more is no call.
+const LARGEST_RECORDING: u64 = 4096 * MIB;
+const LARGEST_TRANSCRIPT: u64 = 64 * MIB;
+
+/// Reads a file.
+pub fn read(path: &Path, options: &Options) -> Result<Input, Error> {
+    let file = path.display().to_string();
+    let unreadable = |cause| Error::Unreadable {
+        file: file.clone(),
+        cause,
+    };
+    let size = std::fs::metadata(path).map_err(unreadable)?.len();
+    if size > LARGEST_RECORDING {
+        return Err(Error::TooLarge {
+            file,
+            size_mib: size / MIB,
+            limit_mib: LARGEST_RECORDING / MIB,
+        });
+    }
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    read_bytes(&file, bytes, options)
+}
+
+/// Reads what came from elsewhere; `file` names it.
+pub fn read_bytes(file: &str, bytes: Vec<u8>, options: &Options) -> Result<Input, Error> {
+    if bytes.is_empty() {
+        return Err(Error::Empty { file: file.to_owned() });
+    }
+    if recording::is_recording(&bytes) {
+        return recording::decode(file, bytes).map(Input::Recording);
+    }
+    if bytes.len() as u64 > LARGEST_TRANSCRIPT {
+        let size_mib = bytes.len() as u64 / MIB;
+        return Err(Error::TooLarge {
+            file: file.to_owned(),
+            size_mib,
+            limit_mib: LARGEST_TRANSCRIPT / MIB,
+        });
+    }
+    let Some(text) = encoding::to_text(&bytes) else {
+        return Err(Error::Unknown { file: file.to_owned() });
+    };
+    let mut call = transcript(file, &text)?;
+    call.call_date = options.call_date.or(call.call_date);
+    call.language = options.language.or(call.language);
+    Ok(Input::Transcript(call))
+}
+
+fn transcript(file: &str, text: &str) -> Result<Call, Error> {
+    let start = text.trim_start();
+    let call = if start.starts_with("WEBVTT") {
+        subtitles::vtt(file, text)?
+    } else if start.starts_with(['{', '[']) && serde_json::from_str::<serde::de::IgnoredAny>(start).is_ok()
+        || start.starts_with('{')
+    {
+        json::read(file, text)?
+    } else if subtitles::is_srt(text) {
+        subtitles::srt(file, text)?
+    } else {
+        plain::read(file, text)?
+    };
+    if call.turns.is_empty() {
+        return Err(Error::Transcript {
+            file: file.to_owned(),
+            place: "whole file".to_owned(),
+            problem: "nobody says anything in it".to_owned(),
+            remedy: "check that the transcript was exported with its text",
+        });
+    }
+    Ok(call)
+}
+
+/// Name of the file without folders, and without its ending.
+fn names(file: &str) -> (String, String) {
+    let path = Path::new(file);
+    let name = path
+        .file_name()
+        .map_or_else(|| file.to_owned(), |name| name.to_string_lossy().into_owned());
+    let stem = path
+        .file_stem()
+        .map_or_else(|| name.clone(), |stem| stem.to_string_lossy().into_owned());
+    let stem = if stem == "-" { "stdin".to_owned() } else { stem };
+    (name, stem)
+}
+
+/// Something that was said, before turns are numbered.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Line {
+    speaker: Option<String>,
+    start_s: Option<f64>,
+    end_s: Option<f64>,
+    text: String,
+}
+
+/// Pause (seconds) up to which lines of one speaker are one turn.
+const SAME_TURN_S: f64 = 2.0;
+/// Words from which a turn is not made longer.
+const LONG_TURN: usize = 80;
+
+/// A call of lines: consecutive lines of one speaker become one turn.
+fn call(file: &str, lines: Vec<Line>) -> Call {
+    let (source, id) = names(file);
+    let mut turns: Vec<Turn> = Vec::new();
+    for line in lines {
+        let text = line.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        if text.is_empty() {
+            continue;
+        }
+        let speaker = line.speaker.clone().unwrap_or_else(|| "S1".to_owned());
+        if let Some(last) = turns.last_mut()
+            && last.speaker == speaker
+            && goes_on(last, &line)
+        {
+            last.text.push(' ');
+            last.text.push_str(&text);
+            last.end_s = line.end_s.or(last.end_s);
+            continue;
+        }
+        turns.push(Turn {
+            i: turns.len() as u32 + 1,
+            role: Role::Unknown,
+            name: line.speaker.clone(),
+            speaker,
+            start_s: line.start_s,
+            end_s: line.end_s,
+            text,
+        });
+    }
+    Call {
+        id,
+        source,
+        language: None,
+        call_date: None,
+        kind: None,
+        seller: None,
+        previous_stage: None,
+        duration_s: turns.iter().filter_map(|turn| turn.end_s).max_by(f64::total_cmp),
+        channels: None,
+        turns,
+    }
+}
+
+fn goes_on(last: &Turn, line: &Line) -> bool {
+    if last.text.split_whitespace().count() > LONG_TURN {
+        return false;
+    }
+    let pause = match (last.end_s, line.start_s) {
+        (Some(end), Some(start)) => start - end,
+        _ => 0.0,
+    };
+    // Without a speaker nothing but the end of a sentence tells that somebody else may speak.
+    let named = line.speaker.is_some();
+    pause < SAME_TURN_S && (named || !last.text.ends_with(['.', '?', '!', '…']))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,264 @@
-//! Being written.
+//! The one place that runs the steps in order: ingest → transcribe → understand → decide.
+//!
+//! Owns the loading of models (the recogniser is dropped before the turn model is loaded: memory holds one of them), the
+//! timings and the threads. What the steps do is *not* here.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use chrono::NaiveDate;
+
+use crate::domain::{Action, Call, Deal, FollowUp, Language, Qualification, Recording};
+use crate::ingest::{self, Input};
+use crate::process::{self, Process};
+use crate::transcribe;
+use crate::understand::turn_model::{Encoder, TurnModel};
+use crate::understand::{self, Understanding};
+use crate::{decide, weights};
+
+pub const ENCODER: &str = "multilingual-e5-small";
+pub const DEFAULT_RECOGNISER: &str = "whisper-base";
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Ingest(#[from] ingest::Error),
+    #[error(transparent)]
+    Weights(#[from] weights::Error),
+    #[error(transparent)]
+    Transcribe(#[from] transcribe::Error),
+    #[error(transparent)]
+    Understand(#[from] understand::Error),
+    #[error(transparent)]
+    Model(#[from] crate::understand::turn_model::Error),
+    #[error(
+        "the heads of the turn model were trained on another encoder; fetch the right one with \
+         `dealstage models pull`, or train again with `dealstage train`"
+    )]
+    OtherEncoder,
+    #[error("threads cannot be started: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+    #[cfg(not(feature = "whisper"))]
+    #[error("this build has no recogniser (feature `whisper`); give it a transcript")]
+    NoRecogniser,
+}
+
+/// What the user chose.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Dates that are said are counted from it, where the file names none.
+    pub call_date: NaiveDate,
+    /// The user's `--language`; None: detected.
+    pub language: Option<Language>,
+    /// The user's `--rep`.
+    pub rep: Option<String>,
+    pub threads: usize,
+    pub recogniser: Recogniser,
+    /// Folder of heads; None for those that come with the program.
+    pub heads: Option<PathBuf>,
+}
+
+/// Which weights hear recordings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recogniser {
+    /// A name of the manifest.
+    Named(String),
+    /// A ggml file, and what the document calls it.
+    File { name: String, path: PathBuf },
+}
+
+impl From<&str> for Recogniser {
+    /// A path, if it is one; else a name.
+    fn from(wanted: &str) -> Self {
+        let path = Path::new(wanted);
+        if path.is_file() || path.components().count() > 1 {
+            let name = path
+                .file_name()
+                .map_or_else(|| wanted.to_owned(), |name| name.to_string_lossy().into_owned());
+            Self::File {
+                name,
+                path: path.to_owned(),
+            }
+        } else {
+            Self::Named(wanted.to_owned())
+        }
+    }
+}
+
+/// Models that stay in memory from one call to the next.
+#[derive(Default)]
+pub struct Models {
+    turn: Option<TurnModel>,
+}
+
+/// Where the work is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    Transcribe,
+    Understand,
+    Decide,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Timings {
+    pub decode: Duration,
+    pub transcribe: Duration,
+    pub understand: Duration,
+    pub decide: Duration,
+}
+
+/// Everything that is known after a run.
+#[derive(Debug, Clone)]
+pub struct Analysis {
+    pub understanding: Understanding,
+    pub call_date: NaiveDate,
+    pub deal: Deal,
+    pub qualification: Qualification,
+    pub next_actions: Vec<Action>,
+    pub follow_up: Option<FollowUp>,
+    /// None for a transcript.
+    pub asr_model: Option<String>,
+    pub turn_model: String,
+    pub timings: Timings,
+}
+
+/// The turn model with the encoder from the weights folder, checked against each other.
+/// `heads`: folder of heads; None for those that come with the program.
+pub fn load_turn_model(heads: Option<&Path>) -> Result<TurnModel, Error> {
+    let encoder = load_encoder()?;
+    let model = TurnModel::load(encoder, heads)?;
+    if model.settings().encoder_sha256 != encoder_sha256()? {
+        return Err(Error::OtherEncoder);
+    }
+    Ok(model)
+}
+
+pub fn load_encoder() -> Result<Encoder, Error> {
+    let model = weights::locate(ENCODER, "model.gguf")?;
+    let tokenizer = weights::locate(ENCODER, "tokenizer.json")?;
+    Ok(Encoder::load(&model, &tokenizer)?)
+}
+
+/// SHA-256 of the encoder's file, hex.
+pub fn encoder_sha256() -> Result<String, Error> {
+    Ok(weights::sha256_of(ENCODER, "model.gguf")?.to_owned())
+}
+
+/// Runs the whole job on one input. `progress` is told the step and the share of it that is done, 0–1.
+pub fn analyse(
+    input: Input,
+    decoded_in: Duration,
+    process: &Process,
+    options: &Options,
+    models: &mut Models,
+    progress: &mut dyn FnMut(Step, f32),
+) -> Result<Analysis, Error> {
+    let mut timings = Timings {
+        decode: decoded_in,
+        ..Timings::default()
+    };
+    let started = Instant::now();
+    let (call, asr_model) = match input {
+        Input::Transcript(call) => (call, None),
+        Input::Recording(recording) => hear(&recording, options, progress)?,
+    };
+    timings.transcribe = if asr_model.is_some() {
+        started.elapsed()
+    } else {
+        Duration::ZERO
+    };
+
+    let started = Instant::now();
+    progress(Step::Understand, 0.0);
+    let call_date = call.call_date.unwrap_or(options.call_date);
+    // Tensor work splits itself by the machine's cores; the pool alone decides how many of the parts run at once, so
+    // the numbers do not depend on `--threads`.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build()?;
+    let (understanding, turn_model) = pool.install(|| -> Result<_, Error> {
+        let model = match &mut models.turn {
+            Some(model) => model,
+            empty => empty.insert(load_turn_model(options.heads.as_deref())?),
+        };
+        Ok((
+            understand::understand(call, call_date, options.rep.as_deref(), model)?,
+            model.name(),
+        ))
+    })?;
+    timings.understand = started.elapsed();
+
+    let started = Instant::now();
+    progress(Step::Decide, 0.0);
+    let decided = decide_all(&understanding, call_date, process);
+    timings.decide = started.elapsed();
+    Ok(Analysis {
+        understanding,
+        call_date,
+        asr_model,
+        turn_model,
+        timings,
+        ..decided
+    })
+}
+
+/// What follows from an understanding by rules alone.
+fn decide_all(understanding: &Understanding, call_date: NaiveDate, process: &Process) -> Analysis {
+    let Understanding {
+        call,
+        language,
+        labels,
+        fields,
+        not_sales,
+    } = understanding;
+    let deal = process::assess(process, call, labels, fields, *language, *not_sales);
+    let situation = decide::Situation {
+        process,
+        call,
+        labels,
+        fields,
+        deal: &deal,
+        language: *language,
+        call_date,
+    };
+    Analysis {
+        qualification: decide::qualification(&situation),
+        next_actions: decide::next_actions(&situation),
+        follow_up: decide::follow_up(&situation),
+        understanding: understanding.clone(),
+        call_date,
+        deal,
+        asr_model: None,
+        turn_model: String::new(),
+        timings: Timings::default(),
+    }
+}
+
+#[cfg(feature = "whisper")]
+fn hear(
+    recording: &Recording,
+    options: &Options,
+    progress: &mut dyn FnMut(Step, f32),
+) -> Result<(Call, Option<String>), Error> {
+    let (name, path) = match &options.recogniser {
+        Recogniser::File { name, path } => (name.clone(), path.clone()),
+        Recogniser::Named(name) => (name.clone(), weights::recogniser(name)?),
+    };
+    progress(Step::Transcribe, 0.0);
+    let mut whisper = transcribe::whisper::Whisper::load(&path, options.threads)?;
+    let id = call_id(&recording.source);
+    let call = transcribe::transcribe(recording, &id, options.language, &mut whisper, &mut |done| {
+        progress(Step::Transcribe, done);
+    })?;
+    Ok((call, Some(name)))
+}
+
+#[cfg(not(feature = "whisper"))]
+fn hear(_: &Recording, _: &Options, _: &mut dyn FnMut(Step, f32)) -> Result<(Call, Option<String>), Error> {
+    Err(Error::NoRecogniser)
+}
+
+/// File name without its ending.
+fn call_id(source: &str) -> String {
+    std::path::Path::new(source)
+        .file_stem()
+        .map_or_else(|| source.to_owned(), |stem| stem.to_string_lossy().into_owned())
+}

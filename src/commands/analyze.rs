@@ -1,0 +1,235 @@
+//! `dealstage analyze`: recording or transcript in, analysis out.
+
+use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use chrono::{Local, NaiveDate};
+use clap::{Parser, ValueEnum};
+use dealstage::document::{self, Document, Look};
+use dealstage::domain::Language;
+use dealstage::ingest::{self, Input};
+use dealstage::pipeline::{self, Analysis, Step};
+use dealstage::process::Process;
+
+use super::Usage;
+
+#[derive(Debug, Parser)]
+#[command(after_help = "\
+Examples:
+  dealstage analyze meeting.m4a
+  dealstage analyze call.wav --rep left --call-date 2026-04-16 --json --out call.analysis.json
+  dealstage analyze *.vtt --json > analyses.jsonl
+  pbpaste | dealstage analyze - --language ru
+
+Exit codes: 0 done; 2 usage or bad input; 3 a needed model is missing; 1 anything else.")]
+pub struct Args {
+    /// Recordings (WAV, MP3, M4A, MP4, FLAC, OGG, WebM) or transcripts (VTT, SRT, text, JSON); `-` reads a transcript
+    /// from standard input
+    #[arg(required = true)]
+    inputs: Vec<PathBuf>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Short for --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// Write to this file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Day of the call: "Thursday" is counted from it [default: as in the file, else today]
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    call_date: Option<NaiveDate>,
+    /// Language of the talk
+    #[arg(long, value_enum, default_value_t = LanguageChoice::Auto)]
+    language: LanguageChoice,
+    /// Who is the seller: a speaker's name, or the channel `left` or `right` [default: found from the talk]
+    #[arg(long, value_name = "SPEAKER")]
+    rep: Option<String>,
+    /// Sales process: `ppvvc` or a process file
+    #[arg(long, value_name = "NAME|FILE", default_value = "ppvvc")]
+    process: String,
+    /// When to ask a language model; this version has none, so only `off`
+    #[arg(long, value_enum, default_value_t = Llm::Off)]
+    llm: Llm,
+    /// Recogniser: a name from `dealstage models list`, or a ggml file
+    #[arg(long, value_name = "NAME|PATH", default_value = pipeline::DEFAULT_RECOGNISER)]
+    asr_model: String,
+    /// Folder with heads of the turn model, as `dealstage train` writes it [default: those that come with the program]
+    #[arg(long, value_name = "FOLDER")]
+    turn_model: Option<PathBuf>,
+    /// Threads to use [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// No progress and no hints on standard error
+    #[arg(long)]
+    quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Markdown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LanguageChoice {
+    Auto,
+    En,
+    Ru,
+}
+
+impl LanguageChoice {
+    fn language(self) -> Option<Language> {
+        match self {
+            Self::Auto => None,
+            Self::En => Some(Language::En),
+            Self::Ru => Some(Language::Ru),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Llm {
+    Off,
+}
+
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let Llm::Off = args.llm;
+    let format = if args.json { Format::Json } else { args.format };
+    let process = load_process(&args.process)?;
+    let options = pipeline::Options {
+        call_date: args.call_date.unwrap_or_else(|| Local::now().date_naive()),
+        language: args.language.language(),
+        rep: args.rep.clone(),
+        threads: args.threads.map_or_else(super::default_threads, usize::from),
+        recogniser: pipeline::Recogniser::from(args.asr_model.as_str()),
+        heads: args.turn_model.clone(),
+    };
+    let several = args.inputs.len() > 1;
+    let mut models = pipeline::Models::default();
+    let mut texts = Vec::new();
+    let mut failed = None;
+    for path in &args.inputs {
+        let analysed = analyse_one(path, &args, &process, &options, &mut models);
+        match analysed.and_then(|analysis| render(&analysis, format, several, args.out.is_none())) {
+            Ok(text) if args.out.is_some() => texts.push(text),
+            Ok(text) => {
+                let mut stdout = std::io::stdout().lock();
+                stdout.write_all(text.as_bytes())?;
+                stdout.flush()?;
+            }
+            // One bad file of many does not take the others with it.
+            Err(error) if several => failed = Some(super::report(&error)),
+            Err(error) => return Err(error),
+        }
+    }
+    if let Some(path) = &args.out {
+        write_whole(path, &texts.concat())?;
+    }
+    Ok(failed.unwrap_or(ExitCode::SUCCESS))
+}
+
+fn load_process(wanted: &str) -> anyhow::Result<Process> {
+    if wanted == "ppvvc" {
+        return Ok(Process::builtin()?);
+    }
+    let text = std::fs::read_to_string(wanted).map_err(|error| {
+        Usage(format!(
+            "--process {wanted}: no built-in process of that name, and as a file: {error}; built in: ppvvc"
+        ))
+    })?;
+    Process::load(&text, wanted).map_err(|error| Usage(error.to_string()).into())
+}
+
+fn read_input(path: &Path, options: &ingest::Options) -> anyhow::Result<Input> {
+    if path.as_os_str() != "-" {
+        return Ok(ingest::read(path, options)?);
+    }
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .lock()
+        .read_to_end(&mut bytes)
+        .context("standard input cannot be read")?;
+    Ok(ingest::read_bytes("-", bytes, options)?)
+}
+
+fn analyse_one(
+    path: &Path,
+    args: &Args,
+    process: &Process,
+    options: &pipeline::Options,
+    models: &mut pipeline::Models,
+) -> anyhow::Result<Analysis> {
+    let bar = super::bar(args.quiet);
+    bar.set_message("reading");
+    let started = Instant::now();
+    let read = ingest::Options {
+        call_date: args.call_date,
+        language: options.language,
+    };
+    let input = read_input(path, &read)?;
+    let decoded_in = started.elapsed();
+    let said_date = match &input {
+        Input::Transcript(call) => call.call_date,
+        Input::Recording(_) => args.call_date,
+    };
+    if said_date.is_none() && !args.quiet {
+        bar.suspend(|| {
+            let _ = writeln!(
+                std::io::stderr(),
+                "{}: day of the call not given, {} assumed; --call-date YYYY-MM-DD sets it",
+                path.display(),
+                options.call_date
+            );
+        });
+    }
+    let result = pipeline::analyse(input, decoded_in, process, options, models, &mut |step, done| {
+        let (name, from, to) = match step {
+            Step::Transcribe => ("listening", 0.0, 0.85),
+            Step::Understand => ("understanding", 0.85, 0.98),
+            Step::Decide => ("deciding", 0.98, 1.0),
+        };
+        bar.set_message(name);
+        bar.set_position((1000.0 * (from + done * (to - from))) as u64);
+    });
+    bar.finish_and_clear();
+    Ok(result?)
+}
+
+fn render(analysis: &Analysis, format: Format, several: bool, to_stdout: bool) -> anyhow::Result<String> {
+    let document = Document::new(analysis);
+    Ok(match format {
+        Format::Json if several => format!("{}\n", serde_json::to_string(&document)?),
+        Format::Json => format!("{}\n", serde_json::to_string_pretty(&document)?),
+        Format::Markdown => document::markdown(&document),
+        Format::Text => document::text(&document, if to_stdout { look() } else { Look::PLAIN }),
+    })
+}
+
+/// Colours and width of the terminal, if stdout is one.
+fn look() -> Look {
+    if !std::io::stdout().is_terminal() {
+        return Look::PLAIN;
+    }
+    let width = terminal_size::terminal_size()
+        .map_or(Look::PLAIN.width, |(width, _)| usize::from(width.0))
+        .clamp(60, 120);
+    Look {
+        colour: std::env::var_os("NO_COLOR").is_none(),
+        width,
+    }
+}
+
+/// Writes beside the target first: the file is there whole or not at all.
+fn write_whole(path: &Path, text: &str) -> anyhow::Result<()> {
+    let failed = |error: std::io::Error| Usage(format!("--out {}: {error}", path.display()));
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    std::fs::write(&partial, text).map_err(failed)?;
+    std::fs::rename(&partial, path).map_err(failed)?;
+    Ok(())
+}

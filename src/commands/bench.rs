@@ -1,0 +1,135 @@
+//! `dealstage bench`: what this machine needs for a recording, measured on the whole job.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use chrono::NaiveDate;
+use clap::Parser;
+use dealstage::domain::SAMPLE_RATE;
+use dealstage::ingest::{self, Input};
+use dealstage::pipeline::{self, Recogniser};
+use dealstage::process::Process;
+
+use super::Usage;
+
+#[derive(Debug, Parser)]
+pub struct Args {
+    /// Recording to measure with
+    #[arg(default_value = "fixtures/audio/discovery-en.opus")]
+    recording: PathBuf,
+    /// Repeat the recording until it lasts this many minutes
+    #[arg(long, value_name = "MINUTES", default_value_t = 5.0)]
+    minutes: f64,
+    /// Recogniser: a name from `dealstage models list`, or a ggml file
+    #[arg(long, value_name = "NAME|PATH", default_value = pipeline::DEFAULT_RECOGNISER)]
+    asr_model: String,
+    /// Threads to use [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// No progress on standard error
+    #[arg(long)]
+    quiet: bool,
+}
+
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let started = Instant::now();
+    let Input::Recording(mut recording) = ingest::read(&args.recording, &ingest::Options::default())? else {
+        let message = format!(
+            "{}: a transcript has no speed of listening; give a recording",
+            args.recording.display()
+        );
+        return Err(Usage(message).into());
+    };
+    let decoded_in = started.elapsed();
+    let wanted = (args.minutes * 60.0 * f64::from(SAMPLE_RATE)) as usize;
+    for channel in &mut recording.channels {
+        let once = channel.clone();
+        while channel.len() < wanted && !once.is_empty() {
+            channel.extend_from_slice(&once);
+        }
+    }
+    let samples = recording.channels.first().map_or(0, Vec::len);
+    recording.duration_s = samples as f64 / f64::from(SAMPLE_RATE);
+    let seconds = recording.duration_s;
+    let channels = recording.channels.len();
+    let threads = args.threads.map_or_else(super::default_threads, usize::from);
+    let options = pipeline::Options {
+        call_date: NaiveDate::default(),
+        language: None,
+        rep: None,
+        threads,
+        recogniser: Recogniser::from(args.asr_model.as_str()),
+        heads: None,
+    };
+    let bar = super::bar(args.quiet);
+    bar.set_message("measuring");
+    let process = Process::builtin()?;
+    let mut models = pipeline::Models::default();
+    let input = Input::Recording(recording);
+    let started = Instant::now();
+    let analysis = pipeline::analyse(input, decoded_in, &process, &options, &mut models, &mut |_, done| {
+        bar.set_position((1000.0 * done) as u64);
+    })?;
+    let whole = started.elapsed() + decoded_in;
+    bar.finish_and_clear();
+    let turns = analysis.understanding.call.turns.len();
+    let figures = Figures {
+        recording_s: seconds,
+        channels,
+        threads,
+        real_time_factor: whole.as_secs_f64() / seconds,
+        transcribe_real_time_factor: analysis.timings.transcribe.as_secs_f64() / seconds,
+        turns,
+        understand_ms_per_turn: analysis.timings.understand.as_secs_f64() * 1000.0 / turns.max(1) as f64,
+        peak_memory_mib: peak_memory_mib(),
+    };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&figures)?);
+    } else {
+        println!(
+            "recording                    {:.1} s, {channels} channel(s), {threads} thread(s)",
+            seconds
+        );
+        println!(
+            "real-time factor             {:.3} (whole job, loading of models included)",
+            figures.real_time_factor
+        );
+        println!(
+            "real-time factor, listening  {:.3}",
+            figures.transcribe_real_time_factor
+        );
+        println!(
+            "understanding                {:.1} ms a turn ({turns} turns)",
+            figures.understand_ms_per_turn
+        );
+        match figures.peak_memory_mib {
+            Some(peak) => println!("peak memory                  {peak:.0} MiB"),
+            None => println!("peak memory                  not known on this system"),
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[derive(serde::Serialize)]
+struct Figures {
+    recording_s: f64,
+    channels: usize,
+    threads: usize,
+    real_time_factor: f64,
+    transcribe_real_time_factor: f64,
+    turns: usize,
+    understand_ms_per_turn: f64,
+    peak_memory_mib: Option<f64>,
+}
+
+/// Highest resident memory of this process so far, as Linux tells it.
+fn peak_memory_mib() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib / 1024.0)
+}

@@ -1,0 +1,99 @@
+//! One file for each command; here: exit codes and what they share.
+//!
+//! Exit codes are a contract: 0 done, 2 usage or bad input, 3 a needed model or service is missing, 1 anything else.
+
+pub mod analyze;
+pub mod bench;
+pub mod eval;
+pub mod models;
+pub mod train;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use dealstage::{ingest, learn, pipeline, transcribe, understand, weights};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// The input or the flags are wrong.
+pub const BAD_INPUT: u8 = 2;
+/// Something that must be fetched first is not there.
+pub const MISSING: u8 = 3;
+
+/// A wrong flag or input that only the command itself can see.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// Prints an error for a person and says how the program ends.
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    // The reader has gone (`dealstage … | head`): nobody to tell, nothing wrong.
+    if error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+    }) {
+        return ExitCode::SUCCESS;
+    }
+    let mut causes: Vec<String> = Vec::new();
+    for cause in error.chain().map(ToString::to_string) {
+        // Transparent errors repeat the words of their cause.
+        if !causes.iter().any(|known| known.contains(&cause)) {
+            causes.push(cause);
+        }
+    }
+    let _ = writeln!(std::io::stderr(), "dealstage: {}", causes.join(": "));
+    ExitCode::from(exit_code(error))
+}
+
+fn exit_code(error: &anyhow::Error) -> u8 {
+    for cause in error.chain() {
+        if cause.is::<Usage>() || cause.is::<ingest::Error>() || cause.is::<learn::Error>() {
+            return BAD_INPUT;
+        }
+        if let Some(error) = cause.downcast_ref::<weights::Error>() {
+            return weights_code(error);
+        }
+        if let Some(error) = cause.downcast_ref::<pipeline::Error>() {
+            return match error {
+                pipeline::Error::Ingest(_) => BAD_INPUT,
+                pipeline::Error::Weights(error) => weights_code(error),
+                pipeline::Error::OtherEncoder => MISSING,
+                pipeline::Error::Transcribe(transcribe::Error::NoSpeech { .. }) => BAD_INPUT,
+                pipeline::Error::Understand(understand::Error::Role(_) | understand::Error::Language { .. }) => {
+                    BAD_INPUT
+                }
+                _ => 1,
+            };
+        }
+    }
+    1
+}
+
+fn weights_code(error: &weights::Error) -> u8 {
+    if error.is_usage() {
+        BAD_INPUT
+    } else if error.is_missing() {
+        MISSING
+    } else {
+        1
+    }
+}
+
+/// Threads to use where the user names none: one for each core.
+pub fn default_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// A bar on stderr; hidden with `--quiet` and where stderr is no terminal.
+pub fn bar(quiet: bool) -> ProgressBar {
+    let target = if quiet {
+        ProgressDrawTarget::hidden()
+    } else {
+        ProgressDrawTarget::stderr()
+    };
+    let bar = ProgressBar::with_draw_target(Some(1000), target);
+    if let Ok(style) = ProgressStyle::with_template("{msg:24} [{bar:30}] {percent:>3}% {elapsed}") {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar
+}

@@ -1,0 +1,211 @@
+//! The report as Markdown, for wikis and tickets: the same order as the terminal's, with the turns at the end.
+
+use std::fmt::Write as _;
+
+use super::Document;
+use super::words::{self, say};
+use crate::domain::{FieldStatus, Role};
+
+/// Text that goes into a table cell or a line of a list.
+fn cell(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '|' | '*' | '_' | '`' | '<' | '>' | '#' | '[' | ']' | '\\' => {
+                out.push('\\');
+                out.push(c);
+            }
+            '\n' | '\r' => out.push(' '),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+pub fn markdown(document: &Document) -> String {
+    let mut out = String::new();
+    head(&mut out, document);
+    if !document.call.not_sales {
+        elements(&mut out, document);
+    }
+    actions(&mut out, document);
+    fields(&mut out, document);
+    follow_up(&mut out, document);
+    turns(&mut out, document);
+    out
+}
+
+fn head(out: &mut String, document: &Document) {
+    let (call, deal) = (&document.call, &document.deal);
+    let language = call.language;
+    let mut facts = vec![words::date(call.call_date, language)];
+    facts.extend(call.duration_s.map(words::clock));
+    facts.push(call.language.as_str().to_uppercase());
+    let _ = writeln!(out, "# {}\n\n{}\n", cell(&call.source), facts.join(" · "));
+    let _ = writeln!(
+        out,
+        "**{}: {}**\n",
+        say(language, "Deal", "Сделка"),
+        words::deal_line(deal, language)
+    );
+    if call.not_sales {
+        return;
+    }
+    let _ = writeln!(
+        out,
+        "{} {}/100, {}\n",
+        say(language, "Lead score", "Оценка лида"),
+        document.qualification.lead_score,
+        words::status(document.qualification.status, language)
+    );
+    if let Some(outcome) = deal.call_outcome {
+        let _ = writeln!(
+            out,
+            "{}: {}\n",
+            say(language, "Call", "Звонок"),
+            words::outcome(outcome, language)
+        );
+    }
+    if !deal.flags.is_empty() {
+        let flags: Vec<String> = deal.flags.iter().map(|flag| format!("`{flag}`")).collect();
+        let _ = writeln!(out, "{}: {}\n", say(language, "Flags", "Отметки"), flags.join(", "));
+    }
+}
+
+fn elements(out: &mut String, document: &Document) {
+    let language = document.call.language;
+    let _ = writeln!(
+        out,
+        "## {}\n\n| {} | 0–3 | {} | {} |\n|---|---|---|---|",
+        say(language, "Why, and what is missing", "Почему и чего не хватает"),
+        say(language, "element", "элемент"),
+        say(language, "why", "почему"),
+        say(language, "missing", "не хватает"),
+    );
+    for element in &document.deal.elements {
+        let quotes: String = element
+            .evidence
+            .iter()
+            .take(2)
+            .map(|evidence| format!(" “{}” ({})", cell(&evidence.quote), evidence.turn))
+            .collect();
+        let _ = writeln!(
+            out,
+            "| {} | {} | {}{quotes} | {} |",
+            words::element(element.id, language),
+            element.score,
+            cell(&element.why),
+            cell(&element.missing.join("; ")),
+        );
+    }
+    out.push('\n');
+}
+
+fn actions(out: &mut String, document: &Document) {
+    let language = document.call.language;
+    if document.next_actions.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "## {}\n", say(language, "Do next", "Что делать"));
+    for action in &document.next_actions {
+        let due = action
+            .due
+            .map_or_else(String::new, |due| format!("**{}** ", words::date(due, language)));
+        let channel = words::channel(action.channel, language);
+        let _ = writeln!(
+            out,
+            "1. {due}{} ({channel}). {}",
+            cell(&action.title),
+            cell(&action.why)
+        );
+    }
+    out.push('\n');
+}
+
+fn fields(out: &mut String, document: &Document) {
+    let language = document.call.language;
+    let fields = &document.qualification.fields;
+    let _ = writeln!(out, "## {}\n", say(language, "Facts", "Факты"));
+    for field in fields.iter().filter(|field| field.status != FieldStatus::NotStated) {
+        let by = match field.role {
+            Some(Role::Rep) => say(language, ", said by the rep", ", со слов менеджера"),
+            _ => "",
+        };
+        let turn = field.turn.map(|turn| turn.to_string()).unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "- **{}**: {} (“{}”, {turn}{by})",
+            words::field(field.field, language),
+            cell(&words::value(field, language)),
+            cell(field.quote.as_deref().unwrap_or_default()),
+        );
+    }
+    let mut missing: Vec<&str> = fields
+        .iter()
+        .filter(|field| field.status == FieldStatus::NotStated)
+        .map(|field| words::field(field.field, language))
+        .collect();
+    missing.dedup();
+    if !missing.is_empty() {
+        let _ = writeln!(
+            out,
+            "- {}: {}",
+            say(language, "not stated", "не прозвучало"),
+            missing.join(", ")
+        );
+    }
+    out.push('\n');
+}
+
+fn follow_up(out: &mut String, document: &Document) {
+    let language = document.call.language;
+    let Some(draft) = &document.follow_up else { return };
+    let _ = writeln!(
+        out,
+        "## {}\n\n{} {}\n\n> **{}**\n>",
+        say(language, "Follow-up e-mail", "Письмо после разговора"),
+        say(language, "Send by", "Отправить до"),
+        words::date(draft.send_by, language),
+        cell(&draft.subject),
+    );
+    for line in draft.body.lines() {
+        let _ = writeln!(out, "> {}  ", cell(line));
+    }
+    out.push('\n');
+}
+
+fn turns(out: &mut String, document: &Document) {
+    let language = document.call.language;
+    let _ = writeln!(out, "## {}\n", say(language, "Turns", "Реплики"));
+    for turn in &document.turns {
+        let time = turn
+            .start_s
+            .map(|at| format!(" {}", words::clock(at)))
+            .unwrap_or_default();
+        let who = turn.name.as_deref().unwrap_or_else(|| words::role(turn.role, language));
+        let signals: Vec<&str> = turn.signals.iter().map(|signal| signal.id.as_str()).collect();
+        let labels = if signals.is_empty() {
+            String::new()
+        } else {
+            format!(" `{}`", signals.join("` `"))
+        };
+        let _ = writeln!(
+            out,
+            "- {}{time} **{}** _{}_: {}{labels}",
+            turn.i,
+            cell(who),
+            words::stage(turn.stage.id, language),
+            cell(&turn.text)
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cell;
+
+    #[test]
+    fn text_of_a_call_cannot_break_the_page() {
+        assert_eq!(cell("a | b\n<script> *x*"), "a \\| b \\<script\\> \\*x\\*");
+    }
+}

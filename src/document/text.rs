@@ -1,0 +1,313 @@
+//! The report for a terminal: where the deal stands and why, what is missing, what to do next, facts, e-mail.
+
+use std::fmt::Write as _;
+
+use super::words::{self, say};
+use super::{Document, ElementInfo};
+use crate::domain::{FieldStatus, Language, Role};
+
+/// How the terminal takes it.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    pub colour: bool,
+    /// Columns.
+    pub width: usize,
+}
+
+impl Look {
+    /// For files and pipes.
+    pub const PLAIN: Self = Self {
+        colour: false,
+        width: 100,
+    };
+
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.colour {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    fn bold(self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    fn dim(self, text: &str) -> String {
+        self.paint("2", text)
+    }
+
+    fn score(self, score: u8, text: &str) -> String {
+        self.paint(["31", "33", "32", "1;32"][usize::from(score.min(3))], text)
+    }
+}
+
+/// Breaks `text` into lines of at most `width` columns, all but the first beginning with `indent` blanks.
+fn wrap(text: &str, width: usize, indent: usize) -> String {
+    let mut out = String::new();
+    let mut column = indent;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if column > indent && column + 1 + length > width {
+            let _ = write!(out, "\n{:indent$}", "");
+            column = indent;
+        } else if column > indent {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += length;
+    }
+    out
+}
+
+/// The report. A page: turns are not repeated; `--format json` has everything.
+pub fn text(document: &Document, look: Look) -> String {
+    let language = document.call.language;
+    let mut out = String::new();
+    head(&mut out, document, look);
+    if !document.call.not_sales {
+        elements(&mut out, document, look);
+    }
+    actions(&mut out, document, look);
+    fields(&mut out, document, look);
+    follow_up(&mut out, document, look);
+    course(&mut out, document, look);
+    let _ = writeln!(
+        out,
+        "{}",
+        look.dim(&format!(
+            "{} {}",
+            say(
+                language,
+                "nothing left this machine; result",
+                "ничего не покинуло эту машину; результат"
+            ),
+            document.provenance.result_hash.chars().take(19).collect::<String>(),
+        ))
+    );
+    out
+}
+
+fn title(out: &mut String, look: Look, en: &'static str, ru: &'static str, language: Language) {
+    let _ = writeln!(out, "\n{}", look.bold(say(language, en, ru)));
+}
+
+fn head(out: &mut String, document: &Document, look: Look) {
+    let (call, deal) = (&document.call, &document.deal);
+    let language = call.language;
+    let mut facts = vec![words::date(call.call_date, language)];
+    facts.extend(call.duration_s.map(words::clock));
+    facts.push(format!("{} {}", document.turns.len(), say(language, "turns", "реплик")));
+    facts.push(call.language.as_str().to_uppercase());
+    let _ = writeln!(out, "{}  {}", look.bold(&call.source), look.dim(&facts.join(" · ")));
+    let label = say(language, "Deal", "Сделка");
+    let _ = writeln!(out, "{label}: {}", look.bold(&words::deal_line(deal, language)));
+    if call.not_sales {
+        return;
+    }
+    let mut line = format!(
+        "{} {}/100 · {}",
+        say(language, "Lead score", "Оценка лида"),
+        document.qualification.lead_score,
+        words::status(document.qualification.status, language),
+    );
+    if let Some(outcome) = deal.call_outcome {
+        let _ = write!(
+            line,
+            " · {}: {}",
+            say(language, "call", "звонок"),
+            words::outcome(outcome, language)
+        );
+    }
+    if let (Some(before), Some(step)) = (deal.previous_stage, deal.step) {
+        let _ = write!(line, " · {before} → {}", words::step(step, language));
+    }
+    let _ = writeln!(out, "{}", wrap(&line, look.width, 0));
+    if !deal.flags.is_empty() {
+        let _ = writeln!(out, "{}: {}", say(language, "Flags", "Отметки"), deal.flags.join(", "));
+    }
+}
+
+fn bar(score: u8) -> String {
+    (0..3).map(|at| if at < score { '■' } else { '□' }).collect()
+}
+
+fn element(out: &mut String, document: &Document, element: &ElementInfo, look: Look) {
+    let language = document.call.language;
+    let name = format!("{:<9}", words::element(element.id, language));
+    let _ = writeln!(
+        out,
+        "  {} {name} {}",
+        look.score(element.score, &bar(element.score)),
+        wrap(&element.why, look.width, 16)
+    );
+    for evidence in element.evidence.iter().take(2) {
+        let place = document.turns.iter().find(|turn| turn.i == evidence.turn);
+        let time = place
+            .and_then(|turn| turn.start_s)
+            .map(|at| format!(" {}", words::clock(at)))
+            .unwrap_or_default();
+        let quote = format!("“{}” [{}{time}]", evidence.quote, evidence.turn);
+        let _ = writeln!(out, "                {}", look.dim(&wrap(&quote, look.width, 16)));
+    }
+    for missing in element.missing.iter().take(1).filter(|_| element.score < 2) {
+        let _ = writeln!(
+            out,
+            "                {} {}",
+            look.paint("33", "→"),
+            wrap(
+                &format!("{} {missing}", say(language, "missing:", "не хватает:")),
+                look.width,
+                18
+            )
+        );
+    }
+}
+
+fn elements(out: &mut String, document: &Document, look: Look) {
+    title(
+        out,
+        look,
+        "Why, and what is missing",
+        "Почему и чего не хватает",
+        document.call.language,
+    );
+    for info in &document.deal.elements {
+        element(out, document, info, look);
+    }
+}
+
+fn actions(out: &mut String, document: &Document, look: Look) {
+    let language = document.call.language;
+    if document.next_actions.is_empty() {
+        return;
+    }
+    title(out, look, "Do next", "Что делать", language);
+    for (at, action) in document.next_actions.iter().enumerate() {
+        let due = action
+            .due
+            .map_or_else(String::new, |due| format!("{}: ", words::date(due, language)));
+        let line = format!("{due}{} ({})", action.title, words::channel(action.channel, language));
+        let _ = writeln!(out, "  {}. {}", at + 1, wrap(&line, look.width, 5));
+        if !action.why.is_empty() {
+            let _ = writeln!(out, "     {}", look.dim(&wrap(&action.why, look.width, 5)));
+        }
+    }
+}
+
+fn fields(out: &mut String, document: &Document, look: Look) {
+    let language = document.call.language;
+    let fields = &document.qualification.fields;
+    let said: Vec<_> = fields
+        .iter()
+        .filter(|field| field.status != FieldStatus::NotStated)
+        .collect();
+    if !said.is_empty() {
+        title(out, look, "Facts", "Факты", language);
+    }
+    for field in &said {
+        let name = format!("{:<18}", words::field(field.field, language));
+        let turn = field.turn.map(|turn| format!(" [{turn}]")).unwrap_or_default();
+        let by = match field.role {
+            Some(Role::Rep) => say(language, " (said by the rep)", " (со слов менеджера)"),
+            _ => "",
+        };
+        let _ = writeln!(
+            out,
+            "  {name} {}{}",
+            wrap(&words::value(field, language), look.width, 21),
+            look.dim(&format!("{by}{turn}"))
+        );
+    }
+    let mut missing: Vec<&str> = fields
+        .iter()
+        .filter(|field| field.status == FieldStatus::NotStated)
+        .map(|field| words::field(field.field, language))
+        .collect();
+    missing.dedup();
+    if !missing.is_empty() && !document.call.not_sales {
+        let line = format!(
+            "{}: {}",
+            say(language, "not stated", "не прозвучало"),
+            missing.join(", ")
+        );
+        let _ = writeln!(out, "  {}", look.dim(&wrap(&line, look.width, 2)));
+    }
+}
+
+fn follow_up(out: &mut String, document: &Document, look: Look) {
+    let language = document.call.language;
+    let Some(draft) = &document.follow_up else { return };
+    title(out, look, "Follow-up e-mail", "Письмо после разговора", language);
+    let head = format!(
+        "{} {}",
+        say(language, "send by", "отправить до"),
+        words::date(draft.send_by, language)
+    );
+    let _ = writeln!(out, "  {}", look.dim(&head));
+    let _ = writeln!(
+        out,
+        "  {}: {}",
+        say(language, "Subject", "Тема"),
+        look.bold(&draft.subject)
+    );
+    for line in draft.body.lines() {
+        let _ = writeln!(out, "  {}", wrap(line, look.width, 2));
+    }
+    if !draft.to_fill.is_empty() {
+        let line = format!(
+            "{}: {}",
+            say(language, "fill in before sending", "заполните перед отправкой"),
+            draft.to_fill.join(", ")
+        );
+        let _ = writeln!(out, "  {}", look.paint("33", &wrap(&line, look.width, 2)));
+    }
+}
+
+/// One line on how the talk went: stages with the turns they span.
+fn course(out: &mut String, document: &Document, look: Look) {
+    let language = document.call.language;
+    if document.segments.is_empty() {
+        return;
+    }
+    title(out, look, "Course of the talk", "Ход разговора", language);
+    let parts: Vec<String> = document
+        .segments
+        .iter()
+        .map(|segment| {
+            let name = words::stage(segment.stage, language);
+            if segment.from_turn == segment.to_turn {
+                format!("{name} {}", segment.from_turn)
+            } else {
+                format!("{name} {}–{}", segment.from_turn, segment.to_turn)
+            }
+        })
+        .collect();
+    let _ = writeln!(out, "  {}", wrap(&parts.join(" · "), look.width, 2));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_keep_to_the_width() {
+        let wrapped = wrap("one two three four five six seven", 14, 4);
+        assert_eq!(wrapped, "one two\n    three four\n    five six\n    seven");
+        assert!(wrapped.lines().all(|line| line.chars().count() <= 14));
+    }
+
+    #[test]
+    fn colours_only_where_asked() {
+        assert_eq!(Look::PLAIN.bold("x"), "x");
+        assert_eq!(
+            Look {
+                colour: true,
+                width: 80
+            }
+            .bold("x"),
+            "\x1b[1mx\x1b[0m"
+        );
+    }
+}

@@ -1,0 +1,382 @@
+//! Names of ids for people, in the language of the call, and small pieces that both reports share.
+
+use chrono::{Datelike, NaiveDate};
+
+use super::{DealInfo, FieldInfo};
+use crate::domain::{
+    CallOutcome, Channel, Commitment, Competitor, CompetitorStatus, DateQualifier, DateValue, DealStage, Element,
+    FieldName, FieldStatus, FieldValue, Language, Money, MoneyQualifier, Move, Period, Person, QualificationStatus,
+    Quantity, Role, Stage, Vat,
+};
+
+/// One of two texts.
+pub fn say(language: Language, en: &'static str, ru: &'static str) -> &'static str {
+    match language {
+        Language::En => en,
+        Language::Ru => ru,
+    }
+}
+
+pub fn deal_stage(stage: DealStage, language: Language) -> &'static str {
+    let (en, ru) = match stage {
+        DealStage::Lead => ("Lead: no need found yet", "Лид: потребности пока нет"),
+        DealStage::Pain => ("Pain: get the problem admitted", "Боль: добиться признания проблемы"),
+        DealStage::Power => (
+            "Power: get to the person who decides",
+            "Власть: выйти на того, кто решает",
+        ),
+        DealStage::Vision => (
+            "Vision: see the solution in their words",
+            "Видение: решение словами клиента",
+        ),
+        DealStage::Value => ("Value: get the business case accepted", "Ценность: согласовать выгоду"),
+        DealStage::Control => (
+            "Control: agree the plan to a decision",
+            "Контроль: согласовать план до решения",
+        ),
+        DealStage::Commit => ("Commit: signature and payment", "Подписание: договор и оплата"),
+        DealStage::Won => ("Won", "Выиграна"),
+        DealStage::Lost => ("Lost", "Проиграна"),
+    };
+    say(language, en, ru)
+}
+
+pub fn element(element: Element, language: Language) -> &'static str {
+    let (en, ru) = match element {
+        Element::Pain => ("pain", "боль"),
+        Element::Power => ("power", "власть"),
+        Element::Vision => ("vision", "видение"),
+        Element::Value => ("value", "ценность"),
+        Element::Control => ("control", "контроль"),
+    };
+    say(language, en, ru)
+}
+
+pub fn stage(stage: Stage, language: Language) -> &'static str {
+    let (en, ru) = match stage {
+        Stage::Opening => ("opening", "знакомство"),
+        Stage::Discovery => ("discovery", "потребности"),
+        Stage::Qualification => ("qualification", "квалификация"),
+        Stage::Presentation => ("presentation", "презентация"),
+        Stage::Objection => ("objection", "возражения"),
+        Stage::Commercial => ("commercial", "цена и условия"),
+        Stage::Closing => ("closing", "договорённости"),
+        Stage::Other => ("other", "прочее"),
+    };
+    say(language, en, ru)
+}
+
+pub fn outcome(outcome: CallOutcome, language: Language) -> &'static str {
+    let (en, ru) = match outcome {
+        CallOutcome::Order => ("order", "заказ"),
+        CallOutcome::Advance => (
+            "advance: a step of theirs is agreed",
+            "продвижение: согласован шаг клиента",
+        ),
+        CallOutcome::Continuation => ("continuation: nothing agreed", "продолжение: ничего не согласовано"),
+        CallOutcome::NoSale => ("no sale", "отказ"),
+    };
+    say(language, en, ru)
+}
+
+pub fn step(step: Move, language: Language) -> &'static str {
+    let (en, ru) = match step {
+        Move::Advance => ("moved forward", "вперёд"),
+        Move::Stay => ("stays", "на месте"),
+        Move::Back => ("moved back", "назад"),
+        Move::TooEarly => ("too early to say", "рано судить"),
+    };
+    say(language, en, ru)
+}
+
+pub fn status(status: QualificationStatus, language: Language) -> &'static str {
+    let (en, ru) = match status {
+        QualificationStatus::Qualified => ("qualified", "квалифицирован"),
+        QualificationStatus::PartlyQualified => ("partly qualified", "квалифицирован частично"),
+        QualificationStatus::Unqualified => ("not qualified yet", "пока не квалифицирован"),
+        QualificationStatus::Disqualified => ("disqualified", "дисквалифицирован"),
+    };
+    say(language, en, ru)
+}
+
+pub fn role(role: Role, language: Language) -> &'static str {
+    let (en, ru) = match role {
+        Role::Rep => ("rep", "менеджер"),
+        Role::Buyer => ("buyer", "клиент"),
+        Role::Unknown => ("unknown", "неизвестно"),
+    };
+    say(language, en, ru)
+}
+
+pub fn channel(channel: Channel, language: Language) -> &'static str {
+    let (en, ru) = match channel {
+        Channel::Email => ("e-mail", "письмо"),
+        Channel::Phone => ("phone", "звонок"),
+        Channel::Crm => ("CRM", "CRM"),
+        Channel::Task => ("task", "задача"),
+        Channel::Meeting => ("meeting", "встреча"),
+    };
+    say(language, en, ru)
+}
+
+pub fn field(field: FieldName, language: Language) -> &'static str {
+    let (en, ru) = match field {
+        FieldName::BuyerCompany => ("company", "компания"),
+        FieldName::Industry => ("industry", "отрасль"),
+        FieldName::Participants => ("participant", "участник"),
+        FieldName::TeamSize => ("team size", "размер команды"),
+        FieldName::Volumes => ("volumes", "объёмы"),
+        FieldName::CurrentSolution => ("current solution", "сейчас используют"),
+        FieldName::Pain => ("pain", "проблема"),
+        FieldName::PainImpact => ("impact", "последствие"),
+        FieldName::Goal => ("goal", "цель"),
+        FieldName::DecisionCriteria => ("criterion", "критерий"),
+        FieldName::DecisionMakers => ("decides", "решает"),
+        FieldName::DecisionProcess => ("decision steps", "порядок решения"),
+        FieldName::PaperProcess => ("paper process", "оформление"),
+        FieldName::Budget => ("budget", "бюджет"),
+        FieldName::SigningLimit => ("signing limit", "лимит подписи"),
+        FieldName::QuotedPrice => ("quoted price", "названная цена"),
+        FieldName::DiscountOffered => ("discount offered", "скидка"),
+        FieldName::Timeline => ("timeline", "срок"),
+        FieldName::CriticalEvent => ("critical event", "событие"),
+        FieldName::Competitors => ("competitor", "конкурент"),
+        FieldName::Objections => ("objection", "возражение"),
+        FieldName::NextMeeting => ("next meeting", "следующая встреча"),
+        FieldName::Commitments => ("promise", "обещание"),
+        FieldName::MaterialsRequested => ("asked for", "просили прислать"),
+        FieldName::OpenQuestions => ("open question", "открытый вопрос"),
+        FieldName::LeadSource => ("lead source", "источник"),
+        FieldName::CustomerKind => ("customer", "тип клиента"),
+        FieldName::CallOutcome => ("outcome", "итог"),
+        FieldName::ContactPreference => ("contact by", "канал связи"),
+    };
+    say(language, en, ru)
+}
+
+/// "Fri 25 Apr 2025" / «пт 25.04.2025»
+pub fn date(date: NaiveDate, language: Language) -> String {
+    match language {
+        Language::En => date.format("%a %-d %b %Y").to_string(),
+        Language::Ru => {
+            const DAYS: [&str; 7] = ["пн", "вт", "ср", "чт", "пт", "сб", "вс"];
+            let day = DAYS[date.weekday().num_days_from_monday() as usize];
+            format!("{day} {}", date.format("%d.%m.%Y"))
+        }
+    }
+}
+
+/// "12:41"
+pub fn clock(seconds: f64) -> String {
+    let whole = seconds.max(0.0) as u64;
+    if whole >= 3600 {
+        format!("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60)
+    } else {
+        format!("{}:{:02}", whole / 60, whole % 60)
+    }
+}
+
+/// "1 500 000" / "1,500,000"
+fn number(value: f64, language: Language) -> String {
+    let digits = format!("{:.0}", value.abs().trunc());
+    let separator = say(language, ",", "\u{a0}");
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push_str(separator);
+        }
+        out.push(digit);
+    }
+    let rest = value.abs().fract();
+    if rest > 0.001 {
+        out.push_str(&format!("{rest:.2}")[1..]);
+    }
+    if value < 0.0 { format!("-{out}") } else { out }
+}
+
+fn span(amount: Option<f64>, min: Option<f64>, max: Option<f64>, language: Language) -> String {
+    match (amount, min, max) {
+        (Some(amount), ..) => number(amount, language),
+        (None, Some(min), Some(max)) => format!("{}–{}", number(min, language), number(max, language)),
+        (None, Some(min), None) => format!("≥ {}", number(min, language)),
+        (None, None, Some(max)) => format!("≤ {}", number(max, language)),
+        (None, None, None) => String::new(),
+    }
+}
+
+fn period(period: Period, language: Language) -> &'static str {
+    let (en, ru) = match period {
+        Period::OneOff => (" once", " разово"),
+        Period::Day => (" a day", " в день"),
+        Period::Week => (" a week", " в неделю"),
+        Period::Month => (" a month", " в месяц"),
+        Period::Quarter => (" a quarter", " в квартал"),
+        Period::Year => (" a year", " в год"),
+    };
+    say(language, en, ru)
+}
+
+fn money(value: &Money, language: Language) -> String {
+    let approx = matches!(value.qualifier, MoneyQualifier::Approx);
+    let mut out = String::from(if approx { "~ " } else { "" });
+    out.push_str(&span(value.amount, value.min, value.max, language));
+    out.push(' ');
+    out.push_str(&value.currency);
+    if let Some(unit) = &value.per {
+        out.push_str(say(language, " per ", " за "));
+        out.push_str(unit);
+    }
+    out.push_str(value.period.map_or("", |p| period(p, language)));
+    out.push_str(match value.vat {
+        Some(Vat::Excluded) => say(language, ", VAT excluded", ", без НДС"),
+        Some(Vat::Included) => say(language, ", VAT included", ", с НДС"),
+        None => "",
+    });
+    out
+}
+
+fn date_value(value: &DateValue, language: Language) -> String {
+    let mut out = match value.qualifier {
+        DateQualifier::By => say(language, "by ", "до "),
+        DateQualifier::Before => say(language, "before ", "раньше "),
+        DateQualifier::After => say(language, "after ", "после "),
+        DateQualifier::Approx => "~ ",
+        DateQualifier::On => "",
+    }
+    .to_owned();
+    match (value.date, value.start, value.end) {
+        (Some(day), ..) => out.push_str(&date(day, language)),
+        (None, Some(start), Some(end)) => {
+            out.push_str(&format!("{} – {}", date(start, language), date(end, language)));
+        }
+        (None, Some(day), None) | (None, None, Some(day)) => out.push_str(&date(day, language)),
+        (None, None, None) => {}
+    }
+    if let Some(time) = value.time {
+        out.push_str(&time.format(" %H:%M").to_string());
+    }
+    if let Some(time) = value.time_end {
+        out.push_str(&time.format("–%H:%M").to_string());
+    }
+    if value.ambiguous {
+        out.push_str(say(language, " (ambiguous)", " (неоднозначно)"));
+    }
+    out
+}
+
+fn quantity(value: &Quantity, language: Language) -> String {
+    let mut out = String::from(if value.approx { "~ " } else { "" });
+    out.push_str(&span(value.n, value.min, value.max, language));
+    if let Some(unit) = &value.unit {
+        out.push(' ');
+        out.push_str(unit);
+    }
+    out.push_str(value.period.map_or("", |p| period(p, language)));
+    out
+}
+
+fn person(value: &Person) -> String {
+    let mut out = match (&value.name, &value.title) {
+        (Some(name), Some(title)) => format!("{name}, {title}"),
+        (Some(one), None) | (None, Some(one)) => one.clone(),
+        (None, None) => String::new(),
+    };
+    if !value.roles.is_empty() {
+        let roles: Vec<&str> = value.roles.iter().map(|role| role.as_str()).collect();
+        out.push_str(&format!(" ({})", roles.join(", ")));
+    }
+    out
+}
+
+fn competitor(value: &Competitor, language: Language) -> String {
+    let status = match value.status {
+        CompetitorStatus::Considering => say(language, "being considered", "рассматривают"),
+        CompetitorStatus::Incumbent => say(language, "incumbent", "действующий"),
+        CompetitorStatus::InHouse => say(language, "in house", "своими силами"),
+        CompetitorStatus::Unnamed => say(language, "not named", "не назван"),
+    };
+    value
+        .name
+        .as_ref()
+        .map_or_else(|| status.to_owned(), |name| format!("{name} ({status})"))
+}
+
+fn commitment(value: &Commitment, language: Language) -> String {
+    let mut out = format!("{}: {}", role(value.who, language), value.what);
+    if let Some(due) = &value.due {
+        out.push_str(&format!(" — {}", date_value(due, language)));
+    }
+    out
+}
+
+/// A value as a person reads it; the words themselves where they fix no value.
+pub fn value(field: &FieldInfo, language: Language) -> String {
+    let text = match &field.value {
+        Some(FieldValue::Money(value)) => money(value, language),
+        Some(FieldValue::Date(value)) => date_value(value, language),
+        Some(FieldValue::Person(value)) => person(value),
+        Some(FieldValue::Quantity(value)) => quantity(value, language),
+        Some(FieldValue::Competitor(value)) => competitor(value, language),
+        Some(FieldValue::Commitment(value)) => commitment(value, language),
+        Some(FieldValue::Percent { percent }) => format!("{}%", number(*percent, language)),
+        Some(FieldValue::Text(text)) => text.clone(),
+        None => format!("“{}”", field.raw.as_deref().unwrap_or_default()),
+    };
+    let note = match field.status {
+        FieldStatus::Conflict => say(language, " [conflict]", " [противоречие]"),
+        FieldStatus::Proposed => say(language, " [proposed, not accepted]", " [предложено, не подтверждено]"),
+        FieldStatus::Confirmed => say(language, " [confirmed]", " [подтверждено]"),
+        FieldStatus::UnknownToBuyer => say(language, " [they do not know]", " [клиент не знает]"),
+        FieldStatus::Stated | FieldStatus::NotStated => "",
+    };
+    format!("{text}{note}")
+}
+
+/// The stage of the deal in words, or why there is none.
+pub fn deal_line(deal: &DealInfo, language: Language) -> String {
+    let Some(stage) = deal.stage else {
+        return say(
+            language,
+            "not a sales call: no deal in it",
+            "это не продажа: сделки здесь нет",
+        )
+        .to_owned();
+    };
+    let mut line = format!("{} ({:.0}%)", deal_stage(stage, language), deal.confidence * 100.0);
+    if deal.abstained {
+        line.push_str(say(
+            language,
+            ", not sure enough to act on",
+            ", уверенности мало: проверьте сами",
+        ));
+    }
+    if deal.on_hold {
+        line.push_str(say(language, ", on hold", ", на паузе"));
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!(number(1_500_000.0, Language::En), "1,500,000");
+        assert_eq!(number(999.5, Language::En), "999.50");
+        assert_eq!(number(1000.0, Language::Ru), "1\u{a0}000");
+    }
+
+    #[test]
+    fn dates_name_the_weekday() {
+        let day = NaiveDate::from_ymd_opt(2025, 4, 22).expect("a day");
+        assert_eq!(date(day, Language::En), "Tue 22 Apr 2025");
+        assert_eq!(date(day, Language::Ru), "вт 22.04.2025");
+    }
+
+    #[test]
+    fn times_of_a_call() {
+        assert_eq!(clock(761.4), "12:41");
+        assert_eq!(clock(3661.0), "1:01:01");
+    }
+}

@@ -1,0 +1,125 @@
+//! Our own call file (the contract): the one format that keeps roles and turn numbers.
+
+use std::collections::HashSet;
+
+use chrono::NaiveDate;
+use serde::Deserialize;
+
+use super::{Error, names};
+use crate::domain::{Call, DealStage, Language, Role, Seller, Turn};
+
+#[derive(Deserialize)]
+struct File {
+    id: Option<String>,
+    #[serde(default, alias = "language")]
+    lang: Option<String>,
+    #[serde(default)]
+    call_date: Option<NaiveDate>,
+    #[serde(default)]
+    kind: Option<String>,
+    #[serde(default)]
+    seller: Option<FileSeller>,
+    #[serde(default)]
+    previous: Option<Previous>,
+    turns: Vec<FileTurn>,
+}
+
+#[derive(Deserialize)]
+struct FileSeller {
+    #[serde(default)]
+    company: Option<String>,
+    #[serde(default)]
+    product: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Previous {
+    #[serde(default)]
+    deal_stage: Option<DealStage>,
+}
+
+#[derive(Deserialize)]
+struct FileTurn {
+    #[serde(default)]
+    i: Option<u32>,
+    #[serde(default)]
+    role: Option<Role>,
+    #[serde(default)]
+    speaker: Option<String>,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    start_s: Option<f64>,
+    #[serde(default)]
+    end_s: Option<f64>,
+    text: String,
+}
+
+pub fn read(file: &str, value: serde_json::Value) -> Result<Call, Error> {
+    let wrong = |place: String, problem: String| Error::Transcript {
+        file: file.to_owned(),
+        place,
+        problem,
+        remedy: "see README, \"The call file\"",
+    };
+    let parsed: File =
+        serde_json::from_value(value).map_err(|error| wrong("call file".to_owned(), error.to_string()))?;
+    let language = match parsed.lang.as_deref() {
+        None | Some("auto" | "") => None,
+        Some("en") => Some(Language::En),
+        Some("ru") => Some(Language::Ru),
+        Some(other) => {
+            return Err(wrong(
+                "lang".to_owned(),
+                format!("`{other}` is not understood; use `en` or `ru`"),
+            ));
+        }
+    };
+    let (source, stem) = names(file);
+    let mut seen = HashSet::new();
+    let mut turns = Vec::with_capacity(parsed.turns.len());
+    for (at, turn) in parsed.turns.into_iter().enumerate() {
+        let i = turn.i.unwrap_or(at as u32 + 1);
+        if !seen.insert(i) {
+            return Err(wrong(format!("turns[{at}].i"), format!("turn {i} is there twice")));
+        }
+        if let (Some(start), Some(end)) = (turn.start_s, turn.end_s)
+            && end < start
+        {
+            return Err(wrong(
+                format!("turns[{at}].end_s"),
+                "it ends before it begins".to_owned(),
+            ));
+        }
+        let role = turn.role.unwrap_or_default();
+        // Turns without a speaker are told apart by name, else by side.
+        let speaker = turn
+            .speaker
+            .or_else(|| turn.name.clone())
+            .unwrap_or_else(|| role.as_str().to_owned());
+        turns.push(Turn {
+            i,
+            role,
+            speaker,
+            name: turn.name,
+            start_s: turn.start_s,
+            end_s: turn.end_s,
+            text: turn.text,
+        });
+    }
+    Ok(Call {
+        id: parsed.id.unwrap_or(stem),
+        source,
+        language,
+        call_date: parsed.call_date,
+        kind: parsed.kind,
+        seller: parsed.seller.map(|seller| Seller {
+            company: seller.company,
+            product: seller.product,
+        }),
+        previous_stage: parsed.previous.and_then(|previous| previous.deal_stage),
+        duration_s: turns.iter().filter_map(|turn| turn.end_s).max_by(f64::total_cmp),
+        channels: None,
+        turns,
+    })
+}

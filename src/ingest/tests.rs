@@ -1,0 +1,192 @@
+//! Transcripts of every format, and bytes of none.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn lines(name: &str, text: &str) -> Vec<(String, Option<f64>, String)> {
+    match read_bytes(name, text.as_bytes().to_vec(), &Options::default()) {
+        Ok(Input::Transcript(call)) => call
+            .turns
+            .into_iter()
+            .map(|turn| (turn.speaker, turn.start_s, turn.text))
+            .collect(),
+        Ok(Input::Recording(_)) => panic!("{name} is no recording"),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn line(speaker: &str, start_s: f64, text: &str) -> (String, Option<f64>, String) {
+    (speaker.to_owned(), Some(start_s), text.to_owned())
+}
+
+fn error(name: &str, text: &str) -> String {
+    match read_bytes(name, text.as_bytes().to_vec(), &Options::default()) {
+        Ok(_) => panic!("{name} was taken"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn vtt_of_zoom() {
+    let text = "WEBVTT\r\n\r\n1\r\n00:02:24.720 --> 00:02:32.850\r\nSam Lee: gotcha gotcha okay\r\n\r\n\
+                2\r\n00:02:33.000 --> 00:02:34.000\r\nSam Lee: and going back\r\n\r\n3\r\n00:02:35.000 --> 00:02:36.500\r\nAnna: Yes: exactly.\r\n";
+    assert_eq!(
+        lines("z.vtt", text),
+        [
+            line("Sam Lee", 144.72, "gotcha gotcha okay and going back"),
+            line("Anna", 155.0, "Yes: exactly.")
+        ]
+    );
+}
+
+#[test]
+fn vtt_of_teams() {
+    let text = "\u{feff}WEBVTT\n\n00:00:15.000 --> 00:00:32.000\n<v John Doe>Hello &amp; welcome.</v>\n\n\
+                00:00:33.000 --> 00:00:35.000\n<v Анна>Да, слушаю.\n<v John Doe>Good.</v>\n";
+    assert_eq!(
+        lines("t.vtt", text),
+        [
+            line("John Doe", 15.0, "Hello & welcome."),
+            line("Анна", 33.0, "Да, слушаю."),
+            line("John Doe", 33.0, "Good.")
+        ]
+    );
+}
+
+#[test]
+fn srt_with_and_without_names() {
+    let text =
+        "1\n00:00:01,000 --> 00:00:03,000\nMark: How many?\n\n2\n00:00:04,000 --> 00:00:09,000\nDana: Ten orders.\n";
+    assert_eq!(
+        lines("c.srt", text),
+        [line("Mark", 1.0, "How many?"), line("Dana", 4.0, "Ten orders.")]
+    );
+    let text = "1\n00:00:01,000 --> 00:00:03,000\nHow many\n\n2\n00:00:03,500 --> 00:00:04,000\npeople?\n\n3\n00:00:04,200 --> 00:00:09,000\nTen.\n";
+    assert_eq!(
+        lines("c.srt", text),
+        [line("S1", 1.0, "How many people?"), line("S1", 4.2, "Ten.")]
+    );
+}
+
+#[test]
+fn text_with_names() {
+    let text = "Mark: How many people\nwork there?\n\nDana: Ten.\nMark: At 10:30 then?";
+    let turns = lines("c.txt", text);
+    assert_eq!(
+        turns[0],
+        ("Mark".to_owned(), None, "How many people work there?".to_owned())
+    );
+    assert_eq!(turns[2].2, "At 10:30 then?");
+    let text = "[00:00:05] Анна: Добрый день!\n[00:00:07] Пётр Ильич: Слушаю вас.\n";
+    assert_eq!(
+        lines("c.txt", text),
+        [
+            line("Анна", 5.0, "Добрый день!"),
+            line("Пётр Ильич", 7.0, "Слушаю вас.")
+        ]
+    );
+    let text = "Anna Smith  0:15\nHello there.\nHow are you?\n\nSpeaker 2  1:02\nFine.\n";
+    assert_eq!(
+        lines("otter.txt", text),
+        [
+            line("Anna Smith", 15.0, "Hello there. How are you?"),
+            line("Speaker 2", 62.0, "Fine.")
+        ]
+    );
+}
+
+#[test]
+fn json_of_recognisers() {
+    let whisper = r#"{"text":"x","language":"ru","segments":[{"id":0,"start":0.0,"end":4.2,"text":" Добрый день."},{"id":1,"start":4.5,"end":6.0,"text":" Слушаю."}]}"#;
+    assert_eq!(
+        lines("w.json", whisper),
+        [line("S1", 0.0, "Добрый день."), line("S1", 4.5, "Слушаю.")]
+    );
+    let assembly = r#"{"language_code":"en_us","utterances":[{"speaker":"A","start":250,"end":2950,"text":"Hello."},{"speaker":"B","start":3000,"end":4000,"text":"Hi."}]}"#;
+    assert_eq!(
+        lines("a.json", assembly),
+        [line("A", 0.25, "Hello."), line("B", 3.0, "Hi.")]
+    );
+    let deepgram = r#"{"results":{"channels":[],"utterances":[{"start":0.08,"end":3.2,"channel":0,"transcript":"Hello.","speaker":0},{"start":3.5,"end":4.0,"channel":1,"transcript":"Hi.","speaker":0}]}}"#;
+    assert_eq!(
+        lines("d.json", deepgram),
+        [line("S0", 0.08, "Hello."), line("S1", 3.5, "Hi.")]
+    );
+    let gong = r#"{"callTranscripts":[{"callId":"7","transcript":[{"speakerId":"64","sentences":[{"start":460230,"end":462343,"text":"Wait."}]}]}]}"#;
+    assert_eq!(lines("g.json", gong), [line("64", 460.23, "Wait.")]);
+    let fireflies = r#"{"data":{"transcript":{"sentences":[{"index":0,"speaker_name":"Anna","text":"Hello.","start_time":1.2,"end_time":3.4}]}}}"#;
+    assert_eq!(lines("f.json", fireflies), [line("Anna", 1.2, "Hello.")]);
+    let fathom = r#"{"transcript":[{"speaker":{"display_name":"John"},"text":"Hello.","timestamp":"00:01:15"}]}"#;
+    assert_eq!(lines("f.json", fathom), [line("John", 75.0, "Hello.")]);
+}
+
+#[test]
+fn the_call_file_keeps_what_it_says() {
+    let text = r#"{"id":"c-1","lang":"ru","call_date":"2026-04-16","previous":{"deal_stage":"pain"},"gold":{"x":[]},
+        "turns":[{"i":5,"role":"rep","speaker":"S1","name":"Анна","start_s":0.0,"end_s":3.2,"text":"Да"},{"i":9,"role":"unknown","text":"Нет"}]}"#;
+    let Ok(Input::Transcript(call)) = read_bytes("c.json", text.as_bytes().to_vec(), &Options::default()) else {
+        panic!("a call file")
+    };
+    assert_eq!((call.id.as_str(), call.language), ("c-1", Some(Language::Ru)));
+    assert_eq!(
+        call.turns.iter().map(|turn| (turn.i, turn.role)).collect::<Vec<_>>(),
+        [(5, Role::Rep), (9, Role::Unknown)]
+    );
+    assert_eq!(call.previous_stage, Some(crate::domain::DealStage::Pain));
+    let options = Options {
+        call_date: NaiveDate::from_ymd_opt(2026, 1, 2),
+        language: Some(Language::En),
+    };
+    let Ok(Input::Transcript(call)) = read_bytes("c.json", text.as_bytes().to_vec(), &options) else {
+        panic!("a call file")
+    };
+    assert_eq!((call.call_date, call.language), (options.call_date, Some(Language::En)));
+}
+
+#[test]
+fn errors_name_the_place() {
+    let twice = r#"{"turns":[{"i":1,"text":"a"},{"i":1,"text":"b"}]}"#;
+    assert!(
+        error("c.json", twice).contains("turns[1].i"),
+        "{}",
+        error("c.json", twice)
+    );
+    assert!(error("c.json", r#"{"turns":[{"i":1,"role":"boss","text":"a"}]}"#).contains("boss"));
+    assert!(error("c.json", "{\"turns\":[{\"i\":1,\n\"te").contains("line 2"));
+    assert!(error("c.json", r#"{"event":"media","streamSid":"M","media":{}}"#).contains("telephone"));
+    assert!(
+        error(
+            "c.json",
+            r#"{"utterances":[{"speaker":"A","start":"x","end":1,"text":"a"}]}"#
+        )
+        .contains("entry 1")
+    );
+    let backwards = "WEBVTT\n\n00:00:05.000 --> 00:00:02.000\nAnna: Hello\n";
+    assert!(error("c.vtt", backwards).contains("cue 1"));
+    assert!(error("c.txt", "just some words without a name").contains("line 1"));
+    assert!(error("c.vtt", "WEBVTT\n\n").contains("nobody says anything"));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let _ = read_bytes("x", bytes, &Options::default());
+    }
+
+    #[test]
+    fn damaged_transcripts_do_not_panic(cut in 0usize..400, change in any::<u8>(), at in 0usize..400) {
+        for text in [
+            "WEBVTT\n\n1\n00:00:01.000 --> 00:00:03.000\n<v Mark>How &amp; why?</v>\n\n2\n00:00:04.000 --> 00:00:09.000\nDana: Да\n",
+            "1\n00:00:01,000 --> 00:00:03,000\nMark: How many?\n\n2\n00:00:04,000 --> 00:00:09,000\nDana: Ten.\n",
+            r#"{"utterances":[{"speaker":"A","start":250,"end":2950,"text":"Hello."}]}"#,
+            "Anna Smith  0:15\nHello there.\n\n[0:20] Пётр: Да\n",
+        ] {
+            let mut bytes = text.as_bytes().to_vec();
+            let place = at % bytes.len();
+            bytes[place] = change;
+            bytes.truncate(cut.max(1));
+            let _ = read_bytes("x", bytes, &Options::default());
+        }
+    }
+}

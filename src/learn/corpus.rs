@@ -1,0 +1,118 @@
+//! Call files with gold labels.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::Error;
+use crate::domain::{Call, CallOutcome, DealStage, FieldName, Language, Signal, Stage};
+use crate::ingest;
+
+/// The part of the corpus that a call belongs to. Parts never share a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    #[default]
+    Train,
+    /// Chooses thresholds and when to stop.
+    Dev,
+    /// Only ever measured.
+    Test,
+    /// The excerpts of the annotation guide: neither fitted nor reported.
+    Gold,
+}
+
+impl Split {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Dev => "dev",
+            Self::Test => "test",
+            Self::Gold => "gold",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct GoldTurn {
+    pub i: u32,
+    pub stage: Stage,
+    pub signals: Vec<Signal>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct GoldField {
+    pub field: FieldName,
+    pub turn: u32,
+    pub quote: String,
+}
+
+/// What people said about a call.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Gold {
+    pub turns: Vec<GoldTurn>,
+    #[serde(default)]
+    pub deal_stage: Option<DealStage>,
+    #[serde(default)]
+    pub call_outcome: Option<CallOutcome>,
+    #[serde(default)]
+    pub not_sales: bool,
+    #[serde(default)]
+    pub fields: Vec<GoldField>,
+}
+
+pub struct LabelledCall {
+    pub call: Call,
+    pub language: Language,
+    pub split: Split,
+    pub gold: Gold,
+}
+
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    split: Split,
+    gold: Option<Gold>,
+}
+
+/// All labelled calls of a folder, in the order of their file names. Files without `gold` are an error.
+pub fn read(folder: &Path) -> Result<Vec<LabelledCall>, Error> {
+    let failed = |path: &Path, cause: String| Error::Corpus {
+        path: path.display().to_string(),
+        cause,
+    };
+    let entries = std::fs::read_dir(folder).map_err(|error| failed(folder, error.to_string()))?;
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| failed(folder, error.to_string()))?.path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    let mut calls = Vec::new();
+    for path in paths {
+        calls.push(read_one(&path).map_err(|cause| failed(&path, cause))?);
+    }
+    Ok(calls)
+}
+
+fn read_one(path: &Path) -> Result<LabelledCall, String> {
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    let file: File = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+    let gold = file.gold.ok_or("it has no `gold` labels")?;
+    let call = match ingest::read(path, &ingest::Options::default()).map_err(|error| error.to_string())? {
+        ingest::Input::Transcript(call) => call,
+        ingest::Input::Recording(_) => return Err("it is a recording, not a call file".to_owned()),
+    };
+    let language = call.language.ok_or("it has no `lang`")?;
+    if gold.turns.len() != call.turns.len() || gold.turns.iter().zip(&call.turns).any(|(gold, turn)| gold.i != turn.i) {
+        return Err("`gold.turns` must have one entry for each turn, in the same order".to_owned());
+    }
+    Ok(LabelledCall {
+        call,
+        language,
+        split: file.split,
+        gold,
+    })
+}

@@ -1,0 +1,171 @@
+//! Finding the words: which sentence of a turn carries a statement, whether a step has a date.
+
+use crate::domain::{Evidence, Field, FieldName, FieldValue, Turn};
+
+/// Turns up to this many words are quoted whole.
+const SHORT: usize = 18;
+
+const DATE_WORDS: &[&str] = &[
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+    "tomorrow",
+    "today",
+    "tonight",
+    "next week",
+    "this week",
+    "end of the week",
+    "january",
+    "february",
+    "march",
+    "april",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+    "o'clock",
+    "a.m",
+    "p.m",
+    "the first",
+    "the second",
+    "the third",
+    "понедельник",
+    "вторник",
+    "сред",
+    "четверг",
+    "пятниц",
+    "суббот",
+    "воскресень",
+    "завтра",
+    "сегодня",
+    "на неделе",
+    "на следующей",
+    "недел",
+    "январ",
+    "феврал",
+    "марта",
+    "апрел",
+    "мая",
+    "июн",
+    "июл",
+    "август",
+    "сентябр",
+    "октябр",
+    "ноябр",
+    "декабр",
+    "числа",
+    "утром",
+    "вечером",
+];
+/// Endings of Russian and English day numbers in words ("eighteenth", «двадцать девятого»).
+const ORDINALS: &[&str] = &[
+    "teenth",
+    "tieth",
+    "надцатого",
+    "дцатого",
+    "девятого",
+    "восьмого",
+    "седьмого",
+    "пятого",
+];
+
+/// The text names a day or a time.
+pub fn has_date(text: &str) -> bool {
+    let lower = text.to_lowercase();
+    DATE_WORDS
+        .iter()
+        .chain(ORDINALS)
+        .any(|word| contains_from_word_start(&lower, word, ORDINALS.contains(word)))
+}
+
+/// `word` begins at the beginning of a word of `text`, or anywhere if it is an ending.
+fn contains_from_word_start(text: &str, word: &str, ending: bool) -> bool {
+    // Russian words are given by their stems, English ones whole: "march" is not in "marchandise".
+    let whole = word.is_ascii() && !ending;
+    text.match_indices(word).any(|(at, _)| {
+        let before = ending || !text[..at].ends_with(char::is_alphabetic);
+        before && !(whole && text[at + word.len()..].starts_with(char::is_alphabetic))
+    })
+}
+
+/// A step said in turn `at` has a date: in its own words, in a field taken from it, or in the proposal it answers.
+pub fn is_dated(turns: &[Turn], at: usize, fields: &[Field]) -> bool {
+    let by_field = fields.iter().any(|field| {
+        field.turn == Some(turns[at].i)
+            && match &field.value {
+                Some(FieldValue::Date(_)) => field.field == FieldName::NextMeeting,
+                Some(FieldValue::Commitment(promise)) => promise.due.is_some(),
+                _ => false,
+            }
+    });
+    by_field
+        || has_date(&turns[at].text)
+        || (at > 0 && turns[at - 1].role != turns[at].role && has_date(&turns[at - 1].text))
+}
+
+/// The sentence of a turn that has most of `cues` (lower case); the longest where none has any.
+pub fn sentence(turn: &Turn, cues: &[&str]) -> Evidence {
+    let text = turn.text.as_str();
+    let quote = if text.split_whitespace().count() <= SHORT {
+        text.trim()
+    } else {
+        sentences(text)
+            .into_iter()
+            .max_by_key(|part| {
+                let lower = part.to_lowercase();
+                (cues.iter().filter(|cue| lower.contains(**cue)).count(), part.len())
+            })
+            .unwrap_or(text)
+    };
+    Evidence {
+        turn: turn.i,
+        quote: quote.to_owned(),
+    }
+}
+
+fn sentences(text: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut from = 0;
+    let mut marked = false;
+    for (at, c) in text.char_indices() {
+        if marked && c.is_whitespace() {
+            parts.push(text[from..at].trim());
+            from = at;
+        }
+        marked = matches!(c, '.' | '?' | '!' | '…');
+    }
+    parts.push(text[from..].trim());
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_in_words() {
+        for text in [
+            "Thursday at three works",
+            "до пятницы пришлю",
+            "на двадцать девятого",
+            "the eighteenth is fine",
+        ] {
+            assert!(has_date(text), "{text}");
+        }
+        for text in [
+            "we had a marchandise problem with it",
+            "посредник нам мешает",
+            "maybe later",
+        ] {
+            assert!(!has_date(text), "{text}");
+        }
+    }
+}

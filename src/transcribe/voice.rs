@@ -1,0 +1,130 @@
+//! Where somebody speaks, on each track.
+
+use std::ops::Range;
+
+use earshot::Detector;
+
+use super::channels::Track;
+
+/// Samples of one frame of the detector: 16 ms.
+pub const FRAME: usize = 256;
+
+/// Score from which speech begins, and under which it ends: two values, so that a voice near the line does not flutter.
+const ON: f32 = 0.5;
+const OFF: f32 = 0.35;
+/// Frames of silence that end an utterance (0.35 s); shorter ones are pauses between words.
+const HANG: usize = 22;
+/// Shorter sounds (0.16 s) are clicks and breaths.
+const SHORTEST: usize = 10;
+/// Frames kept around speech (0.16 s): the detector is late on soft consonants.
+const MARGIN: usize = 10;
+/// How much louder the other channel must be for this one to be only its echo (13 dB as a ratio of energies).
+const ECHO: f32 = 20.0;
+
+/// Utterances of each track, in samples, in order.
+pub fn speech(tracks: &[Track<'_>]) -> Vec<Vec<Range<usize>>> {
+    let energies: Vec<Vec<f32>> = tracks.iter().map(|track| frame_energies(&track.samples)).collect();
+    tracks
+        .iter()
+        .enumerate()
+        .map(|(at, track)| {
+            let mut scores = scores(&track.samples);
+            for (other, energies_of_other) in energies.iter().enumerate() {
+                if other != at {
+                    mute_echo(&mut scores, &energies[at], energies_of_other);
+                }
+            }
+            utterances(&scores, track.samples.len())
+        })
+        .collect()
+}
+
+fn scores(samples: &[f32]) -> Vec<f32> {
+    let mut detector = Box::new(Detector::default());
+    samples
+        .chunks_exact(FRAME)
+        .map(|frame| detector.predict_f32(frame))
+        .collect()
+}
+
+/// Energy of each frame, smoothed over its neighbours: an echo is a few milliseconds late.
+fn frame_energies(samples: &[f32]) -> Vec<f32> {
+    let plain: Vec<f32> = samples
+        .chunks_exact(FRAME)
+        .map(|frame| frame.iter().map(|s| s * s).sum::<f32>() / FRAME as f32)
+        .collect();
+    (0..plain.len())
+        .map(|at| {
+            let around = &plain[at.saturating_sub(3)..(at + 4).min(plain.len())];
+            around.iter().sum::<f32>() / around.len() as f32
+        })
+        .collect()
+}
+
+fn mute_echo(scores: &mut [f32], own: &[f32], other: &[f32]) {
+    for ((score, own), other) in scores.iter_mut().zip(own).zip(other) {
+        if *other > ECHO * own.max(1e-10) {
+            *score = 0.0;
+        }
+    }
+}
+
+fn utterances(scores: &[f32], samples: usize) -> Vec<Range<usize>> {
+    let mut found: Vec<Range<usize>> = Vec::new();
+    let mut begin = None;
+    let mut last_voice = 0;
+    for (at, &score) in scores.iter().enumerate() {
+        match begin {
+            None if score >= ON => {
+                begin = Some(at);
+                last_voice = at;
+            }
+            Some(_) if score >= OFF => last_voice = at,
+            Some(from) if at - last_voice > HANG => {
+                found.push(from..last_voice + 1);
+                begin = None;
+            }
+            _ => {}
+        }
+    }
+    found.extend(begin.map(|from| from..last_voice + 1));
+    found.retain(|frames| frames.len() >= SHORTEST);
+    let mut padded: Vec<Range<usize>> = Vec::with_capacity(found.len());
+    for frames in found {
+        let start = frames.start.saturating_sub(MARGIN) * FRAME;
+        let end = ((frames.end + MARGIN) * FRAME).min(samples);
+        match padded.last_mut() {
+            Some(last) if last.end >= start => last.end = end,
+            _ => padded.push(start..end),
+        }
+    }
+    padded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_pauses_do_not_cut_and_clicks_do_not_count() {
+        let mut scores = vec![0.0; 400];
+        scores[50..100].fill(0.9);
+        scores[110..150].fill(0.9);
+        scores[250..253].fill(0.9);
+        let found = utterances(&scores, 400 * FRAME);
+        assert_eq!(found, [40 * FRAME..160 * FRAME]);
+    }
+
+    #[test]
+    fn speech_up_to_the_end_is_kept() {
+        let scores = vec![0.9; 100];
+        assert_eq!(utterances(&scores, 100 * FRAME + 17), [0..100 * FRAME + 17]);
+    }
+
+    #[test]
+    fn an_echo_is_muted_and_double_talk_is_not() {
+        let mut scores = vec![0.9, 0.9];
+        mute_echo(&mut scores, &[1e-6, 0.01], &[0.01, 0.02]);
+        assert_eq!(scores, [0.0, 0.9]);
+    }
+}

@@ -1,0 +1,1018 @@
+//! Which of the sums, days and people in a call are fields, and of whom.
+
+use std::ops::Range;
+
+use chrono::NaiveDate;
+
+use super::text::{Found, sentence_around, tokens};
+use super::{dates, money, numbers, people};
+use crate::domain::{
+    Call, Commitment, Competitor, CompetitorStatus, DateValue, DecidedBy, DecisionRole, Field, FieldName, FieldStatus,
+    FieldValue, Language, Period, Person, Quantity, Role, Signal, Turn, TurnLabels,
+};
+
+/// Fields that the rules look for; each that is not found is said to be not stated.
+pub const LOOKED_FOR: &[FieldName] = &[
+    FieldName::BuyerCompany,
+    FieldName::Participants,
+    FieldName::TeamSize,
+    FieldName::Volumes,
+    FieldName::CurrentSolution,
+    FieldName::PainImpact,
+    FieldName::DecisionMakers,
+    FieldName::Budget,
+    FieldName::SigningLimit,
+    FieldName::QuotedPrice,
+    FieldName::DiscountOffered,
+    FieldName::Timeline,
+    FieldName::Competitors,
+    FieldName::NextMeeting,
+    FieldName::Commitments,
+];
+
+/// How far back a sum may lend its scale to another.
+const NEARBY_TURNS: usize = 5;
+
+/// Words that turn a sentence into a supposition or somebody else's story.
+const SUPPOSED: &[&str] = &[
+    "if you had",
+    "if we had",
+    "let's say you",
+    "imagine",
+    "suppose",
+    "если бы",
+    "допустим",
+    "представьте",
+    "например, у",
+];
+const PEOPLE: &[&str] = &[
+    "rep",
+    "people",
+    "person",
+    "employee",
+    "technician",
+    "driver",
+    "agent",
+    "manager",
+    "seller",
+    "dispatcher",
+    "engineer",
+    "user",
+    "seat",
+    "nurse",
+    "staff",
+    "developer",
+    "operator",
+    "consultant",
+    "worker",
+    "lad",
+    "guy",
+    "менеджер",
+    "человек",
+    "сотрудник",
+    "водител",
+    "оператор",
+    "инженер",
+    "техник",
+    "мастер",
+    "продавц",
+    "курьер",
+    "врач",
+    "специалист",
+    "агент",
+    "пользовател",
+];
+const COUNTED: &[&str] = &[
+    "order",
+    "call",
+    "visit",
+    "lead",
+    "ticket",
+    "invoice",
+    "shipment",
+    "delivery",
+    "deliveries",
+    "request",
+    "store",
+    "shop",
+    "branch",
+    "location",
+    "case",
+    "patient",
+    "truck",
+    "vehicle",
+    "van",
+    "customer",
+    "client",
+    "acre",
+    "заказ",
+    "звон",
+    "заяв",
+    "обращени",
+    "визит",
+    "магазин",
+    "точек",
+    "точк",
+    "аптек",
+    "филиал",
+    "машин",
+    "клиент",
+    "пациент",
+    "накладн",
+    "отгруз",
+    "склад",
+    "витрин",
+    "рейс",
+];
+const SIGNS: &[&str] = &[
+    "i can sign",
+    "i can approve",
+    "i sign up to",
+    "without asking",
+    "сам могу",
+    "сама могу",
+    "могу провести",
+    "могу сам",
+    "могу подписать",
+];
+const MEETS: &[&str] = &[
+    "meet",
+    "call",
+    "talk",
+    "book",
+    "invite",
+    "demo",
+    "session",
+    "catch up",
+    "show you",
+    "walk",
+    "visit",
+    "speak",
+    "works",
+    "is fine",
+    "suits",
+    "встре",
+    "созвон",
+    "позвон",
+    "покаж",
+    "приед",
+    "подъед",
+    "давайте",
+    "наберу",
+    "увид",
+    "слот",
+    "расч",
+    "хорошо",
+    "подходит",
+];
+const PROMISES: &[&str] = &[
+    "i'll",
+    "i will",
+    "we'll",
+    "we will",
+    "let me send",
+    "i am going to",
+    "i'm going to",
+    "you'll have",
+    "пришлю",
+    "отправлю",
+    "вышлю",
+    "скину",
+    "подготовлю",
+    "сделаю",
+    "позвоню",
+    "наберу",
+    "перезвоню",
+    "приведу",
+    "согласую",
+    "уточню",
+    "передам",
+    "подъеду",
+    "приеду",
+    "поставлю",
+    "подпишу",
+    "оплачу",
+    "возьму",
+    "соберу",
+    "покажу",
+    "закажу",
+    "выставлю",
+    "сброшу",
+    "позову",
+    "принесу",
+    "займусь",
+    "направлю",
+    "обсужу",
+];
+const YES: &[&str] = &[
+    "yes",
+    "yeah",
+    "sure",
+    "okay",
+    "ok",
+    "fine",
+    "perfect",
+    "sounds good",
+    "works",
+    "great",
+    "let's",
+    "good",
+    "deal",
+    "да",
+    "хорошо",
+    "давайте",
+    "ладно",
+    "договорились",
+    "окей",
+    "отлично",
+    "подходит",
+    "конечно",
+    "можно",
+    "согласен",
+    "согласна",
+];
+const DISCOUNT: &[&str] = &["discount", "off", "скидк", "скину", "дешевле"];
+const IN_HOUSE: &[&str] = &[
+    "in house",
+    "in-house",
+    "ourselves",
+    "our dev",
+    "build it",
+    "сами напиш",
+    "сам соберет",
+    "своими силами",
+    "сами сдела",
+    "айтишники говорят",
+];
+const UNKNOWN: &[&str] = &[
+    "i don't know",
+    "no idea",
+    "not sure yet",
+    "не знаю",
+    "понятия не имею",
+    "пока не понимаю",
+];
+
+struct Extractor<'a> {
+    call: &'a Call,
+    labels: &'a [TurnLabels],
+    language: Language,
+    call_date: NaiveDate,
+    found: Vec<Field>,
+}
+
+/// Facts of a call. Roles must be set; `labels` lie in the order of the turns.
+pub fn extract(call: &Call, labels: &[TurnLabels], language: Language, call_date: NaiveDate) -> Vec<Field> {
+    let mut extractor = Extractor {
+        call,
+        labels,
+        language,
+        call_date,
+        found: Vec::new(),
+    };
+    for at in 0..call.turns.len().min(labels.len()) {
+        extractor.participants(at);
+        match call.turns[at].role {
+            Role::Buyer => extractor.buyer(at),
+            Role::Rep => extractor.rep(at),
+            Role::Unknown => {}
+        }
+    }
+    extractor.finish()
+}
+
+fn contains(lower: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| lower.contains(word))
+}
+
+/// A word of the text is one of `words`, or begins a phrase of it.
+fn says(lower: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| {
+        lower
+            .match_indices(word)
+            .any(|(at, _)| !lower[..at].ends_with(|c: char| c.is_alphanumeric()))
+    })
+}
+
+impl Extractor<'_> {
+    fn turn(&self, at: usize) -> &Turn {
+        &self.call.turns[at]
+    }
+
+    fn has(&self, at: usize, signal: Signal) -> bool {
+        self.labels[at].has(signal)
+    }
+
+    /// The text with ё as е, in lower case: only for looking, never for places.
+    fn lower(&self, at: usize) -> String {
+        self.turn(at).text.to_lowercase().replace('ё', "е")
+    }
+
+    fn add(&mut self, name: FieldName, at: usize, range: &Range<usize>, value: Option<FieldValue>, confidence: f32) {
+        self.add_as(name, at, range, value, confidence, FieldStatus::Stated);
+    }
+
+    fn add_as(
+        &mut self,
+        name: FieldName,
+        at: usize,
+        range: &Range<usize>,
+        value: Option<FieldValue>,
+        confidence: f32,
+        status: FieldStatus,
+    ) {
+        let turn = self.turn(at);
+        let (Some(raw), Some(quote)) = (
+            turn.text.get(range.clone()),
+            turn.text.get(sentence_around(&turn.text, range)),
+        ) else {
+            return;
+        };
+        if raw.is_empty() || !quote.contains(raw) {
+            return;
+        }
+        let field = Field {
+            field: name,
+            status,
+            value,
+            raw: raw.to_owned(),
+            turn: Some(turn.i),
+            role: Some(turn.role),
+            quote: quote.to_owned(),
+            confidence,
+            decided_by: DecidedBy::Rules,
+        };
+        if !self
+            .found
+            .iter()
+            .any(|known| known.field == name && known.value == field.value && field.value.is_some())
+        {
+            self.found.push(field);
+        }
+    }
+
+    /// The sentence around a place is a supposition.
+    fn supposed(&self, at: usize, range: &Range<usize>) -> bool {
+        let text = &self.turn(at).text;
+        text.get(sentence_around(text, range))
+            .is_some_and(|sentence| contains(&sentence.to_lowercase(), SUPPOSED))
+    }
+
+    /// Amounts said within the last turns and the coming one.
+    fn nearby(&self, at: usize) -> Vec<f64> {
+        let from = at.saturating_sub(NEARBY_TURNS);
+        self.call.turns[from..at]
+            .iter()
+            .flat_map(|turn| money::find(&turn.text, self.language, &[], false))
+            .filter_map(|found| found.value.amount.or(found.value.max).or(found.value.min))
+            .collect()
+    }
+
+    fn sums(&self, at: usize) -> Vec<Found<crate::domain::Money>> {
+        let mut sums = money::find(&self.turn(at).text, self.language, &self.nearby(at), true);
+        sums.retain(|sum| !self.supposed(at, &sum.range));
+        sums
+    }
+
+    fn days(&self, at: usize) -> Vec<Found<DateValue>> {
+        dates::find(&self.turn(at).text, self.language, self.call_date)
+    }
+
+    fn participants(&mut self, at: usize) {
+        let text = self.turn(at).text.clone();
+        let side = self.turn(at).role;
+        if at < 12
+            && let Some((name, company)) = people::introduction(&text)
+            && side != Role::Unknown
+        {
+            let person = Person {
+                name: Some(text[name.clone()].to_owned()),
+                title: None,
+                roles: Vec::new(),
+                side,
+            };
+            self.add(
+                FieldName::Participants,
+                at,
+                &name,
+                Some(FieldValue::Person(person)),
+                0.85,
+            );
+            if let (Role::Buyer, Some(company)) = (side, company) {
+                let value = FieldValue::Text(text[company.clone()].to_owned());
+                self.add(FieldName::BuyerCompany, at, &company, Some(value), 0.75);
+            }
+        }
+        if at < 6
+            && let Some(name) = people::addressed(&text)
+        {
+            let other = match side {
+                Role::Rep => Role::Buyer,
+                Role::Buyer => Role::Rep,
+                Role::Unknown => return,
+            };
+            let person = Person {
+                name: Some(text[name.clone()].to_owned()),
+                title: None,
+                roles: Vec::new(),
+                side: other,
+            };
+            self.add(
+                FieldName::Participants,
+                at,
+                &name,
+                Some(FieldValue::Person(person)),
+                0.8,
+            );
+        }
+    }
+
+    fn buyer(&mut self, at: usize) {
+        self.company(at);
+        self.counts(at);
+        if self.has(at, Signal::BuyerSituation) || self.has(at, Signal::BuyerPain) {
+            self.tools(at);
+        }
+        if self.has(at, Signal::BuyerImpact) {
+            self.impact(at);
+        }
+        if self.has(at, Signal::BuyerBudget) {
+            self.budget(at);
+        }
+        if self.has(at, Signal::BuyerDecider) {
+            self.deciders(at);
+        }
+        if self.has(at, Signal::BuyerTimeline) {
+            self.timeline(at);
+        }
+        if self.has(at, Signal::BuyerCompetitor) {
+            self.competitor(at);
+        }
+        if self.has(at, Signal::BuyerCommitment) {
+            self.buyer_meeting(at);
+            self.promises(at, Role::Buyer);
+        }
+        self.unknown(at);
+    }
+
+    fn rep(&mut self, at: usize) {
+        if self.has(at, Signal::RepPrice) {
+            self.price(at);
+        }
+        if self.has(at, Signal::RepNextStep) {
+            self.rep_meeting(at);
+            self.promises(at, Role::Rep);
+        }
+    }
+
+    fn company(&mut self, at: usize) {
+        let text = self.turn(at).text.clone();
+        if let Some(range) = people::company(&text) {
+            let value = FieldValue::Text(text[range.clone()].to_owned());
+            self.add(FieldName::BuyerCompany, at, &range, Some(value), 0.7);
+        }
+    }
+
+    /// People of the team and things that are counted, where the buyer tells how things are.
+    fn counts(&mut self, at: usize) {
+        let asked = at > 0 && self.has(at - 1, Signal::RepQSituation);
+        if !(self.has(at, Signal::BuyerSituation) || asked) {
+            return;
+        }
+        let text = self.turn(at).text.clone();
+        let words = tokens(&text);
+        let mut index = 0;
+        while index < words.len() {
+            let Some(number) = numbers::read(&words, index) else {
+                index += 1;
+                continue;
+            };
+            index = number.to;
+            let noun = words[number.to..]
+                .iter()
+                .take(3)
+                .find(|word| PEOPLE.iter().chain(COUNTED).any(|stem| word.lower.starts_with(stem)));
+            // "sixty lost orders": an adjective may stand between, a mark may not.
+            let Some(noun) = noun else { continue };
+            if words[number.to..]
+                .iter()
+                .take_while(|word| word.range != noun.range)
+                .any(|word| word.break_before)
+                || noun.break_before
+            {
+                continue;
+            }
+            let range = words[number.from].range.start..noun.range.end;
+            if self.supposed(at, &range) {
+                continue;
+            }
+            let of_people = PEOPLE.iter().any(|stem| noun.lower.starts_with(stem));
+            let quantity = Quantity {
+                n: Some(number.value),
+                min: None,
+                max: None,
+                unit: Some(noun.lower.clone()),
+                period: period_behind(&words, &noun.range),
+                approx: number.approx || approximate(&words, number.from),
+            };
+            let name = if of_people {
+                FieldName::TeamSize
+            } else {
+                FieldName::Volumes
+            };
+            self.add(name, at, &range, Some(FieldValue::Quantity(quantity)), 0.75);
+        }
+    }
+
+    fn tools(&mut self, at: usize) {
+        let text = self.turn(at).text.clone();
+        for range in people::tools(&text) {
+            let value = FieldValue::Text(text[range.clone()].to_owned());
+            self.add(FieldName::CurrentSolution, at, &range, Some(value), 0.75);
+        }
+    }
+
+    fn impact(&mut self, at: usize) {
+        let sums = self.sums(at);
+        let any = !sums.is_empty();
+        for sum in sums {
+            self.add(
+                FieldName::PainImpact,
+                at,
+                &sum.range,
+                Some(FieldValue::Money(sum.value)),
+                0.8,
+            );
+        }
+        if any {
+            return;
+        }
+        // No money: hours, orders, people, shares.
+        let text = self.turn(at).text.clone();
+        let words = tokens(&text);
+        let Some((number, noun)) = (0..words.len()).find_map(|index| {
+            let number = numbers::read(&words, index)?;
+            let noun = words
+                .get(number.to)
+                .filter(|word| !word.break_before && word.lower.chars().all(char::is_alphabetic))?;
+            (noun.lower.chars().count() > 2).then_some((number, noun))
+        }) else {
+            return;
+        };
+        let range = words[number.from].range.start..noun.range.end;
+        let quantity = Quantity {
+            n: Some(number.value),
+            min: None,
+            max: None,
+            unit: Some(noun.lower.clone()),
+            period: period_behind(&words, &noun.range),
+            approx: number.approx || approximate(&words, number.from),
+        };
+        self.add(
+            FieldName::PainImpact,
+            at,
+            &range,
+            Some(FieldValue::Quantity(quantity)),
+            0.6,
+        );
+    }
+
+    fn budget(&mut self, at: usize) {
+        let lower = self.lower(at);
+        let limit = contains(&lower, SIGNS) || self.has(at, Signal::BuyerDecider) && lower.contains("sign");
+        let name = if limit {
+            FieldName::SigningLimit
+        } else {
+            FieldName::Budget
+        };
+        let sums = self.sums(at);
+        if let Some(sum) = sums.into_iter().next() {
+            self.add(name, at, &sum.range, Some(FieldValue::Money(sum.value)), 0.75);
+            return;
+        }
+        for (cue, value) in [
+            ("no budget", "none"),
+            ("isn't any budget", "none"),
+            ("бюджета нет", "none"),
+            ("бюджета под это", "none"),
+            ("бюджета пока нет", "none"),
+            ("not approved", "pending"),
+            ("не утвер", "pending"),
+            ("не согласован", "pending"),
+        ] {
+            let text = self.turn(at).text.to_lowercase();
+            if let (Some(start), true) = (text.find(cue), text.len() == self.turn(at).text.len()) {
+                let range = start..start + cue.len();
+                self.add(
+                    FieldName::Budget,
+                    at,
+                    &range,
+                    Some(FieldValue::Text(value.to_owned())),
+                    0.7,
+                );
+                return;
+            }
+        }
+    }
+
+    fn deciders(&mut self, at: usize) {
+        let text = self.turn(at).text.clone();
+        for mention in people::deciders(&text) {
+            let person = Person {
+                name: mention.name,
+                title: mention.title,
+                roles: mention.roles,
+                side: Role::Buyer,
+            };
+            self.add(
+                FieldName::DecisionMakers,
+                at,
+                &mention.range,
+                Some(FieldValue::Person(person)),
+                0.75,
+            );
+        }
+        let lower = text.to_lowercase();
+        if lower.len() != text.len() {
+            return;
+        }
+        for cue in [
+            "my call",
+            "my decision",
+            "i decide",
+            "i can sign",
+            "решаю я",
+            "решение за мной",
+            "я решаю",
+            "сам решу",
+            "сама решу",
+            "сам решаю",
+            "сама решаю",
+        ] {
+            if let Some(start) = lower.find(cue) {
+                let person = Person {
+                    name: None,
+                    title: None,
+                    roles: vec![DecisionRole::EconomicBuyer],
+                    side: Role::Buyer,
+                };
+                let range = start..start + cue.len();
+                self.add(
+                    FieldName::DecisionMakers,
+                    at,
+                    &range,
+                    Some(FieldValue::Person(person)),
+                    0.8,
+                );
+                return;
+            }
+        }
+    }
+
+    fn timeline(&mut self, at: usize) {
+        let lower = self.lower(at);
+        let kind = if contains(&lower, &["decid", "decision", "реш", "комитет"]) {
+            "decision"
+        } else if contains(
+            &lower,
+            &["contract", "runs out", "expire", "договор", "кончается", "истекает"],
+        ) {
+            "contract_end"
+        } else if contains(&lower, &["budget", "бюджет"]) {
+            "budget_opens"
+        } else {
+            "go_live"
+        };
+        if let Some(mut day) = self.days(at).into_iter().find(|day| !day.value.past) {
+            day.value.kind = Some(kind.to_owned());
+            self.add(
+                FieldName::Timeline,
+                at,
+                &day.range,
+                Some(FieldValue::Date(day.value)),
+                0.8,
+            );
+        }
+    }
+
+    fn competitor(&mut self, at: usize) {
+        let text = self.turn(at).text.clone();
+        let lower = self.lower(at);
+        if contains(&lower, IN_HOUSE) {
+            let whole = 0..text.trim_end().len();
+            let range = sentence_around(&text, &(0..first_word_end(&text).min(whole.end)));
+            let value = Competitor {
+                name: None,
+                status: CompetitorStatus::InHouse,
+            };
+            self.add(
+                FieldName::Competitors,
+                at,
+                &range,
+                Some(FieldValue::Competitor(value)),
+                0.65,
+            );
+        } else if let Some(range) = people::name_inside(&text)
+            .filter(|range| dates::find(&text[range.clone()], self.language, self.call_date).is_empty())
+        {
+            let value = Competitor {
+                name: Some(text[range.clone()].to_owned()),
+                status: CompetitorStatus::Considering,
+            };
+            self.add(
+                FieldName::Competitors,
+                at,
+                &range,
+                Some(FieldValue::Competitor(value)),
+                0.65,
+            );
+        } else {
+            let range = sentence_around(&text, &(0..first_word_end(&text)));
+            let value = Competitor {
+                name: None,
+                status: CompetitorStatus::Unnamed,
+            };
+            self.add(
+                FieldName::Competitors,
+                at,
+                &range,
+                Some(FieldValue::Competitor(value)),
+                0.6,
+            );
+        }
+    }
+
+    fn price(&mut self, at: usize) {
+        let text = self.turn(at).text.clone();
+        for sum in self.sums(at) {
+            let sentence = text[sentence_around(&text, &sum.range)].to_lowercase();
+            // The buyer's own loss, set against the price, is not the price.
+            if !contains(
+                &sentence,
+                &[
+                    "you mentioned",
+                    "you said",
+                    "you lose",
+                    "вы говорили",
+                    "вы назвали",
+                    "вы теряете",
+                    "теми ",
+                ],
+            ) {
+                self.add(
+                    FieldName::QuotedPrice,
+                    at,
+                    &sum.range,
+                    Some(FieldValue::Money(sum.value)),
+                    0.8,
+                );
+            }
+        }
+        let lower = self.lower(at);
+        if contains(&lower, DISCOUNT)
+            && let Some((range, percent)) = percent(&text)
+        {
+            self.add(
+                FieldName::DiscountOffered,
+                at,
+                &range,
+                Some(FieldValue::Percent { percent }),
+                0.8,
+            );
+        }
+    }
+
+    /// A day that the rep proposes for a talk: confirmed if the buyer's next turn takes it, else only proposed.
+    fn rep_meeting(&mut self, at: usize) {
+        if !says(&self.lower(at), MEETS) {
+            return;
+        }
+        let Some(day) = self.meeting_day(at) else { return };
+        let answer = (at + 1..self.call.turns.len()).find(|&next| self.turn(next).role == Role::Buyer);
+        let taken = answer.is_some_and(|next| {
+            next <= at + 2
+                && (self.has(next, Signal::BuyerCommitment)
+                    || says(&self.lower(next), YES)
+                        && !self.has(next, Signal::BuyerDelay)
+                        && !self.has(next, Signal::BuyerRefusal))
+        });
+        let status = if taken {
+            FieldStatus::Confirmed
+        } else {
+            FieldStatus::Proposed
+        };
+        self.add_as(
+            FieldName::NextMeeting,
+            at,
+            &day.range,
+            Some(FieldValue::Date(day.value)),
+            if taken { 0.85 } else { 0.6 },
+            status,
+        );
+    }
+
+    /// A day that the buyer names for a talk.
+    fn buyer_meeting(&mut self, at: usize) {
+        let lower = self.lower(at);
+        if !says(&lower, MEETS) && !says(&lower, YES) {
+            return;
+        }
+        let known = self
+            .found
+            .iter()
+            .any(|field| field.field == FieldName::NextMeeting && field.status == FieldStatus::Confirmed);
+        let Some(day) = self.meeting_day(at).filter(|_| !known) else {
+            return;
+        };
+        self.add(
+            FieldName::NextMeeting,
+            at,
+            &day.range,
+            Some(FieldValue::Date(day.value)),
+            0.75,
+        );
+    }
+
+    /// A day with a clock time is a meeting before one without; deadlines and today are none.
+    fn meeting_day(&self, at: usize) -> Option<Found<DateValue>> {
+        let mut days = self.days(at);
+        days.retain(|day| {
+            let deadline = day.value.qualifier == crate::domain::DateQualifier::By && day.value.time.is_none();
+            day.value.date.is_some_and(|date| date > self.call_date) && !day.value.past && !deadline
+        });
+        let timed = days.iter().position(|day| day.value.time.is_some()).unwrap_or(0);
+        (!days.is_empty()).then(|| days.swap_remove(timed))
+    }
+
+    /// Sentences by which somebody promises something.
+    fn promises(&mut self, at: usize, who: Role) {
+        let text = self.turn(at).text.clone();
+        let days = self.days(at);
+        let mut from = 0;
+        while from < text.len() {
+            let rest = &text[from..];
+            let blank = rest.len() - rest.trim_start().len();
+            if blank == rest.len() {
+                break;
+            }
+            let start = from + blank;
+            let first = start..start + text[start..].chars().next().map_or(1, char::len_utf8);
+            let range = sentence_around(&text, &first);
+            let end = range.end.max(first.end);
+            let sentence = &text[start..end];
+            from = end;
+            let lower = sentence.to_lowercase().replace('ё', "е");
+            if !says(&lower, PROMISES) || contains(&lower, SUPPOSED) {
+                continue;
+            }
+            // The day nearest behind the words of promise is its own.
+            let due = days
+                .iter()
+                .filter(|day| start <= day.range.start && day.range.end <= end && !day.value.past)
+                .next_back();
+            let promise = Commitment {
+                who,
+                what: sentence.trim().to_owned(),
+                due: due.map(|day| day.value.clone()),
+            };
+            self.add(
+                FieldName::Commitments,
+                at,
+                &(start..end),
+                Some(FieldValue::Commitment(promise)),
+                0.75,
+            );
+        }
+    }
+
+    /// "I don't know" to a question about decision or money is knowledge too.
+    fn unknown(&mut self, at: usize) {
+        if at == 0 || !self.has(at - 1, Signal::RepQDecision) {
+            return;
+        }
+        let text = self.turn(at).text.clone();
+        let lower = text.to_lowercase();
+        let Some((cue, start)) = UNKNOWN.iter().find_map(|cue| Some((cue, lower.find(cue)?))) else {
+            return;
+        };
+        let question = self.lower(at - 1);
+        let name = if contains(&question, &["budget", "бюджет", "money", "денег"]) {
+            FieldName::Budget
+        } else if contains(&question, &["when", "когда", "срок", "date"]) {
+            FieldName::Timeline
+        } else {
+            FieldName::DecisionMakers
+        };
+        if lower.len() == text.len() {
+            self.add_as(
+                name,
+                at,
+                &(start..start + cue.len()),
+                None,
+                0.7,
+                FieldStatus::UnknownToBuyer,
+            );
+        }
+    }
+
+    /// One value for a single field (others are a conflict, the latest first); the rest in the order of the fields.
+    fn finish(mut self) -> Vec<Field> {
+        for name in [
+            FieldName::Timeline,
+            FieldName::Budget,
+            FieldName::SigningLimit,
+            FieldName::NextMeeting,
+            FieldName::TeamSize,
+        ] {
+            self.settle(name);
+        }
+        for &name in LOOKED_FOR {
+            if !self.found.iter().any(|field| field.field == name) {
+                self.found.push(Field::not_stated(name));
+            }
+        }
+        // Stable: fields of one name keep their order.
+        self.found.sort_by_key(|field| field.field);
+        self.found
+    }
+
+    fn settle(&mut self, name: FieldName) {
+        let mut same: Vec<Field> = self.found.iter().filter(|field| field.field == name).cloned().collect();
+        if same.len() < 2 {
+            return;
+        }
+        self.found.retain(|field| field.field != name);
+        // A meeting that was taken makes other proposals pointless; for kinds and units there may be one each.
+        if name == FieldName::NextMeeting
+            && let Some(taken) = same.iter().rposition(|field| field.status != FieldStatus::Proposed)
+        {
+            same = vec![same.swap_remove(taken)];
+        } else if matches!(name, FieldName::Timeline | FieldName::TeamSize) && all_differ_in_kind(&same) {
+            // Several facts, no conflict.
+        } else {
+            same.reverse();
+            for field in &mut same {
+                if field.status == FieldStatus::Stated {
+                    field.status = FieldStatus::Conflict;
+                }
+            }
+        }
+        self.found.extend(same);
+    }
+}
+
+fn all_differ_in_kind(fields: &[Field]) -> bool {
+    let kind = |field: &Field| match &field.value {
+        Some(FieldValue::Date(date)) => date.kind.clone(),
+        Some(FieldValue::Quantity(quantity)) => quantity.unit.clone(),
+        _ => None,
+    };
+    let mut kinds: Vec<_> = fields.iter().map(kind).collect();
+    kinds.sort();
+    kinds.dedup();
+    kinds.len() == fields.len()
+}
+
+fn first_word_end(text: &str) -> usize {
+    let start = text.len() - text.trim_start().len();
+    text[start..]
+        .find(char::is_whitespace)
+        .map_or(text.len(), |at| start + at)
+}
+
+fn approximate(words: &[super::text::Token], at: usize) -> bool {
+    at > 0
+        && matches!(
+            words[at - 1].lower.as_str(),
+            "about" | "around" | "roughly" | "like" | "maybe" | "около" | "примерно" | "где-то" | "то" | "порядка"
+        )
+}
+
+fn period_behind(words: &[super::text::Token], noun: &Range<usize>) -> Option<Period> {
+    let at = words.iter().position(|word| word.range == *noun)?;
+    words[at + 1..]
+        .iter()
+        .take(2)
+        .find_map(|word| match word.lower.as_str() {
+            "day" | "daily" | "день" | "сутки" => Some(Period::Day),
+            "week" | "weekly" | "неделю" => Some(Period::Week),
+            "month" | "monthly" | "месяц" => Some(Period::Month),
+            "quarter" | "квартал" => Some(Period::Quarter),
+            "year" | "annually" | "год" => Some(Period::Year),
+            _ => None,
+        })
+}
+
+/// A share in percent with its place.
+fn percent(text: &str) -> Option<(Range<usize>, f64)> {
+    let words = tokens(text);
+    (0..words.len()).find_map(|at| {
+        let number = numbers::read(&words, at)?;
+        let sign = words.get(number.to)?;
+        let is_percent = sign.lower == "%"
+            || sign.lower.starts_with("percent")
+            || sign.lower.starts_with("процент")
+            || sign.lower == "per";
+        is_percent.then(|| (words[number.from].range.start..sign.range.end, number.value))
+    })
+}

@@ -1,0 +1,732 @@
+//! Sums of money (domain specification, C.3).
+
+use std::ops::Range;
+
+use super::numbers::{self, Number};
+use super::text::{Found, Token, tokens};
+use crate::domain::{Language, Money, MoneyQualifier, Period, Vat};
+
+fn currency(word: &str) -> Option<&'static str> {
+    const STEMS: &[(&str, &str)] = &[
+        ("dollar", "USD"),
+        ("buck", "USD"),
+        ("usd", "USD"),
+        ("euro", "EUR"),
+        ("eur", "EUR"),
+        ("pound", "GBP"),
+        ("quid", "GBP"),
+        ("gbp", "GBP"),
+        ("рубл", "RUB"),
+        ("руб", "RUB"),
+        ("rub", "RUB"),
+        ("доллар", "USD"),
+        ("бакс", "USD"),
+        ("евро", "EUR"),
+        ("тенге", "KZT"),
+    ];
+    match word {
+        "$" => Some("USD"),
+        "€" => Some("EUR"),
+        "£" => Some("GBP"),
+        "₽" | "р" => Some("RUB"),
+        _ => STEMS
+            .iter()
+            .find(|(stem, _)| word.starts_with(stem))
+            .map(|(_, code)| *code),
+    }
+}
+
+/// What is paid for: the unit as it goes into `per`.
+fn unit_of(word: &str) -> Option<&'static str> {
+    const STEMS: &[(&str, &str)] = &[
+        ("user", "user"),
+        ("person", "user"),
+        ("head", "user"),
+        ("seat", "seat"),
+        ("licen", "seat"),
+        ("minute", "minute"),
+        ("call", "call"),
+        ("site", "site"),
+        ("location", "site"),
+        ("store", "site"),
+        ("shop", "site"),
+        ("salon", "site"),
+        ("пользовател", "user"),
+        ("человек", "user"),
+        ("сотрудник", "user"),
+        ("менеджер", "user"),
+        ("мест", "seat"),
+        ("лиценз", "seat"),
+        ("минут", "minute"),
+        ("звон", "call"),
+        ("точк", "site"),
+        ("магазин", "site"),
+        ("кабинет", "site"),
+        ("филиал", "site"),
+    ];
+    STEMS
+        .iter()
+        .find(|(stem, _)| word.starts_with(stem))
+        .map(|(_, unit)| *unit)
+}
+
+fn period_of(word: &str) -> Option<Period> {
+    const STEMS: &[(&str, Period)] = &[
+        ("month", Period::Month),
+        ("quarter", Period::Quarter),
+        ("year", Period::Year),
+        ("annual", Period::Year),
+        ("annum", Period::Year),
+        ("week", Period::Week),
+        ("day", Period::Day),
+        ("daily", Period::Day),
+        ("месяц", Period::Month),
+        ("ежемесячн", Period::Month),
+        ("квартал", Period::Quarter),
+        ("год", Period::Year),
+        ("недел", Period::Week),
+        ("день", Period::Day),
+        ("сутки", Period::Day),
+    ];
+    STEMS
+        .iter()
+        .find(|(stem, _)| word.starts_with(stem))
+        .map(|(_, period)| *period)
+}
+
+/// Sums in a text. `nearby`: amounts said within five turns, from which a sum without scale takes its own.
+/// `expected`: the talk is about money here, so a bare number of a size may be a sum.
+pub fn find(text: &str, language: Language, nearby: &[f64], expected: bool) -> Vec<Found<Money>> {
+    let tokens = tokens(text);
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        match sum_at(&tokens, at, language, nearby, expected) {
+            Some((sum, to)) => {
+                found.push(sum);
+                at = to;
+            }
+            None => at = numbers::read(&tokens, at).map_or(at + 1, |number| number.to),
+        }
+    }
+    found
+}
+
+fn word(tokens: &[Token], at: usize) -> &str {
+    tokens.get(at).map_or("", |token| token.lower.as_str())
+}
+
+/// Words before a sum, longest first, with what they make of it.
+fn qualifier_before(tokens: &[Token], at: usize) -> (MoneyQualifier, usize) {
+    const WORDS: &[(&[&str], MoneyQualifier)] = &[
+        (&["not", "more", "than"], MoneyQualifier::Max),
+        (&["no", "more", "than"], MoneyQualifier::Max),
+        (&["north", "of"], MoneyQualifier::Min),
+        (&["more", "than"], MoneyQualifier::Min),
+        (&["at", "least"], MoneyQualifier::Min),
+        (&["anything", "over"], MoneyQualifier::Min),
+        (&["up", "to"], MoneyQualifier::Max),
+        (&["не", "больше"], MoneyQualifier::Max),
+        (&["не", "более"], MoneyQualifier::Max),
+        (&["в", "районе"], MoneyQualifier::Approx),
+        (&["somewhere", "around"], MoneyQualifier::Approx),
+        (&["call", "it"], MoneyQualifier::Approx),
+        (&["over"], MoneyQualifier::Min),
+        (&["above"], MoneyQualifier::Min),
+        (&["from"], MoneyQualifier::Min),
+        (&["от"], MoneyQualifier::Min),
+        (&["больше"], MoneyQualifier::Min),
+        (&["свыше"], MoneyQualifier::Min),
+        (&["under"], MoneyQualifier::Max),
+        (&["below"], MoneyQualifier::Max),
+        (&["до"], MoneyQualifier::Max),
+        (&["about"], MoneyQualifier::Approx),
+        (&["around"], MoneyQualifier::Approx),
+        (&["roughly"], MoneyQualifier::Approx),
+        (&["approximately"], MoneyQualifier::Approx),
+        (&["maybe"], MoneyQualifier::Approx),
+        (&["like"], MoneyQualifier::Approx),
+        (&["nearly"], MoneyQualifier::Approx),
+        (&["almost"], MoneyQualifier::Approx),
+        (&["ballpark"], MoneyQualifier::Approx),
+        (&["около"], MoneyQualifier::Approx),
+        (&["примерно"], MoneyQualifier::Approx),
+        (&["порядка"], MoneyQualifier::Approx),
+        (&["где", "то"], MoneyQualifier::Approx),
+        (&["почти"], MoneyQualifier::Approx),
+        (&["ну"], MoneyQualifier::Approx),
+    ];
+    for (words, qualifier) in WORDS {
+        let fits = words.len() <= at
+            && words
+                .iter()
+                .enumerate()
+                .all(|(offset, wanted)| word(tokens, at - words.len() + offset) == *wanted)
+            && !tokens[at - words.len() + 1..at].iter().any(|token| token.break_before);
+        if fits {
+            return (*qualifier, words.len());
+        }
+    }
+    (MoneyQualifier::Exact, 0)
+}
+
+/// «пятьдесят на пятьдесят» and other numbers that are no sums, by what stands next to them.
+fn is_idiom(tokens: &[Token], number: &Number) -> bool {
+    let after = word(tokens, number.to);
+    let same = numbers::read(tokens, number.to + 1).is_some_and(|other| other.value == number.value);
+    (matches!(after, "на" | "and") && same && number.value == 50.0)
+        || matches!(after, "%" | "percent" | "процент" | "процентов" | "процента")
+}
+
+/// The word behind a number shows that something else is counted.
+fn counts_something(tokens: &[Token], at: usize) -> bool {
+    let Some(token) = tokens.get(at) else { return false };
+    let after = token.lower.as_str();
+    if token.break_before || currency(after).is_some() || period_of(after).is_some() && after.starts_with("ежемес")
+    {
+        return false;
+    }
+    const GO_ON: &[&str] = &[
+        "a",
+        "an",
+        "per",
+        "each",
+        "every",
+        "in",
+        "on",
+        "for",
+        "to",
+        "and",
+        "or",
+        "is",
+        "was",
+        "of",
+        "if",
+        "so",
+        "but",
+        "once",
+        "that",
+        "which",
+        "we",
+        "i",
+        "it",
+        "you",
+        "then",
+        "just",
+        "plus",
+        "all",
+        "total",
+        "monthly",
+        "annually",
+        "annual",
+        "ex",
+        "excluding",
+        "including",
+        "maybe",
+        "something",
+        "at",
+        "with",
+        "as",
+        "off",
+        "extra",
+        "up",
+        "tops",
+        "max",
+        "out",
+        "в",
+        "за",
+        "на",
+        "с",
+        "без",
+        "и",
+        "или",
+        "это",
+        "если",
+        "но",
+        "то",
+        "мы",
+        "я",
+        "вы",
+        "у",
+        "где",
+        "по",
+        "для",
+        "плюс",
+        "минус",
+        "максимум",
+        "минимум",
+        "примерно",
+        "грубо",
+        "теряем",
+        "потеряли",
+        "не",
+        "ну",
+        "да",
+        "вот",
+        "выходит",
+        "получается",
+        "маржи",
+        "выручки",
+        "ежемесячно",
+        "каждый",
+        "каждую",
+        "разово",
+        "сразу",
+        "вместе",
+        "списали",
+        "ушло",
+        "уходит",
+    ];
+    !GO_ON.contains(&after)
+}
+
+fn sum_at(
+    tokens: &[Token],
+    at: usize,
+    language: Language,
+    nearby: &[f64],
+    expected: bool,
+) -> Option<(Found<Money>, usize)> {
+    if let Some(found) = five_figures(tokens, at, language) {
+        return Some(found);
+    }
+    let mark = currency(word(tokens, at)).filter(|_| matches!(word(tokens, at), "$" | "€" | "£" | "₽"));
+    let first_at = at + usize::from(mark.is_some());
+    let first = numbers::read(tokens, first_at)?;
+    if is_idiom(tokens, &first) || first.value == 0.0 {
+        return None;
+    }
+    let (mut low, last) = range_end(tokens, first);
+    let scale_shared = last.is_some_and(|last| last.scaled && !first.scaled && first.value < last.value);
+    if let (Some(last), true) = (last, scale_shared) {
+        low *= scale_of(last.value);
+    }
+    let end = last.map_or(first.to, |number| number.to);
+    let named = currency(word(tokens, end)).filter(|_| !tokens[end].break_before);
+    let slang = first.money_scale || last.is_some_and(|number| number.money_scale);
+    let scaled = first.scaled || last.is_some_and(|number| number.scaled);
+    let counted = named.is_none() && counts_something(tokens, end);
+    let (qualifier, before) = qualifier_before(tokens, at);
+    let short = expected && !scaled && mark.is_none() && named.is_none() && !slang && !counted;
+    let hundreds = first.value >= 100.0;
+    if !(mark.is_some() || named.is_some() || slang && !counted || scaled && !counted || short && hundreds) {
+        // "up to ten" near "eighteen thousand" means ten thousand.
+        let limit = matches!(qualifier, MoneyQualifier::Max | MoneyQualifier::Min);
+        let scale = nearby
+            .iter()
+            .copied()
+            .filter(|amount| *amount >= 1000.0)
+            .map(scale_of)
+            .fold(0.0, f64::max);
+        if !(short && limit && scale > 0.0) {
+            return None;
+        }
+        let amount = first.value * scale;
+        let mut money = plain(language, qualifier);
+        money.scale_inferred = true;
+        place(&mut money, qualifier, amount);
+        let range = tokens[at - before].range.start..tokens[end - 1].range.end;
+        return Some((Found { range, value: money }, end));
+    }
+    let mut money = plain(language, qualifier);
+    if let Some(code) = mark.or(named) {
+        money.currency = code.to_owned();
+        money.currency_inferred = false;
+    }
+    let approx = first.approx || last.is_some_and(|number| number.approx) || qualifier == MoneyQualifier::Approx;
+    let high = last.map(|number| number.value);
+    match high {
+        Some(high) if high > low => {
+            money.min = Some(low);
+            money.max = Some(high);
+            money.qualifier = if approx {
+                MoneyQualifier::Approx
+            } else {
+                MoneyQualifier::Range
+            };
+        }
+        _ => place(
+            &mut money,
+            if approx { MoneyQualifier::Approx } else { qualifier },
+            first.value,
+        ),
+    }
+    let mut to = end + usize::from(named.is_some());
+    to = tail(tokens, to, &mut money);
+    let range = tokens[at - before].range.start..tokens[to - 1].range.end;
+    Some((Found { range, value: money }, to))
+}
+
+fn scale_of(amount: f64) -> f64 {
+    [1e9, 1e6, 1e3]
+        .into_iter()
+        .find(|scale| amount >= *scale)
+        .unwrap_or(1.0)
+}
+
+fn plain(language: Language, qualifier: MoneyQualifier) -> Money {
+    Money {
+        amount: None,
+        min: None,
+        max: None,
+        currency: match language {
+            Language::En => "USD",
+            Language::Ru => "RUB",
+        }
+        .to_owned(),
+        period: None,
+        per: None,
+        qualifier,
+        vat: None,
+        scale_inferred: false,
+        currency_inferred: true,
+    }
+}
+
+fn place(money: &mut Money, qualifier: MoneyQualifier, amount: f64) {
+    money.qualifier = qualifier;
+    match qualifier {
+        MoneyQualifier::Min => money.min = Some(amount),
+        MoneyQualifier::Max => money.max = Some(amount),
+        MoneyQualifier::Exact | MoneyQualifier::Approx | MoneyQualifier::Range => money.amount = Some(amount),
+    }
+}
+
+/// "twenty to thirty K", «триста-четыреста», "between five and six": the low end, and the number that ends the range.
+fn range_end(tokens: &[Token], first: Number) -> (f64, Option<Number>) {
+    let link = word(tokens, first.to);
+    let hyphen = tokens.get(first.to).is_some_and(|token| token.hyphen_before);
+    let between = first.from > 0 && word(tokens, first.from - 1) == "between";
+    let next = if hyphen {
+        first.to
+    } else if matches!(link, "to" | "or" | "до" | "или") || between && link == "and" {
+        // A mark of currency may stand before the second number too.
+        first.to + 1 + usize::from(matches!(word(tokens, first.to + 1), "$" | "€" | "£"))
+    } else {
+        return (first.value, None);
+    };
+    let second = numbers::read(tokens, next).filter(|second| second.value * 1.0001 > first.value);
+    match second {
+        // «тысяч триста-четыреста»: the inversion holds for both ends.
+        Some(second) if first.approx && first.scaled && !second.scaled => (
+            first.value,
+            None.or(Some(Number {
+                value: second.value * scale_of(first.value),
+                ..second
+            })),
+        ),
+        Some(second) => (first.value, Some(second)),
+        None if hyphen && first.approx && first.scaled => {
+            let second = numbers::read(tokens, next)
+                .map(|second| Number {
+                    value: second.value * scale_of(first.value),
+                    ..second
+                })
+                .filter(|second| second.value > first.value);
+            (first.value, second)
+        }
+        None => (first.value, None),
+    }
+}
+
+/// Period, unit and VAT behind a sum; the index behind them.
+fn tail(tokens: &[Token], from: usize, money: &mut Money) -> usize {
+    let mut to = from;
+    while let Some(token) = tokens.get(to) {
+        if token.break_before
+            && !matches!(
+                token.lower.as_str(),
+                "без" | "с" | "plus" | "ex" | "excluding" | "including"
+            )
+        {
+            break;
+        }
+        let next = word(tokens, to + 1);
+        let skip_article = usize::from(matches!(next, "each" | "every" | "one" | "каждый" | "каждого"));
+        let target = word(tokens, to + 1 + skip_article);
+        match token.lower.as_str() {
+            "a" | "an" | "per" | "every" | "each" | "в" | "за" | "на" | "с" | "со"
+                if money.period.is_none() && period_of(target).is_some() =>
+            {
+                money.period = period_of(target);
+                to += 2 + skip_article;
+            }
+            "a" | "per" | "за" | "с" | "на" | "for" | "every" | "each"
+                if money.per.is_none() && unit_of(target).is_some() =>
+            {
+                money.per = unit_of(target).map(str::to_owned);
+                to += 2 + skip_article;
+            }
+            "monthly" | "annually" | "yearly" | "ежемесячно" if money.period.is_none() => {
+                money.period = period_of(token.lower.as_str()).or(Some(Period::Year));
+                to += 1;
+            }
+            "без" | "с" | "plus" | "ex" | "excluding" | "including" if matches!(next, "ндс" | "vat" | "tax") => {
+                let included = matches!(token.lower.as_str(), "с" | "including");
+                money.vat = Some(if included { Vat::Included } else { Vat::Excluded });
+                to += 2;
+            }
+            _ => break,
+        }
+    }
+    to
+}
+
+/// "mid five figures": a size, not a number.
+fn five_figures(tokens: &[Token], at: usize, language: Language) -> Option<(Found<Money>, usize)> {
+    let figures = match word(tokens, at + 1) {
+        "four" => 1e3,
+        "five" => 1e4,
+        "six" => 1e5,
+        "seven" => 1e6,
+        _ => return None,
+    };
+    let (low, high) = match word(tokens, at) {
+        "low" => (1.0, 3.0),
+        "mid" => (4.0, 6.0),
+        "high" => (7.0, 9.9),
+        _ => return None,
+    };
+    if !matches!(word(tokens, at + 2), "figures" | "figure") {
+        return None;
+    }
+    let mut money = plain(language, MoneyQualifier::Approx);
+    money.min = Some(low * figures);
+    money.max = Some(high * figures);
+    let range: Range<usize> = tokens[at].range.start..tokens[at + 2].range.end;
+    Some((Found { range, value: money }, at + 3))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    struct Expected {
+        amount: Option<f64>,
+        min: Option<f64>,
+        max: Option<f64>,
+        period: Option<Period>,
+    }
+
+    fn one(text: &str, language: Language) -> Money {
+        let found = find(text, language, &[18_000.0], true);
+        assert_eq!(found.len(), 1, "{text}: {found:?}");
+        assert!(text.get(found[0].range.clone()).is_some(), "{text}");
+        found[0].value.clone()
+    }
+
+    fn check(text: &str, language: Language, expected: &Expected) -> Money {
+        let money = one(text, language);
+        assert_eq!(
+            (money.amount, money.min, money.max, money.period),
+            (expected.amount, expected.min, expected.max, expected.period),
+            "{text}: {money:?}"
+        );
+        money
+    }
+
+    fn amount(value: f64) -> Expected {
+        Expected {
+            amount: Some(value),
+            min: None,
+            max: None,
+            period: None,
+        }
+    }
+
+    fn span(min: f64, max: f64) -> Expected {
+        Expected {
+            amount: None,
+            min: Some(min),
+            max: Some(max),
+            period: None,
+        }
+    }
+
+    fn each(mut expected: Expected, period: Period) -> Expected {
+        expected.period = Some(period);
+        expected
+    }
+
+    /// The golden table of C.3, Russian half.
+    #[test]
+    fn golden_russian() {
+        let ru = |text: &str, expected: Expected| check(text, Language::Ru, &expected);
+        let money = ru("полтора миллиона в квартал", each(amount(1_500_000.0), Period::Quarter));
+        assert!(money.currency == "RUB" && money.currency_inferred && money.qualifier == MoneyQualifier::Exact);
+        assert_eq!(
+            ru("где-то полтора миллиона", amount(1_500_000.0)).qualifier,
+            MoneyQualifier::Approx
+        );
+        ru("миллион двести", amount(1_200_000.0));
+        ru("два с половиной ляма", amount(2_500_000.0));
+        ru("полмиллиона", amount(500_000.0));
+        assert_eq!(
+            ru("тысяч триста-четыреста", span(300_000.0, 400_000.0)).qualifier,
+            MoneyQualifier::Approx
+        );
+        assert_eq!(
+            ru("ну миллиона два", amount(2_000_000.0)).qualifier,
+            MoneyQualifier::Approx
+        );
+        ru(
+            "до трёхсот тысяч",
+            Expected {
+                amount: None,
+                min: None,
+                max: Some(300_000.0),
+                period: None,
+            },
+        );
+        ru(
+            "от миллиона",
+            Expected {
+                amount: None,
+                min: Some(1_000_000.0),
+                max: None,
+                period: None,
+            },
+        );
+        assert_eq!(
+            ru("двести тридцать тысяч без НДС", amount(230_000.0)).vat,
+            Some(Vat::Excluded)
+        );
+        let money = ru("около девяноста тысяч в месяц", each(amount(90_000.0), Period::Month));
+        assert_eq!(money.qualifier, MoneyQualifier::Approx);
+        let money = ru(
+            "две тысячи рублей в месяц за пользователя",
+            each(amount(2000.0), Period::Month),
+        );
+        assert_eq!((money.per.as_deref(), money.currency_inferred), (Some("user"), false));
+        assert_eq!(ru("полторы тысячи долларов", amount(1500.0)).currency, "USD");
+        assert!(find("пятьдесят на пятьдесят", Language::Ru, &[], true).is_empty());
+    }
+
+    /// The golden table of C.3, English half.
+    #[test]
+    fn golden_english() {
+        let en = |text: &str, expected: Expected| check(text, Language::En, &expected);
+        en("fifty grand a month", each(amount(50_000.0), Period::Month));
+        let north = Expected {
+            amount: None,
+            min: Some(50_000.0),
+            max: None,
+            period: Some(Period::Month),
+        };
+        en("north of fifty thousand a month", north);
+        en("one point two million a year", each(amount(1_200_000.0), Period::Year));
+        let money = en("sixty dollars per user per month", each(amount(60.0), Period::Month));
+        assert_eq!((money.currency.as_str(), money.per.as_deref()), ("USD", Some("user")));
+        assert_eq!(
+            en("twenty to thirty K", span(20_000.0, 30_000.0)).qualifier,
+            MoneyQualifier::Range
+        );
+        en("fifteen hundred", amount(1500.0));
+        en("a quarter million", amount(250_000.0));
+        en("forty grand a quarter", each(amount(40_000.0), Period::Quarter));
+        en("half a mil", amount(500_000.0));
+        assert_eq!(en("a couple hundred", amount(200.0)).qualifier, MoneyQualifier::Approx);
+        assert_eq!(en("ten thousand quid", amount(10_000.0)).currency, "GBP");
+        en("mid five figures", span(40_000.0, 60_000.0));
+        let money = en(
+            "up to ten",
+            Expected {
+                amount: None,
+                min: None,
+                max: Some(10_000.0),
+                period: None,
+            },
+        );
+        assert!(money.scale_inferred);
+        assert!(find("twelve five", Language::En, &[], true).is_empty());
+    }
+
+    #[test]
+    fn our_own_sums() {
+        let en = |text: &str, expected: Expected| check(text, Language::En, &expected);
+        let ru = |text: &str, expected: Expected| check(text, Language::Ru, &expected);
+        en("it is about $900 a month.", each(amount(900.0), Period::Month));
+        en("roughly $12,000 a month", each(amount(12_000.0), Period::Month));
+        en("we pay 2.5k per month now", each(amount(2500.0), Period::Month));
+        en(
+            "seventy nine dollars a month per location",
+            each(amount(79.0), Period::Month),
+        );
+        en("between five and six thousand dollars", span(5000.0, 6000.0));
+        en(
+            "eighteen to twenty-four thousand a year",
+            each(span(18_000.0, 24_000.0), Period::Year),
+        );
+        en("four hundred and fifty bucks", amount(450.0));
+        en("€1,200 per year plus VAT", each(amount(1200.0), Period::Year));
+        en("a hundred and twenty thousand dollars", amount(120_000.0));
+        en(
+            "no more than three hundred dollars",
+            Expected {
+                amount: None,
+                min: None,
+                max: Some(300.0),
+                period: None,
+            },
+        );
+        ru(
+            "Теряем примерно полтора миллиона рублей в квартал.",
+            each(amount(1_500_000.0), Period::Quarter),
+        );
+        ru("около 80 тысяч рублей в месяц", each(amount(80_000.0), Period::Month));
+        ru("120 000 ₽ в год", each(amount(120_000.0), Period::Year));
+        ru("сто десять рублей за метр", amount(110.0));
+        ru("шесть тысяч в месяц за кабинет", each(amount(6000.0), Period::Month));
+        ru("выкинули тысяч на двести сорок", amount(240_000.0));
+        ru("двадцать пять косарей", amount(25_000.0));
+        ru("от ста до двухсот тысяч", span(100_000.0, 200_000.0));
+        ru("полтора ляма в год с НДС", each(amount(1_500_000.0), Period::Year));
+        ru("три с половиной тысячи евро", amount(3500.0));
+    }
+
+    #[test]
+    fn numbers_that_are_no_sums() {
+        for text in [
+            "we have fourteen reps",
+            "about sixty lost orders a month",
+            "thirty two technicians",
+            "in three cities",
+            "four thousand dogs",
+            "twenty percent",
+            "call me at three",
+            "a thousand times no",
+        ] {
+            assert!(
+                find(text, Language::En, &[], true).is_empty(),
+                "{text}: {:?}",
+                find(text, Language::En, &[], true)
+            );
+        }
+        for text in [
+            "двадцать два человека",
+            "тысяча двести звонков в неделю",
+            "двадцать процентов",
+            "в одиннадцать часов",
+            "четыре тысячи заявок",
+        ] {
+            assert!(
+                find(text, Language::Ru, &[], true).is_empty(),
+                "{text}: {:?}",
+                find(text, Language::Ru, &[], true)
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_gives_ranges_of_itself(text in "\\PC{0,80}") {
+            for language in [Language::En, Language::Ru] {
+                for found in find(&text, language, &[18_000.0], true) {
+                    prop_assert!(text.get(found.range.clone()).is_some());
+                }
+            }
+        }
+    }
+}

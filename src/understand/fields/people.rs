@@ -1,0 +1,512 @@
+//! People, companies and tools by the words around them; no lists of names.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::domain::DecisionRole;
+
+/// A title with the part it usually plays.
+struct Title {
+    /// Beginnings of words, in lower case; one per language and spelling.
+    stems: &'static [&'static str],
+    title: &'static str,
+    roles: &'static [DecisionRole],
+}
+
+const TITLES: &[Title] = &[
+    Title {
+        stems: &["cfo", "finance director", "chief financial", "финдир", "финансов"],
+        title: "CFO",
+        roles: &[DecisionRole::Approver],
+    },
+    Title {
+        stems: &["ceo", "managing director", "general manager", "гендир", "генеральн"],
+        title: "CEO",
+        roles: &[DecisionRole::Signatory],
+    },
+    Title {
+        stems: &["owner", "собственник", "учредител", "хозяйк", "хозяин", "владел"],
+        title: "owner",
+        roles: &[DecisionRole::EconomicBuyer],
+    },
+    Title {
+        stems: &["cto", "chief technology", "техническ", "техдир"],
+        title: "CTO",
+        roles: &[DecisionRole::TechnicalEvaluator],
+    },
+    Title {
+        stems: &[
+            "security",
+            "infosec",
+            "безопасник",
+            "служба безопасности",
+            "службу безопасности",
+        ],
+        title: "security",
+        roles: &[DecisionRole::Security],
+    },
+    Title {
+        stems: &["legal", "lawyer", "юрист", "юротдел"],
+        title: "legal",
+        roles: &[DecisionRole::Legal],
+    },
+    Title {
+        stems: &["procurement", "purchasing", "снабжен", "закупк", "закупщик", "тендерн"],
+        title: "procurement",
+        roles: &[DecisionRole::Procurement],
+    },
+    Title {
+        stems: &["our it", "it department", "it team", "it does", "айтишник", "ит-отдел"],
+        title: "IT",
+        roles: &[DecisionRole::TechnicalEvaluator],
+    },
+    Title {
+        stems: &["head of sales", "sales director", "роп", "руководитель отдела продаж"],
+        title: "head of sales",
+        roles: &[DecisionRole::Approver],
+    },
+    Title {
+        stems: &["commercial director", "коммерческ", "комдир"],
+        title: "commercial director",
+        roles: &[DecisionRole::Approver],
+    },
+    Title {
+        stems: &["board", "committee", "правлени", "комитет", "совет директоров"],
+        title: "board",
+        roles: &[DecisionRole::Approver],
+    },
+    Title {
+        stems: &["director", "boss", "директор", "начальник", "руководител", "шеф"],
+        title: "director",
+        roles: &[DecisionRole::Approver],
+    },
+    Title {
+        stems: &["partner", "husband", "wife", "партнер", "партнёр", "муж", "жен"],
+        title: "partner",
+        roles: &[DecisionRole::Influencer],
+    },
+];
+
+/// Somebody who was pointed to, with the bytes of the text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mention {
+    pub range: Range<usize>,
+    pub name: Option<String>,
+    pub title: Option<String>,
+    pub roles: Vec<DecisionRole>,
+}
+
+const NAME: &str = r"[A-ZА-ЯЁ][a-zа-яё]+(?:[- ][A-ZА-ЯЁ][a-zа-яё]+)?";
+
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("patterns are constants, and tested")
+}
+
+/// Beginnings of sentences that look like names to a pattern of capitals.
+const NOT_NAMES: &[&str] = &[
+    "The",
+    "This",
+    "That",
+    "It",
+    "We",
+    "You",
+    "They",
+    "He",
+    "She",
+    "And",
+    "But",
+    "So",
+    "Then",
+    "Yes",
+    "No",
+    "Well",
+    "Okay",
+    "Sure",
+    "Just",
+    "Not",
+    "Now",
+    "Here",
+    "There",
+    "What",
+    "How",
+    "Why",
+    "When",
+    "Where",
+    "Who",
+    "My",
+    "Our",
+    "Your",
+    "Hi",
+    "Hello",
+    "Hey",
+    "Good",
+    "Thanks",
+    "Thank",
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+    "Sunday",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+    "Calling",
+    "Great",
+    "Glad",
+    "Это",
+    "Да",
+    "Нет",
+    "Ну",
+    "А",
+    "И",
+    "Но",
+    "Мы",
+    "Вы",
+    "Он",
+    "Она",
+    "Они",
+    "Так",
+    "Вот",
+    "Все",
+    "Всё",
+    "Что",
+    "Как",
+    "Кто",
+    "Где",
+    "Добрый",
+    "Доброе",
+    "Здравствуйте",
+    "Спасибо",
+    "Хорошо",
+    "Отлично",
+    "Алло",
+    "Слушаю",
+    "Компания",
+    "Если",
+    "Тогда",
+    "Меня",
+    "Удобно",
+    "Понял",
+    "Поняла",
+    "Давайте",
+    "Сейчас",
+    "Сегодня",
+    "Завтра",
+    "Конечно",
+    "Right",
+    "Perfect",
+    "Mm",
+    "Speaking",
+    "Is",
+    "Are",
+    "In",
+    "On",
+    "Just",
+    "Also",
+    "Maybe",
+    "Because",
+    "Sorry",
+    "Please",
+    "Oh",
+    "Um",
+    "Uh",
+    "IT",
+    "CRM",
+    "VAT",
+    "Dr",
+    "Mr",
+    "Mrs",
+    "Ms",
+];
+
+fn is_name(word: &str) -> bool {
+    let first = word.split([' ', '-']).next().unwrap_or_default();
+    first.chars().count() > 1 && !NOT_NAMES.contains(&first)
+}
+
+/// A person who introduces themself: name and company.
+pub fn introduction(text: &str) -> Option<(Range<usize>, Option<Range<usize>>)> {
+    static RULES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+        vec![
+            pattern(&format!(
+                r"(?:[Tt]his is|[Mm]y name is|[Mm]y name's|[Ii]t's|I'm|I am) (?P<name>{NAME})(?: (?:from|with|at|calling from|of) (?P<company>{NAME}))?"
+            )),
+            pattern(&format!(
+                r"(?P<name>{NAME}) (?:here )?(?:from|with) (?P<company>{NAME})"
+            )),
+            pattern(&format!(r"(?P<name>{NAME}) here\b")),
+            pattern(&format!(
+                r"(?:[Мм]еня зовут|[Мм]еня|[Ээ]то) (?P<name>{NAME})(?: зовут)?(?:[,.]? (?:из )?(?:компани[яи]|фирм[аы]) [«\x22]?(?P<company>[A-ZА-ЯЁ][\wа-яёА-ЯЁ-]+(?: [A-ZА-ЯЁ][\wа-яё-]+)?))?"
+            )),
+            pattern(&format!(
+                r"(?P<name>{NAME}),? (?:из )?компани[яи] [«\x22]?(?P<company>[A-ZА-ЯЁ][\wа-яёА-ЯЁ-]+(?: [A-ZА-ЯЁ][\wа-яё-]+)?)"
+            )),
+        ]
+    });
+    RULES.iter().find_map(|rule| {
+        rule.captures_iter(text).find_map(|captures| {
+            let name = captures.name("name").filter(|name| is_name(name.as_str()))?;
+            Some((name.range(), captures.name("company").map(|company| company.range())))
+        })
+    })
+}
+
+/// A person who is addressed at the beginning of a turn: "Hi Dana,", «Ирина Сергеевна, добрый день».
+pub fn addressed(text: &str) -> Option<Range<usize>> {
+    static RULES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+        vec![
+            pattern(&format!(
+                r"^(?:Hi|Hello|Hey|Good morning|Good afternoon),? (?P<name>{NAME})\b"
+            )),
+            pattern(r"^(?P<name>[А-ЯЁ][а-яё]+ [А-ЯЁ][а-яё]+(?:ович|евич|ич|овна|евна|ична|инична))\b"),
+            pattern(
+                r"^(?:Алло,? |Добрый день,? |Здравствуйте,? |Доброе утро,? )(?P<name>[А-ЯЁ][а-яё]+(?: [А-ЯЁ][а-яё]+(?:ович|евич|ич|овна|евна|ична))?)\b",
+            ),
+            pattern(r"^(?P<name>[А-ЯЁ][а-яё]+), (?:добрый|здравствуйте|доброе|приветствую)"),
+        ]
+    });
+    RULES.iter().find_map(|rule| {
+        let captures = rule.captures(text)?;
+        captures
+            .name("name")
+            .filter(|name| is_name(name.as_str()))
+            .map(|name| name.range())
+    })
+}
+
+/// Titles and names in a turn about deciders.
+pub fn deciders(text: &str) -> Vec<Mention> {
+    static NEAR: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+        vec![
+            // "our CFO, Dana" / "Karen, our CFO" / «у Эльвиры Робертовны»
+            pattern(&format!(r"^,? (?P<name>{NAME})")),
+            pattern(&format!(
+                r"(?P<name>{NAME}),? (?:our|my|the|she's|he's|наш|наша) ?(?:the |our )?$"
+            )),
+        ]
+    });
+    let lower = text.to_lowercase();
+    // Lengths in bytes must agree, or places would shift.
+    if lower.len() != text.len() {
+        return Vec::new();
+    }
+    let mut mentions: Vec<Mention> = Vec::new();
+    for title in TITLES {
+        for stem in title.stems {
+            let place = lower.match_indices(stem).find(|(at, _)| {
+                !lower[..*at].ends_with(char::is_alphanumeric)
+                    && mentions
+                        .iter()
+                        .all(|other| !(other.range.start < at + stem.len() && *at < other.range.end))
+            });
+            let Some((start, _)) = place else { continue };
+            let end = start
+                + lower[start..]
+                    .find(|c: char| !(c.is_alphanumeric() || c == ' ' && stem.contains(' ')))
+                    .unwrap_or(lower.len() - start);
+            let end = end.max(start + stem.len()).min(word_end(&lower, start + stem.len()));
+            let mut mention = Mention {
+                range: start..end,
+                name: None,
+                title: Some(title.title.to_owned()),
+                roles: title.roles.to_vec(),
+            };
+            if let Some(name) = NEAR[0]
+                .captures(&text[end..])
+                .and_then(|found| found.name("name"))
+                .filter(|name| is_name(name.as_str()))
+            {
+                mention.name = Some(name.as_str().to_owned());
+                mention.range.end = end + name.end();
+            } else if let Some(found) = NEAR[1].captures(&text[..start])
+                && let Some(name) = found.name("name").filter(|name| is_name(name.as_str()))
+            {
+                mention.name = Some(name.as_str().to_owned());
+                mention.range.start = name.start();
+            }
+            mentions.push(mention);
+            break;
+        }
+    }
+    if mentions.is_empty()
+        && let Some(name) = name_inside(text)
+    {
+        mentions.push(Mention {
+            name: Some(text[name.clone()].to_owned()),
+            range: name,
+            title: None,
+            roles: vec![DecisionRole::Approver],
+        });
+    }
+    mentions.sort_by_key(|mention| mention.range.start);
+    mentions
+}
+
+fn word_end(text: &str, from: usize) -> usize {
+    text[from..]
+        .find(|c: char| !c.is_alphanumeric())
+        .map_or(text.len(), |at| from + at)
+}
+
+/// A name that does not begin a sentence.
+pub fn name_inside(text: &str) -> Option<Range<usize>> {
+    static RULE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(&format!(
+            r"(?P<before>[^.!?…]\s+|[«\x22])(?:(?:Dr|Mr|Mrs|Ms)\. )?(?P<name>{NAME})"
+        ))
+    });
+    let found = RULE
+        .captures_iter(text)
+        .find_map(|captures| captures.name("name").filter(|name| is_name(name.as_str())))?;
+    Some(found.range())
+}
+
+/// Tools in use: a generic word or a product behind a word of use.
+pub fn tools(text: &str) -> Vec<Range<usize>> {
+    static RULES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+        vec![
+            pattern(
+                r"(?i)\b(?P<tool>spread ?sheets?|excel|google sheets|pen and paper|whiteboard|эксел\w*|excel|гугл[- ]таблиц\w*|таблиц(?:е|ах|у)|тетрад\w+|битрикс\w*|1с\b|амо\w*|сапе?)",
+            ),
+            pattern(&format!(
+                r"\b(?:we use|we're using|we are using|we run on|we run|runs on|running on|currently on|go(?:es)? into|sits in|using|work in|tracked in|live in|все в|всё в|ведём в|ведем в|работаем в|работаем на|пользуемся|сидим на|стоит) (?P<tool>{NAME}(?:\d+)?)"
+            )),
+        ]
+    });
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for rule in RULES.iter() {
+        for captures in rule.captures_iter(text) {
+            let Some(tool) = captures.name("tool") else { continue };
+            if found
+                .iter()
+                .all(|other| other.end <= tool.start() || tool.end() <= other.start)
+            {
+                found.push(tool.range());
+            }
+        }
+    }
+    found.sort_by_key(|range| range.start);
+    found
+}
+
+/// The buyer's company, where the buyer names it.
+pub fn company(text: &str) -> Option<Range<usize>> {
+    static RULES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+        vec![
+            pattern(&format!(
+                r"\b(?:here at|we at|us at|I'm with|I'm from|calling from|it's .{{2,20}} from|this is .{{2,20}} from) (?P<name>{NAME})"
+            )),
+            pattern(r"(?:компани[яи]|фирм[аы]|клиник[аи]|завод|сеть|магазин|ООО|кафе|ресторан) «(?P<name>[^»]{2,40})»"),
+            pattern(r"\b(?:компани[яи]|ООО) (?P<name>[A-ZА-ЯЁ][\wа-яё-]+)"),
+        ]
+    });
+    let found = RULES.iter().find_map(|rule| {
+        rule.captures(text)
+            .and_then(|captures| captures.name("name"))
+            .filter(|name| is_name(name.as_str()))
+            .map(|name| name.range())
+    });
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn intro(text: &str) -> Option<(&str, Option<&str>)> {
+        introduction(text).map(|(name, company)| (&text[name], company.map(|company| &text[company])))
+    }
+
+    #[test]
+    fn people_introduce_themselves() {
+        assert_eq!(
+            intro("Hi Dana, this is Mark from Northlane. Thanks."),
+            Some(("Mark", Some("Northlane")))
+        );
+        assert_eq!(intro("Hi Tom, Maya from Northlane."), Some(("Maya", Some("Northlane"))));
+        assert_eq!(intro("My name's Kev, I'm calling from Brightline"), Some(("Kev", None)));
+        assert_eq!(
+            intro("добрый день, Антон, компания «Вектор»."),
+            Some(("Антон", Some("Вектор")))
+        );
+        assert_eq!(
+            intro("Это Антон, компания Вектор. Удобно говорить?"),
+            Some(("Антон", Some("Вектор")))
+        );
+        assert_eq!(intro("Меня Вадим зовут"), Some(("Вадим", None)));
+        assert_eq!(intro("It's The same as before"), None);
+    }
+
+    #[test]
+    fn people_are_addressed() {
+        let name = |text: &'static str| addressed(text).map(|range| &text[range]);
+        assert_eq!(name("Hi Dana, this is Mark"), Some("Dana"));
+        assert_eq!(name("Ирина Сергеевна, добрый день."), Some("Ирина Сергеевна"));
+        assert_eq!(name("Алло, Геннадий Палыч? Это Света"), Some("Геннадий"));
+        assert_eq!(name("Fine, thanks."), None);
+    }
+
+    #[test]
+    fn those_who_decide() {
+        let all = |text: &str| {
+            deciders(text)
+                .into_iter()
+                .map(|mention| (mention.name, mention.title))
+                .collect::<Vec<_>>()
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            all("Above that it's Karen, our CFO, who approves"),
+            [(some("Karen"), some("CFO"))]
+        );
+        assert_eq!(
+            all("Anything over twenty K goes to our CFO, Dana."),
+            [(some("Dana"), some("CFO"))]
+        );
+        assert_eq!(
+            all("Сначала безопасники проверяют, потом финансовый согласует, договор генеральный подписывает."),
+            [(None, some("security")), (None, some("CFO")), (None, some("CEO"))]
+        );
+        assert_eq!(
+            all("I can't do that, Dr. Patel owns the practice"),
+            [(some("Patel"), None)]
+        );
+        assert_eq!(all("it is my call"), []);
+    }
+
+    #[test]
+    fn tools_in_use() {
+        let all = |text: &'static str| tools(text).into_iter().map(|range| &text[range]).collect::<Vec<_>>();
+        assert_eq!(all("Calls are recorded, orders go into Salesforce."), ["Salesforce"]);
+        assert_eq!(all("Everything is planned in a spreadsheet."), ["spreadsheet"]);
+        assert_eq!(all("Двадцать два человека, Битрикс, телефония там же."), ["Битрикс"]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_taken(text in "\\PC{0,60}") {
+            let _ = (introduction(&text), addressed(&text), company(&text), name_inside(&text));
+            for mention in deciders(&text) {
+                prop_assert!(text.get(mention.range.clone()).is_some());
+            }
+            for range in tools(&text) {
+                prop_assert!(text.get(range).is_some());
+            }
+        }
+    }
+}

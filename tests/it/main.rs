@@ -1,0 +1,9 @@
+//! The program through its front door: the binary, real weights, real sound.
+//!
+//! Needs the weights (`dealstage models pull`; `make test` does it).
+
+mod analyze;
+mod architecture;
+mod errors;
+mod models;
+mod support;
