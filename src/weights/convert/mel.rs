@@ -74,7 +74,7 @@ mod tests {
         // From the filter file that OpenAI publishes with Whisper.
         assert_eq!(bank[0], 0.0);
         assert!((bank[1] - 0.024_862_593).abs() < 1e-7, "{}", bank[1]);
-        assert!((bank[BINS + 2] - 0.022_871_66).abs() < 1e-7, "{}", bank[BINS + 2]);
+        assert!((bank[BINS + 2] - 0.022_871_772).abs() < 1e-7, "{}", bank[BINS + 2]);
         for row in bank.chunks(BINS) {
             assert!(row.iter().any(|w| *w > 0.0), "every filter lets something through");
         }
