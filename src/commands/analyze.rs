@@ -127,7 +127,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             Err(error) => return Err(error),
         }
     }
-    if let Some(path) = &args.out {
+    if let Some(path) = args.out.as_ref().filter(|_| !texts.is_empty()) {
         write_whole(path, &texts.concat())?;
     }
     Ok(failed.unwrap_or(ExitCode::SUCCESS))
