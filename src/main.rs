@@ -6,7 +6,11 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 /// Listens to sales calls: who said what, where the deal stands and why, what to do next.
 ///
@@ -34,12 +38,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    tracing_subscriber::fmt()
-        // Libraries warn about things that are nothing to a user (a tag before the first frame of an MP3).
-        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("dealstage=warn")))
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
+    log();
     let result = match cli.command {
         Command::Analyze(args) => commands::analyze::run(args),
         Command::Models(args) => commands::models::run(args),
@@ -51,6 +50,19 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => commands::report(&error),
     }
+}
+
+fn log() {
+    // Libraries warn about things that are nothing to a user (a tag before the first frame of an MP3).
+    let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("dealstage=warn"));
+    // In detail, libraries tell what they work on (the tokenizer: each word of the call), which no log may hold.
+    let discreet = filter_fn(|of| of.target().starts_with("dealstage") || *of.level() <= Level::INFO);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    tracing_subscriber::registry()
+        .with(lines.with_filter(wanted).with_filter(discreet))
+        .init();
 }
 
 #[cfg(test)]

@@ -19,6 +19,14 @@ const LOWEST_RATE: u32 = 8_000;
 const HIGHEST_RATE: u32 = 48_000;
 /// A channel each for two speakers; more are a conference recorder's.
 const MOST_CHANNELS: usize = 2;
+/// Containers round the times of their packets; a longer hole is missing sound.
+const LONGEST_HOLE_S: f64 = 0.1;
+/// A recorder that was halted for longer has made two recordings.
+const LONGEST_HALT_S: f64 = 3600.0;
+/// Encoders say their length a little wrong, players never notice.
+const SHORTFALL_S: f64 = 0.5;
+/// First bytes of Matroska and WebM.
+const MATROSKA: [u8; 4] = [0x1a, 0x45, 0xdf, 0xa3];
 
 /// By its first bytes: the ending of a name says nothing.
 pub fn is_recording(bytes: &[u8]) -> bool {
@@ -31,18 +39,24 @@ pub fn is_recording(bytes: &[u8]) -> bool {
         || at(0, b"OggS")
         || at(0, b"ID3")
         || at(4, b"ftyp")
-        || at(0, &[0x1a, 0x45, 0xdf, 0xa3])
+        || at(0, &MATROSKA)
         // UTF-16 text begins with ff fe, which no frame of MPEG audio does (its layer would be "reserved").
         || (mpeg && !at(0, &[0xff, 0xfe]))
         || adts
 }
 
-pub fn decode(file: &str, bytes: Vec<u8>) -> Result<Recording, Error> {
+pub fn decode(file: &str, mut bytes: Vec<u8>) -> Result<Recording, Error> {
+    close_stream(&mut bytes);
     let wrong = |cause: String, remedy| Error::Recording {
         file: file.to_owned(),
         cause,
         remedy,
     };
+    // Recorders that can be halted (those of browsers, phones) leave holes in these containers. In the others the sound
+    // is numbered without holes, and one means that a part is lost.
+    let halts = bytes.starts_with(&MATROSKA) || bytes.get(4..8) == Some(b"ftyp");
+    // Matroska says how long the longest track is, which may be the picture.
+    let says_length = !bytes.starts_with(&MATROSKA);
     let stream = MediaSourceStream::new(Box::new(Cursor::new(bytes)), MediaSourceStreamOptions::default());
     let mut format = symphonia::default::get_probe()
         .probe(
@@ -60,7 +74,7 @@ pub fn decode(file: &str, bytes: Vec<u8>) -> Result<Recording, Error> {
     let track = format
         .default_track(TrackType::Audio)
         .ok_or_else(|| wrong("it has no sound track".to_owned(), "export it with sound"))?;
-    let (track_id, time_base) = (track.id, track.time_base);
+    let (track_id, time_base, said_frames) = (track.id, track.time_base, track.num_frames);
     let parameters = track
         .codec_params
         .as_ref()
@@ -84,8 +98,10 @@ pub fn decode(file: &str, bytes: Vec<u8>) -> Result<Recording, Error> {
         })?;
 
     let mut sink: Option<Sink> = None;
-    // Where the next packet begins, in seconds: for the message if it is damaged.
+    // Where the packet at hand begins, in seconds: for the message if it is damaged.
     let mut at_s = 0.0;
+    // Where the last one ended.
+    let mut end_s: Option<f64> = None;
     loop {
         let damaged = |cause: String| Error::Damaged {
             file: file.to_owned(),
@@ -104,8 +120,19 @@ pub fn decode(file: &str, bytes: Vec<u8>) -> Result<Recording, Error> {
         if packet.track_id != track_id {
             continue;
         }
+        let mut hole_s = 0.0;
         if let (Some(base), Ok(ticks)) = (time_base, u64::try_from(packet.pts.get())) {
-            at_s = ticks as f64 * f64::from(base.numer.get()) / f64::from(base.denom.get());
+            let seconds = |ticks: u64| ticks as f64 * f64::from(base.numer.get()) / f64::from(base.denom.get());
+            at_s = seconds(ticks);
+            hole_s = at_s - end_s.unwrap_or(at_s);
+            end_s = Some(at_s + seconds(packet.dur.get()));
+        }
+        if hole_s > if halts { LONGEST_HALT_S } else { LONGEST_HOLE_S } {
+            return Err(Error::Damaged {
+                file: file.to_owned(),
+                at_s: at_s - hole_s,
+                cause: format!("{hole_s:.1} s of sound are missing"),
+            });
         }
         let sound = match decoder.decode(&packet) {
             Ok(sound) => sound,
@@ -134,11 +161,16 @@ pub fn decode(file: &str, bytes: Vec<u8>) -> Result<Recording, Error> {
                 empty.insert(Sink::new(rate, channels).map_err(|cause| wrong(cause, "convert it to WAV at 16 kHz"))?)
             }
         };
+        if hole_s > LONGEST_HOLE_S {
+            sink.silence(hole_s)
+                .map_err(|cause| wrong(cause, "convert it to WAV at 16 kHz"))?;
+        }
         sound.copy_to_vecs_planar::<f32>(&mut sink.planes);
         sink.take()
             .map_err(|cause| wrong(cause, "convert it to WAV at 16 kHz"))?;
     }
     let sink = sink.ok_or_else(|| wrong("it holds no sound".to_owned(), "export it again"))?;
+    let said_s = said_frames.map(|frames| frames as f64 / f64::from(sink.rate));
     let channels = sink
         .finish()
         .map_err(|cause| wrong(cause, "convert it to WAV at 16 kHz"))?;
@@ -146,12 +178,45 @@ pub fn decode(file: &str, bytes: Vec<u8>) -> Result<Recording, Error> {
     if samples == 0 {
         return Err(wrong("it holds no sound".to_owned(), "export it again"));
     }
+    let duration_s = samples as f64 / f64::from(SAMPLE_RATE);
+    if let Some(said_s) = said_s.filter(|said_s| says_length && said_s - duration_s > SHORTFALL_S) {
+        return Err(Error::Damaged {
+            file: file.to_owned(),
+            at_s: duration_s,
+            cause: format!("the file says that it lasts {said_s:.1} s, and {duration_s:.1} s of sound are in it"),
+        });
+    }
     let (source, _) = names(file);
     Ok(Recording {
         source,
         channels,
-        duration_s: samples as f64 / f64::from(SAMPLE_RATE),
+        duration_s,
     })
+}
+
+/// A WAV that was written to a pipe does not know its length: fills it in.
+fn close_stream(bytes: &mut [u8]) {
+    let open = |size: &[u8]| size == [0xff; 4] || size == [0; 4];
+    let number = |size: &[u8]| {
+        size.iter()
+            .rev()
+            .fold(0_usize, |sum, byte| (sum << 8) | usize::from(*byte))
+    };
+    if !bytes.starts_with(b"RIFF") {
+        return;
+    }
+    let mut at = 12;
+    while let Some(head) = bytes.get(at..at + 8) {
+        if &head[..4] == b"data" {
+            if open(&head[4..]) {
+                let size = u32::try_from(bytes.len() - at - 8).unwrap_or(u32::MAX);
+                bytes[at + 4..at + 8].copy_from_slice(&size.to_le_bytes());
+            }
+            return;
+        }
+        // Chunks begin at even places.
+        at += 8 + number(&head[4..]).next_multiple_of(2);
+    }
 }
 
 fn check(rate: u32, channels: usize) -> Result<(), (String, &'static str)> {
@@ -185,6 +250,13 @@ impl Sink {
             resamplers,
             planes: Vec::new(),
         })
+    }
+
+    fn silence(&mut self, seconds: f64) -> Result<(), String> {
+        let zeros = vec![0.0; (seconds * f64::from(self.rate)) as usize];
+        self.resamplers
+            .iter_mut()
+            .try_for_each(|resampler| resampler.push(&zeros))
     }
 
     fn take(&mut self) -> Result<(), String> {

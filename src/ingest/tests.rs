@@ -144,6 +144,103 @@ fn the_call_file_keeps_what_it_says() {
     assert_eq!((call.call_date, call.language), (options.call_date, Some(Language::En)));
 }
 
+fn fixture(name: &str) -> Vec<u8> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/audio/formats");
+    std::fs::read(path.join(name)).expect("a fixture")
+}
+
+fn recording(name: &str, bytes: Vec<u8>) -> Recording {
+    match read_bytes(name, bytes, &Options::default()) {
+        Ok(Input::Recording(recording)) => recording,
+        Ok(Input::Transcript(_)) => panic!("{name} is a recording"),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn energy(samples: &[f32]) -> f32 {
+    samples.iter().map(|sample| sample * sample).sum()
+}
+
+/// The same 9.6 s in every format: Mark speaks (left) to 4.6 s, then Dana (right).
+#[test]
+fn recordings_of_every_format() {
+    for (name, channels) in [
+        ("aac-48k-stereo.m4a", 2),
+        ("alaw-8k-mono.wav", 1),
+        ("flac-16k-mono.flac", 1),
+        ("mp3-44k-stereo.mp3", 2),
+        ("opus-16k-mono.opus", 1),
+        ("opus-48k-stereo.webm", 2),
+        ("pcm-11k-mono.wav", 1),
+        ("ulaw-8k-stereo.wav", 2),
+        ("vorbis-32k-mono.ogg", 1),
+    ] {
+        let recording = recording(name, fixture(name));
+        assert_eq!(recording.channels.len(), channels, "{name}");
+        assert!(
+            (9.5..9.7).contains(&recording.duration_s),
+            "{name}: {}",
+            recording.duration_s
+        );
+        let half = recording.channels[0].len() / 2;
+        for (at, samples) in recording.channels.iter().enumerate() {
+            let (first, second) = (energy(&samples[..half]), energy(&samples[half..]));
+            match (channels, at) {
+                (1, _) => assert!(first > 1.0 && second > 1.0, "{name}: {first} {second}"),
+                (_, 0) => assert!(first > 10.0 * second, "{name}, left: {first} {second}"),
+                _ => assert!(second > 10.0 * first, "{name}, right: {first} {second}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn damaged_recordings_are_errors_with_a_place() {
+    for name in [
+        "aac-48k-stereo.m4a",
+        "flac-16k-mono.flac",
+        "mp3-44k-stereo.mp3",
+        "opus-16k-mono.opus",
+        "vorbis-32k-mono.ogg",
+    ] {
+        let mut bytes = fixture(name);
+        let (from, to) = (bytes.len() / 2, bytes.len() / 2 + bytes.len() / 8);
+        bytes[from..to].fill(0);
+        let error = read_bytes(name, bytes, &Options::default()).expect_err(name);
+        assert!(
+            matches!(error, Error::Damaged { at_s, .. } if (2.0..9.6).contains(&at_s)),
+            "{error}"
+        );
+    }
+    for name in [
+        "pcm-11k-mono.wav",
+        "aac-48k-stereo.m4a",
+        "opus-48k-stereo.webm",
+        "flac-16k-mono.flac",
+    ] {
+        let mut bytes = fixture(name);
+        bytes.truncate(bytes.len() / 2);
+        let error = read_bytes(name, bytes, &Options::default())
+            .expect_err(name)
+            .to_string();
+        assert!(error.starts_with(name) && error.contains("export it again"), "{error}");
+    }
+}
+
+#[test]
+fn a_wav_from_a_pipe_has_no_length() {
+    let mut bytes = fixture("pcm-11k-mono.wav");
+    let data = bytes
+        .windows(4)
+        .position(|four| four == b"data")
+        .expect("a chunk of samples");
+    for at in [4, data + 4] {
+        bytes[at..at + 4].fill(0xff);
+    }
+    let whole = recording("whole.wav", fixture("pcm-11k-mono.wav"));
+    assert_eq!(recording("pipe.wav", bytes).channels, whole.channels);
+}
+
 #[test]
 fn errors_name_the_place() {
     let twice = r#"{"turns":[{"i":1,"text":"a"},{"i":1,"text":"b"}]}"#;

@@ -20,6 +20,13 @@ const SHORTEST: usize = 10;
 const MARGIN: usize = 10;
 /// How much louder the other channel must be for this one to be only its echo (13 dB as a ratio of energies).
 const ECHO: f32 = 20.0;
+/// Energy under which nothing is speech (−70 dB of full scale): the rounding noise of µ-law lies at −75 dB, and the
+/// detector takes its crackle for a voice.
+const FAINTEST: f32 = 1e-7;
+/// A voice is less than this much (40 dB as a ratio of energies) under the loud frames of its own track.
+const BELOW_LOUD: f32 = 1e-4;
+/// Share of the frames that are not louder than a loud one: a click or two does not set the level.
+const LOUD: f32 = 0.99;
 
 /// Utterances of each track, in samples, in order.
 pub fn speech(tracks: &[Track<'_>]) -> Vec<Vec<Range<usize>>> {
@@ -29,6 +36,7 @@ pub fn speech(tracks: &[Track<'_>]) -> Vec<Vec<Range<usize>>> {
         .enumerate()
         .map(|(at, track)| {
             let mut scores = scores(&track.samples);
+            mute_faint(&mut scores, &energies[at]);
             for (other, energies_of_other) in energies.iter().enumerate() {
                 if other != at {
                     mute_echo(&mut scores, &energies[at], energies_of_other);
@@ -59,6 +67,18 @@ fn frame_energies(samples: &[f32]) -> Vec<f32> {
             around.iter().sum::<f32>() / around.len() as f32
         })
         .collect()
+}
+
+fn mute_faint(scores: &mut [f32], energies: &[f32]) {
+    let mut sorted = energies.to_vec();
+    sorted.sort_by(f32::total_cmp);
+    let loud = sorted.get(((sorted.len() as f32 * LOUD) as usize).min(sorted.len().saturating_sub(1)));
+    let faintest = loud.map_or(FAINTEST, |loud| (loud * BELOW_LOUD).max(FAINTEST));
+    for (score, energy) in scores.iter_mut().zip(energies) {
+        if *energy < faintest {
+            *score = 0.0;
+        }
+    }
 }
 
 fn mute_echo(scores: &mut [f32], own: &[f32], other: &[f32]) {
@@ -119,6 +139,19 @@ mod tests {
     fn speech_up_to_the_end_is_kept() {
         let scores = vec![0.9; 100];
         assert_eq!(utterances(&scores, 100 * FRAME + 17), [0..100 * FRAME + 17]);
+    }
+
+    #[test]
+    fn a_noise_far_under_the_voice_is_muted() {
+        let mut scores = vec![0.9; 100];
+        let mut energies = vec![1e-3; 100];
+        energies[..50].fill(2e-8);
+        mute_faint(&mut scores, &energies);
+        assert_eq!((scores[10], scores[60]), (0.0, 0.9));
+        // Nobody speaks on this track at all.
+        let mut scores = vec![0.9; 100];
+        mute_faint(&mut scores, &[2e-8; 100]);
+        assert!(scores.iter().all(|score| *score == 0.0));
     }
 
     #[test]

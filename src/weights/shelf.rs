@@ -289,4 +289,4 @@ fn source(source: &Source) -> String {
 
 #[cfg(test)]
 #[path = "shelf_tests.rs"]
-mod tests;
+pub mod tests;

@@ -1,6 +1,6 @@
 //! Bad input and missing parts: what, where, what to do; exit codes as in the contract.
 
-use crate::support::{Scratch, dealstage, fixture, stderr};
+use crate::support::{Scratch, dealstage, dealstage_with, fixture, stderr};
 
 fn fails(args: &[&str], code: i32, says: &[&str]) {
     let output = dealstage(args);
@@ -90,11 +90,8 @@ fn a_missing_model_says_how_to_get_it() {
         "call.txt",
         "Mark: Hello, how are you?\nDana: Fine, thank you.\n".as_bytes(),
     );
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_dealstage"))
-        .args(["analyze", &call, "--quiet"])
-        .env("DEALSTAGE_MODELS", scratch.path("nothing"))
-        .output()
-        .expect("the binary starts");
+    let nothing = scratch.path("nothing").to_string_lossy().into_owned();
+    let output = dealstage_with(&["analyze", &call, "--quiet"], &[("DEALSTAGE_MODELS", &nothing)]);
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
     assert!(stderr(&output).contains("dealstage models pull"), "{}", stderr(&output));
 }

@@ -1,6 +1,6 @@
 //! `dealstage models`: what is said about the weights is true.
 
-use crate::support::{Scratch, dealstage, stderr, stdout};
+use crate::support::{Scratch, dealstage, dealstage_with, stderr, stdout};
 
 #[test]
 fn the_fetched_weights_are_whole() {
@@ -15,11 +15,8 @@ fn the_fetched_weights_are_whole() {
 #[test]
 fn missing_weights_are_said_to_be_missing() {
     let scratch = Scratch::new();
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_dealstage"))
-        .args(["models", "verify"])
-        .env("DEALSTAGE_MODELS", scratch.path("nothing"))
-        .output()
-        .expect("the binary starts");
+    let nothing = scratch.path("nothing").to_string_lossy().into_owned();
+    let output = dealstage_with(&["models", "verify"], &[("DEALSTAGE_MODELS", &nothing)]);
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
     let said = format!("{}{}", stdout(&output), stderr(&output));
     assert!(

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
@@ -9,9 +10,20 @@ pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
 }
 
+/// Held while the binary runs. Each run uses all cores, and the recogniser's threads wait for each other by spinning:
+/// two runs at a time take ten times as long as one after the other.
+static RUNNING: Mutex<()> = Mutex::new(());
+
 pub fn dealstage(args: &[&str]) -> Output {
+    dealstage_with(args, &[])
+}
+
+/// Runs the binary with variables of the environment.
+pub fn dealstage_with(args: &[&str], environment: &[(&str, &str)]) -> Output {
+    let _alone = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     Command::new(env!("CARGO_BIN_EXE_dealstage"))
         .args(args)
+        .envs(environment.iter().copied())
         .output()
         .expect("the binary starts")
 }

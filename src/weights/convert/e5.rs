@@ -303,7 +303,3 @@ fn bytes_of(values: usize) -> Result<usize, Error> {
 fn format(why: String) -> Error {
     Error::Format { what: WHAT, why }
 }
-
-#[cfg(test)]
-#[path = "e5_tests.rs"]
-mod tests;

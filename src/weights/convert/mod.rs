@@ -65,3 +65,38 @@ fn input<'a>(inputs: &'a Inputs, name: &str) -> Result<&'a [u8], Error> {
         .map(Vec::as_slice)
         .ok_or_else(|| Error::Input(name.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn inputs(bytes: &[u8], vocabulary: &str) -> Inputs {
+        Inputs::from([
+            ("model.bin".to_owned(), bytes.to_vec()),
+            ("vocabulary.txt".to_owned(), vocabulary.as_bytes().to_vec()),
+            ("e5-small-q4.bin".to_owned(), bytes.to_vec()),
+        ])
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = run(Conversion::E5Gguf, &Inputs::new()).unwrap_err();
+        assert!(error.to_string().contains("e5-small-q4.bin"), "{error}");
+    }
+
+    proptest! {
+        // That real weights come out right is checked by the sha256 of the manifest at every pull.
+        #[test]
+        fn damaged_weights_are_an_error(start in any::<bool>(), bytes in prop::collection::vec(any::<u8>(), 0..400), vocabulary in "\\PC{0,40}") {
+            // The version number of CTranslate2 lets the reader get past the first check.
+            let mut damaged = if start { vec![6, 0, 0, 0, 12, 0] } else { Vec::new() };
+            damaged.extend(bytes);
+            let inputs = inputs(&damaged, &vocabulary);
+            for conversion in [Conversion::WhisperGgmlQ8, Conversion::E5Gguf] {
+                prop_assert!(run(conversion, &inputs).is_err());
+            }
+        }
+    }
+}

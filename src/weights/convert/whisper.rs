@@ -272,7 +272,3 @@ fn byte_of_char() -> HashMap<char, u8> {
     table.extend(('\u{100}'..).zip(moved));
     table
 }
-
-#[cfg(test)]
-#[path = "whisper_tests.rs"]
-mod tests;
