@@ -23,6 +23,12 @@ pub struct Args {
     /// Networks to average
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=20))]
     members: u16,
+    /// Fit the last layers of the encoder too, so many of them: better, and hours instead of a minute
+    #[arg(long, value_name = "LAYERS", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=12))]
+    layers: u16,
+    /// Passes over the training calls for the layers
+    #[arg(long, default_value_t = 5)]
+    epochs: usize,
     /// No progress on standard error
     #[arg(long)]
     quiet: bool,
@@ -39,7 +45,18 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         trained_on: args.folder.display().to_string(),
         ..learn::Options::default()
     };
-    let encoder = pipeline::load_encoder()?;
+    let mut encoder = pipeline::load_encoder()?;
+    if args.layers > 0 {
+        let tune = learn::TuneOptions {
+            seed: args.seed,
+            layers: usize::from(args.layers),
+            epochs: args.epochs,
+        };
+        let layers = learn::tune(&encoder, &calls, &tune, &mut |done| {
+            bar.set_position((1000.0 * done) as u64)
+        })?;
+        encoder.replace_top(layers);
+    }
     let fitted = learn::fit(&encoder, &calls, &options, &mut |done| {
         bar.set_position((1000.0 * done) as u64)
     })?;

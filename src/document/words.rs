@@ -4,9 +4,9 @@ use chrono::{Datelike, NaiveDate};
 
 use super::{DealInfo, FieldInfo};
 use crate::domain::{
-    CallOutcome, Channel, Commitment, Competitor, CompetitorStatus, DateQualifier, DateValue, DealStage, Element,
-    FieldName, FieldStatus, FieldValue, Language, Money, MoneyQualifier, Move, Period, Person, QualificationStatus,
-    Quantity, Role, Stage, Vat,
+    CallOutcome, Channel, Commitment, Competitor, CompetitorStatus, DateQualifier, DateValue, DealStage, DecisionRole,
+    Element, FieldName, FieldStatus, FieldValue, Language, Money, MoneyQualifier, Move, Period, Person,
+    QualificationStatus, Quantity, Role, Stage, Vat,
 };
 
 /// One of two texts.
@@ -275,17 +275,60 @@ fn quantity(value: &Quantity, language: Language) -> String {
     out
 }
 
-fn person(value: &Person) -> String {
-    let mut out = match (&value.name, &value.title) {
+fn person(value: &Person, language: Language) -> String {
+    let title = value.title.as_deref().map(|title| job(title, language));
+    let mut out = match (value.name.as_deref(), title) {
         (Some(name), Some(title)) => format!("{name}, {title}"),
-        (Some(one), None) | (None, Some(one)) => one.clone(),
+        (Some(one), None) | (None, Some(one)) => one.to_owned(),
         (None, None) => String::new(),
     };
-    if !value.roles.is_empty() {
-        let roles: Vec<&str> = value.roles.iter().map(|role| role.as_str()).collect();
+    let mut roles: Vec<&str> = value.roles.iter().map(|role| decision_role(*role, language)).collect();
+    // "security (security)" says nothing twice.
+    roles.retain(|role| Some(*role) != title);
+    if !roles.is_empty() {
         out.push_str(&format!(" ({})", roles.join(", ")));
     }
     out
+}
+
+/// A job title as the field extraction names it.
+fn job(title: &str, language: Language) -> &str {
+    let ru = match title {
+        "CFO" => "финансовый директор",
+        "CEO" => "генеральный директор",
+        "owner" => "собственник",
+        "CTO" => "технический директор",
+        "security" => "служба безопасности",
+        "legal" => "юристы",
+        "procurement" => "закупки",
+        "IT" => "ИТ",
+        "head of sales" => "руководитель продаж",
+        "commercial director" => "коммерческий директор",
+        "board" => "правление",
+        "director" => "руководитель",
+        "partner" => "партнёр",
+        other => other,
+    };
+    if language == Language::Ru { ru } else { title }
+}
+
+fn decision_role(role: DecisionRole, language: Language) -> &'static str {
+    match role {
+        DecisionRole::EconomicBuyer => say(language, "economic buyer", "распоряжается деньгами"),
+        DecisionRole::Signatory => say(language, "signs", "подписывает"),
+        DecisionRole::Approver => say(language, "approves", "согласует"),
+        DecisionRole::Champion => say(language, "champion", "наш союзник"),
+        DecisionRole::Sponsor => say(language, "sponsor", "спонсор"),
+        DecisionRole::Influencer => say(language, "influencer", "влияет"),
+        DecisionRole::TechnicalEvaluator => say(language, "technical evaluator", "оценивает технически"),
+        DecisionRole::Security => say(language, "security", "служба безопасности"),
+        DecisionRole::Legal => say(language, "legal", "юристы"),
+        DecisionRole::Procurement => say(language, "procurement", "закупки"),
+        DecisionRole::User => say(language, "user", "пользователь"),
+        DecisionRole::Gatekeeper => say(language, "gatekeeper", "секретарь"),
+        DecisionRole::Blocker => say(language, "blocker", "против"),
+        DecisionRole::Unknown => say(language, "role not known", "роль неизвестна"),
+    }
 }
 
 fn competitor(value: &Competitor, language: Language) -> String {
@@ -314,7 +357,7 @@ pub fn value(field: &FieldInfo, language: Language) -> String {
     let text = match &field.value {
         Some(FieldValue::Money(value)) => money(value, language),
         Some(FieldValue::Date(value)) => date_value(value, language),
-        Some(FieldValue::Person(value)) => person(value),
+        Some(FieldValue::Person(value)) => person(value, language),
         Some(FieldValue::Quantity(value)) => quantity(value, language),
         Some(FieldValue::Competitor(value)) => competitor(value, language),
         Some(FieldValue::Commitment(value)) => commitment(value, language),

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::Error;
-use crate::domain::{Call, CallOutcome, DealStage, FieldName, Language, Signal, Stage};
+use crate::domain::{Call, CallOutcome, DealStage, FieldName, Language, Role, Signal, Stage};
 use crate::ingest;
 
 /// The part of the corpus that a call belongs to. Parts never share a call.
@@ -38,6 +38,9 @@ pub struct GoldTurn {
     pub i: u32,
     pub stage: Stage,
     pub signals: Vec<Signal>,
+    /// The true side, where the file has the wrong one (a recorder's mistake, kept as noise).
+    #[serde(default)]
+    pub role: Option<Role>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

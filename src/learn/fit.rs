@@ -207,13 +207,13 @@ fn data(calls: &[&LabelledCall], vectors: &[Tensor], mean: &Tensor, deviation: &
 }
 
 /// A normal number, by Box and Muller.
-fn normal(rng: &mut StdRng) -> f32 {
+pub fn normal(rng: &mut StdRng) -> f32 {
     let radius = (-2.0 * (1.0 - rng.random::<f32>()).ln()).sqrt();
     radius * (std::f32::consts::TAU * rng.random::<f32>()).cos()
 }
 
 /// Ones scaled so that the mean stays, and zeros.
-fn dropout(rng: &mut StdRng, rows: usize, columns: usize, share: f32) -> candle_core::Result<Tensor> {
+pub fn dropout(rng: &mut StdRng, rows: usize, columns: usize, share: f32) -> candle_core::Result<Tensor> {
     let keep = 1.0 / (1.0 - share);
     let values: Vec<f32> = (0..rows * columns)
         .map(|_| if rng.random::<f32>() < share { 0.0 } else { keep })
@@ -263,7 +263,8 @@ fn loss(member: &Member, data: &Data, rows: &[u32], rng: Option<&mut StdRng>) ->
     stage_loss + (signal_loss * SIGNAL_WEIGHT)?
 }
 
-fn fit_member(train: &Data, dev: &Data, epochs: usize, rng: &mut StdRng) -> Result<Member, Error> {
+/// Weights of a member before any training, in the order of [`Member::SHAPES`].
+pub fn new_member(rng: &mut StdRng) -> candle_core::Result<Vec<Var>> {
     let mut vars = Vec::new();
     for (_, shape) in Member::SHAPES {
         let scale = if shape.len() == 2 {
@@ -275,18 +276,17 @@ fn fit_member(train: &Data, dev: &Data, epochs: usize, rng: &mut StdRng) -> Resu
         let values: Vec<f32> = (0..count).map(|_| scale * normal(rng)).collect();
         vars.push(Var::from_tensor(&Tensor::from_vec(values, shape, &Device::Cpu)?)?);
     }
-    let member = |vars: &[Var]| -> Member {
-        let tensor = |at: usize| vars[at].as_tensor().clone();
-        Member::new([
-            tensor(0),
-            tensor(1),
-            tensor(2),
-            tensor(3),
-            tensor(4),
-            tensor(5),
-            tensor(6),
-        ])
-    };
+    Ok(vars)
+}
+
+/// The member whose weights are these variables.
+pub fn member_of(vars: &[Var]) -> Member {
+    let tensor = |at: usize| vars[at].as_tensor().clone();
+    Member::new(std::array::from_fn(tensor))
+}
+
+fn fit_member(train: &Data, dev: &Data, epochs: usize, rng: &mut StdRng) -> Result<Member, Error> {
+    let vars = new_member(rng)?;
     let mut optimizer = AdamW::new(
         vars.clone(),
         ParamsAdamW {
@@ -302,10 +302,10 @@ fn fit_member(train: &Data, dev: &Data, epochs: usize, rng: &mut StdRng) -> Resu
     for epoch in 0..epochs {
         order.shuffle(rng);
         for rows in order.chunks(BATCH) {
-            let loss = loss(&member(&vars), train, rows, Some(rng))?;
+            let loss = loss(&member_of(&vars), train, rows, Some(rng))?;
             optimizer.backward_step(&loss)?;
         }
-        let dev_loss = loss(&member(&vars), dev, &dev_rows, None)?.to_scalar::<f32>()?;
+        let dev_loss = loss(&member_of(&vars), dev, &dev_rows, None)?.to_scalar::<f32>()?;
         tracing::debug!(epoch, dev_loss, "epoch done");
         if best.as_ref().is_none_or(|(least, _)| dev_loss < *least) {
             let kept = vars

@@ -6,10 +6,12 @@
 mod corpus;
 mod fit;
 mod measure;
+mod tune;
 
 pub use corpus::{Gold, LabelledCall, Split, read};
 pub use fit::{Fitted, Options, fit, to_safetensors};
 pub use measure::{F1, LanguageReport, Report, measure};
+pub use tune::{TuneOptions, tune};
 
 use crate::understand::turn_model;
 

@@ -84,7 +84,7 @@ pub struct Attempt {
 /// `folder` keeps what is half done for the next try.
 pub fn fetch(weight: &Weight, reach: &Reach, folder: &Path, watch: &mut dyn Watch) -> Result<(Inputs, String), Error> {
     let mut attempts = Vec::new();
-    for source in &weight.source {
+    for (at, source) in weight.source.iter().enumerate() {
         let name = name_of(source, reach);
         let inputs = match source {
             Source::Hub { repository, revision } => {
@@ -96,7 +96,8 @@ pub fn fetch(weight: &Weight, reach: &Reach, folder: &Path, watch: &mut dyn Watc
             Ok(inputs) => return Ok((inputs, name)),
             Err(Failure::Here(error)) => return Err(error),
             Err(Failure::Source(why)) => {
-                watch.say(&format!("{}: not from the {name}: {why}", weight.name));
+                let next = weight.source.get(at + 1).map_or("", |_| "; trying the next source");
+                watch.say(&format!("{}: not from the {name}: {why}{next}", weight.name));
                 attempts.push(Attempt { source: name, why });
             }
         }

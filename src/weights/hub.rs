@@ -151,7 +151,12 @@ impl Download<'_> {
         let response = match request.send() {
             Ok(response) => response,
             // With a part in hand the line was there a moment ago.
-            Err(e) if e.is_connect() && have == 0 => return Err(Failure::Source(explain(&e))),
+            Err(e) if e.is_connect() && have == 0 => {
+                return Err(Failure::Source(format!(
+                    "it is not reached from here ({})",
+                    innermost(&e)
+                )));
+            }
             Err(e) => return Ok(Err(explain(&e))),
         };
         let status = response.status();
@@ -219,6 +224,15 @@ fn explain(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+/// The last cause: what the system said.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(inner) = last.source() {
+        last = inner;
+    }
+    last.to_string()
 }
 
 #[cfg(test)]

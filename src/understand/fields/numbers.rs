@@ -330,7 +330,8 @@ fn plain(tokens: &[Token], from: usize) -> Option<Number> {
             group += 0.5;
             next += 3;
         }
-        let scale = scale(word(tokens, next)).filter(|_| !tokens[next].break_before);
+        // A scale word that begins the number may stand behind a comma.
+        let scale = scale(word(tokens, next)).filter(|_| next == at || !tokens[next].break_before);
         let Some((factor, slang)) = scale else {
             if !any || group < smallest.min(1000.0) {
                 // «миллион двести» leaves the thousands out.
@@ -377,6 +378,69 @@ mod tests {
 
     fn value(text: &str) -> Option<f64> {
         read(&tokens(text), 0).map(|number| number.value)
+    }
+
+    /// Pieces of which numbers are made, to be thrown together.
+    const PIECES: &[&str] = &[
+        "a",
+        "and",
+        "half",
+        "quarter",
+        "one",
+        "two",
+        "twenty",
+        "hundred",
+        "thousand",
+        "million",
+        "grand",
+        "K",
+        "point",
+        "15",
+        "2.5",
+        "000",
+        "12,000",
+        ", ",
+        ". ",
+        "-",
+        "пол",
+        "полтора",
+        "два",
+        "три",
+        "сто",
+        "двести",
+        "тысяч",
+        "тысяча",
+        "миллион",
+        "лям",
+        "с половиной",
+        "на",
+        "восемьдесят",
+        "чего",
+        "of",
+        "couple",
+    ];
+
+    proptest! {
+        /// Whoever goes on behind a number must get on.
+        #[test]
+        fn a_number_has_at_least_one_word(pieces in prop::collection::vec(prop::sample::select(PIECES), 1..9)) {
+            let text = pieces.join(" ");
+            let words = tokens(&text);
+            for from in 0..words.len() {
+                if let Some(number) = read(&words, from) {
+                    prop_assert!(number.from == from && number.to > from && number.to <= words.len(), "{text}: {from} {number:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_scale_behind_a_comma_is_a_number() {
+        let words = tokens("восемьдесят чего, тысяч голов");
+        assert_eq!(
+            read(&words, 2).map(|number| (number.value, number.to)),
+            Some((1000.0, 3))
+        );
     }
 
     #[test]

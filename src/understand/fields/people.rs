@@ -317,7 +317,14 @@ pub fn deciders(text: &str) -> Vec<Mention> {
                 + lower[start..]
                     .find(|c: char| !(c.is_alphanumeric() || c == ' ' && stem.contains(' ')))
                     .unwrap_or(lower.len() - start);
-            let end = end.max(start + stem.len()).min(word_end(&lower, start + stem.len()));
+            let mut end = end.max(start + stem.len()).min(word_end(&lower, start + stem.len()));
+            // «финансовый директор» is one person, not a CFO and a director.
+            if [" директор", " director"]
+                .iter()
+                .any(|noun| lower[end..].starts_with(noun))
+            {
+                end = word_end(&lower, end + 1);
+            }
             let mut mention = Mention {
                 range: start..end,
                 name: None,
@@ -481,6 +488,10 @@ mod tests {
         assert_eq!(
             all("Сначала безопасники проверяют, потом финансовый согласует, договор генеральный подписывает."),
             [(None, some("security")), (None, some("CFO")), (None, some("CEO"))]
+        );
+        assert_eq!(
+            all("Финансовый директор согласует, а подписывает генеральный директор."),
+            [(None, some("CFO")), (None, some("CEO"))]
         );
         assert_eq!(
             all("I can't do that, Dr. Patel owns the practice"),

@@ -15,7 +15,7 @@ use super::Error;
 /// Width of a turn's vector.
 pub const WIDTH: usize = 384;
 
-const LAYERS: usize = 12;
+pub const LAYERS: usize = 12;
 const ATTENTION_HEADS: usize = 12;
 const EPSILON: f32 = 1e-12;
 /// Longer turns are cut: 128 tokens are about 90 words, and the annotation guide splits turns of over 80 words.
@@ -26,6 +26,7 @@ const BATCH_TOKENS: usize = 1024;
 /// e5 was trained with this word before every short text.
 const PREFIX: &str = "query: ";
 
+#[derive(Clone)]
 struct Linear {
     /// Transposed once at loading: inputs × outputs.
     weight: Tensor,
@@ -38,6 +39,7 @@ impl Linear {
     }
 }
 
+#[derive(Clone)]
 struct Norm {
     weight: Tensor,
     bias: Tensor,
@@ -47,9 +49,16 @@ impl Norm {
     fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         candle_nn::ops::layer_norm(x, &self.weight, &self.bias, EPSILON)
     }
+
+    /// The fused operation has no gradient.
+    fn forward_with_gradient(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        candle_nn::ops::layer_norm_slow(x, &self.weight, &self.bias, EPSILON)
+    }
 }
 
-struct Layer {
+/// One layer of the encoder.
+#[derive(Clone)]
+pub struct Layer {
     /// Query, key and value in one product.
     qkv: Linear,
     attention_out: Linear,
@@ -150,6 +159,31 @@ impl Encoder {
         })
     }
 
+    /// The last `count` layers.
+    pub fn top(&self, count: usize) -> &[Layer] {
+        &self.layers[LAYERS - count..]
+    }
+
+    /// Puts other layers in the place of as many of the last ones.
+    pub fn replace_top(&mut self, layers: Vec<Layer>) {
+        self.layers.truncate(LAYERS - layers.len());
+        self.layers.extend(layers);
+    }
+
+    /// What the texts look like below the last `count` layers, and how many tokens each has.
+    pub fn below(&self, texts: &[&str], count: usize) -> Result<Below, Error> {
+        let mut tokens = Vec::with_capacity(texts.len());
+        for text in texts {
+            tokens.push(self.tokens(text)?);
+        }
+        let lengths: Vec<usize> = tokens.iter().map(Vec::len).collect();
+        let mut x = self.embed(&tokens)?;
+        for layer in &self.layers[..LAYERS - count] {
+            x = layer.forward(&x, &lengths)?;
+        }
+        Ok(Below { x, lengths })
+    }
+
     /// One vector of length [`WIDTH`] and norm 1 for each text, row by row.
     pub fn encode(&self, texts: &[&str]) -> Result<Tensor, Error> {
         let mut tokens = Vec::with_capacity(texts.len());
@@ -190,7 +224,7 @@ impl Encoder {
         Ok(ids)
     }
 
-    fn encode_batch(&self, texts: &[Vec<u32>]) -> candle_core::Result<Tensor> {
+    fn embed(&self, texts: &[Vec<u32>]) -> candle_core::Result<Tensor> {
         let lengths: Vec<usize> = texts.iter().map(Vec::len).collect();
         let ids: Vec<u32> = texts.concat();
         let positions: Vec<u32> = lengths.iter().flat_map(|&n| 0..n as u32).collect();
@@ -198,7 +232,12 @@ impl Encoder {
         let x = self.words.embedding(&Tensor::new(ids, &Device::Cpu)?)?;
         let x = (x + self.positions.index_select(&Tensor::new(positions, &Device::Cpu)?, 0)?)?;
         let x = x.broadcast_add(&self.token_type)?.reshape((total, WIDTH))?;
-        let mut x = self.norm.forward(&x)?;
+        self.norm.forward(&x)
+    }
+
+    fn encode_batch(&self, texts: &[Vec<u32>]) -> candle_core::Result<Tensor> {
+        let lengths: Vec<usize> = texts.iter().map(Vec::len).collect();
+        let mut x = self.embed(texts)?;
         for layer in &self.layers {
             x = layer.forward(&x, &lengths)?;
         }
@@ -213,7 +252,156 @@ impl Encoder {
     }
 }
 
+/// Texts part of the way through the encoder.
+pub struct Below {
+    /// tokens × WIDTH, the texts behind each other.
+    pub x: Tensor,
+    pub lengths: Vec<usize>,
+}
+
+/// Attention over texts of unlike length with few operations: texts of about the same length lie in one block.
+struct Block {
+    /// Places of the tokens in the batch, text by text, each text filled up to `width` with the place of its first.
+    from: Tensor,
+    texts: usize,
+    width: usize,
+    /// 0 for tokens, a large negative number for filling: texts × 1 × 1 × width.
+    mask: Tensor,
+}
+
+/// Layers with their gradients, for training: the same numbers as [`Encoder::encode`] up to rounding.
+pub struct Trainable {
+    blocks: Vec<Block>,
+    /// From the blocks behind each other back to the batch.
+    back: Tensor,
+    /// texts × tokens: averages the tokens of each text.
+    pool: Tensor,
+}
+
+impl Trainable {
+    pub fn new(lengths: &[usize]) -> candle_core::Result<Self> {
+        let total: usize = lengths.iter().sum();
+        let starts: Vec<usize> = lengths
+            .iter()
+            .scan(0, |at, n| {
+                let start = *at;
+                *at += n;
+                Some(start)
+            })
+            .collect();
+        let mut widths: Vec<usize> = lengths.iter().map(|n| n.next_multiple_of(8)).collect();
+        widths.sort_unstable();
+        widths.dedup();
+        let mut blocks = Vec::new();
+        let mut back = vec![0_u32; total];
+        let mut row = 0;
+        for width in widths {
+            let texts: Vec<usize> = (0..lengths.len())
+                .filter(|&at| lengths[at].next_multiple_of(8) == width)
+                .collect();
+            let mut from = Vec::with_capacity(texts.len() * width);
+            let mut mask = Vec::with_capacity(texts.len() * width);
+            for &text in &texts {
+                for at in 0..width {
+                    let inside = at < lengths[text];
+                    from.push((starts[text] + if inside { at } else { 0 }) as u32);
+                    mask.push(if inside { 0.0_f32 } else { -1e9 });
+                    if inside {
+                        back[starts[text] + at] = row;
+                    }
+                    row += 1;
+                }
+            }
+            let count = texts.len();
+            blocks.push(Block {
+                from: Tensor::new(from, &Device::Cpu)?,
+                texts: count,
+                width,
+                mask: Tensor::from_vec(mask, (count, 1, 1, width), &Device::Cpu)?,
+            });
+        }
+        let mut pool = vec![0.0_f32; lengths.len() * total];
+        for (text, (&start, &n)) in starts.iter().zip(lengths).enumerate() {
+            pool[text * total + start..text * total + start + n].fill(1.0 / n as f32);
+        }
+        Ok(Self {
+            blocks,
+            back: Tensor::new(back, &Device::Cpu)?,
+            pool: Tensor::from_vec(pool, (lengths.len(), total), &Device::Cpu)?,
+        })
+    }
+
+    /// From below the layers to one vector of norm 1 for each text. `drop` may drop numbers after each half of a layer.
+    pub fn forward(
+        &self,
+        layers: &[Layer],
+        x: &Tensor,
+        drop: &mut dyn FnMut(Tensor) -> candle_core::Result<Tensor>,
+    ) -> candle_core::Result<Tensor> {
+        let mut x = x.clone();
+        for layer in layers {
+            let attention = drop(layer.attention_out.forward(&self.attend(&layer.qkv.forward(&x)?)?)?)?;
+            x = layer.attention_norm.forward_with_gradient(&(x + attention)?)?;
+            let down = drop(layer.down.forward(&layer.up.forward(&x)?.gelu_erf()?)?)?;
+            x = layer.out_norm.forward_with_gradient(&(x + down)?)?;
+        }
+        let rows = self.pool.matmul(&x)?;
+        rows.broadcast_div(&rows.sqr()?.sum_keepdim(D::Minus1)?.sqrt()?)
+    }
+
+    fn attend(&self, qkv: &Tensor) -> candle_core::Result<Tensor> {
+        let head = WIDTH / ATTENTION_HEADS;
+        let mut outputs = Vec::with_capacity(self.blocks.len());
+        for block in &self.blocks {
+            let part = qkv
+                .index_select(&block.from, 0)?
+                .reshape((block.texts, block.width, 3, ATTENTION_HEADS, head))?
+                .permute((2, 0, 3, 1, 4))?
+                .contiguous()?;
+            let q = (part.i(0)? / (head as f64).sqrt())?;
+            let weights = q.matmul(&part.i(1)?.t()?)?.broadcast_add(&block.mask)?;
+            let weights = candle_nn::ops::softmax(&weights, D::Minus1)?;
+            let out = weights.matmul(&part.i(2)?.contiguous()?)?;
+            outputs.push(out.transpose(1, 2)?.reshape((block.texts * block.width, WIDTH))?);
+        }
+        Tensor::cat(&outputs, 0)?.index_select(&self.back, 0)
+    }
+}
+
 impl Layer {
+    /// The weights by name, in a fixed order.
+    pub fn tensors(&self) -> [(&'static str, &Tensor); 12] {
+        [
+            ("qkv.weight", &self.qkv.weight),
+            ("qkv.bias", &self.qkv.bias),
+            ("attention_out.weight", &self.attention_out.weight),
+            ("attention_out.bias", &self.attention_out.bias),
+            ("attention_norm.weight", &self.attention_norm.weight),
+            ("attention_norm.bias", &self.attention_norm.bias),
+            ("up.weight", &self.up.weight),
+            ("up.bias", &self.up.bias),
+            ("down.weight", &self.down.weight),
+            ("down.bias", &self.down.bias),
+            ("out_norm.weight", &self.out_norm.weight),
+            ("out_norm.bias", &self.out_norm.bias),
+        ]
+    }
+
+    /// From tensors in the order of [`Self::tensors`].
+    pub fn new(tensors: [Tensor; 12]) -> Self {
+        let [qw, qb, aw, ab, anw, anb, uw, ub, dw, db, onw, onb] = tensors;
+        let linear = |weight, bias| Linear { weight, bias };
+        let norm = |weight, bias| Norm { weight, bias };
+        Self {
+            qkv: linear(qw, qb),
+            attention_out: linear(aw, ab),
+            attention_norm: norm(anw, anb),
+            up: linear(uw, ub),
+            down: linear(dw, db),
+            out_norm: norm(onw, onb),
+        }
+    }
+
     fn forward(&self, x: &Tensor, lengths: &[usize]) -> candle_core::Result<Tensor> {
         let attention = self.attention_out.forward(&self.attend(x, lengths)?)?;
         let x = self.attention_norm.forward(&(x + attention)?)?;

@@ -4,7 +4,7 @@
 //! before it, roles and a few exact marks. Rules of the sales process are *not* here, nor is training (see `learn`).
 
 mod decode;
-mod encoder;
+pub mod encoder;
 pub mod features;
 pub mod heads;
 

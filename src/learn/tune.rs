@@ -1,0 +1,471 @@
+//! Fine-tuning: the last layers of the encoder are fitted together with one network of heads, call by call.
+//!
+//! The layers below are used as they are, so what they make of every turn is computed once. Choosing thresholds and
+//! calibrating is *not* here: `fit` does that afterwards, with heads of its own on the tuned vectors.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use candle_core::backprop::GradStore;
+use candle_core::{Device, Tensor, Var};
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+
+use super::Error;
+use super::corpus::{LabelledCall, Split};
+use super::fit::{dropout, member_of, new_member, normal};
+use crate::domain::{Role, Signal};
+use crate::understand::turn_model::encoder::{Below, Layer, Trainable};
+use crate::understand::turn_model::heads::{HIDDEN, ROLE_INPUT, inputs, role_inputs};
+use crate::understand::turn_model::{Encoder, features};
+
+#[derive(Debug, Clone)]
+pub struct TuneOptions {
+    pub seed: u64,
+    /// Layers of the encoder to fit, from the last one down.
+    pub layers: usize,
+    pub epochs: usize,
+}
+
+/// Calls in one step, each on a thread of its own.
+const CALLS: usize = 4;
+/// Threads that share them.
+const THREADS: usize = 2;
+const ENCODER_RATE: f64 = 8e-5;
+const HEADS_RATE: f64 = 1e-3;
+const WEIGHT_DECAY: f32 = 0.02;
+/// Share of the steps in which the rate grows.
+const WARM_UP: f64 = 0.1;
+const DROPOUT: f32 = 0.1;
+const HEADS_DROPOUT: f32 = 0.3;
+const SIGNAL_WEIGHT: f64 = 12.0;
+const ROLE_WEIGHT: f64 = 0.3;
+/// Gradients longer than this are cut to it.
+const LONGEST_GRADIENT: f64 = 1.0;
+
+struct Example {
+    /// As written, and as a recogniser without punctuation would write it.
+    below: Vec<Below>,
+    layouts: Vec<Trainable>,
+    marks: Vec<Vec<[f32; features::MARKS]>>,
+    stages: Tensor,
+    signals: Tensor,
+    mask: Tensor,
+    roles: Tensor,
+    role_mask: Tensor,
+}
+
+/// Small letters and no marks: what hasty recognisers write.
+pub fn without_punctuation(text: &str) -> String {
+    let kept: String = text
+        .to_lowercase()
+        .chars()
+        .filter(|c| c.is_alphanumeric() || c.is_whitespace() || *c == '\'' || *c == '-')
+        .collect();
+    if kept.trim().is_empty() { text.to_owned() } else { kept }
+}
+
+fn example(encoder: &Encoder, labelled: &LabelledCall, layers: usize, plain_too: bool) -> Result<Example, Error> {
+    let mut call = labelled.call.clone();
+    let mut below = Vec::new();
+    let mut marks = Vec::new();
+    for plain in [false, true] {
+        if plain && !plain_too {
+            break;
+        }
+        if plain {
+            for turn in &mut call.turns {
+                turn.text = without_punctuation(&turn.text);
+            }
+        }
+        let texts: Vec<&str> = call.turns.iter().map(|turn| turn.text.as_str()).collect();
+        below.push(encoder.below(&texts, layers)?);
+        marks.push(features::marks(&call.turns));
+    }
+    let layouts = below
+        .iter()
+        .map(|below| Trainable::new(&below.lengths))
+        .collect::<Result<_, _>>()?;
+    let turns = call.turns.len();
+    let number = |set: bool| f32::from(u8::from(set));
+    let mut signals = Vec::with_capacity(turns * Signal::ALL.len());
+    let mut mask = Vec::with_capacity(turns * Signal::ALL.len());
+    for (turn, gold) in call.turns.iter().zip(&labelled.gold.turns) {
+        for signal in Signal::ALL {
+            signals.push(number(gold.signals.contains(signal)));
+            mask.push(number(signal.speaker() == turn.role));
+        }
+    }
+    let stages: Vec<u32> = labelled
+        .gold
+        .turns
+        .iter()
+        .map(|gold| gold.stage.index() as u32)
+        .collect();
+    let roles: Vec<f32> = call.turns.iter().map(|turn| number(turn.role == Role::Rep)).collect();
+    let known: Vec<f32> = call
+        .turns
+        .iter()
+        .map(|turn| number(turn.role != Role::Unknown))
+        .collect();
+    Ok(Example {
+        below,
+        layouts,
+        marks,
+        stages: Tensor::new(stages, &Device::Cpu)?,
+        signals: Tensor::from_vec(signals, (turns, Signal::ALL.len()), &Device::Cpu)?,
+        mask: Tensor::from_vec(mask, (turns, Signal::ALL.len()), &Device::Cpu)?,
+        roles: Tensor::new(roles, &Device::Cpu)?,
+        role_mask: Tensor::new(known, &Device::Cpu)?,
+    })
+}
+
+/// Everything that is fitted.
+struct Weights {
+    layers: Vec<Layer>,
+    layer_vars: Vec<Var>,
+    head_vars: Vec<Var>,
+    role: Var,
+    mean: Tensor,
+    deviation: Tensor,
+}
+
+struct Losses {
+    stage: Tensor,
+    signal: Tensor,
+    role: Tensor,
+}
+
+fn forward(
+    weights: &Weights,
+    example: &Example,
+    version: usize,
+    rng: Option<&mut StdRng>,
+) -> candle_core::Result<(Losses, Tensor, Tensor)> {
+    let below = &example.below[version];
+    let turns = below.lengths.len();
+    let mut rng = rng;
+    let vectors = example.layouts[version].forward(&weights.layers, &below.x, &mut |x| match &mut rng {
+        Some(rng) => {
+            let (rows, columns) = x.dims2()?;
+            x.mul(&dropout(rng, rows, columns, DROPOUT)?)
+        }
+        None => Ok(x),
+    })?;
+    let vectors = vectors
+        .broadcast_sub(&weights.mean)?
+        .broadcast_div(&weights.deviation)?;
+    let marks = &example.marks[version];
+    let role = role_inputs(&vectors, marks)?
+        .matmul(weights.role.as_tensor())?
+        .squeeze(1)?;
+    let known = example.role_mask.sum_all()?.to_scalar::<f32>()?.max(1.0);
+    let role = (binary(&role, &example.roles)?.mul(&example.role_mask)?.sum_all()? / f64::from(known))?;
+    let drop = match &mut rng {
+        Some(rng) => Some(dropout(rng, turns, HIDDEN, HEADS_DROPOUT)?),
+        None => None,
+    };
+    let (stages, signals) = member_of(&weights.head_vars).forward(&inputs(&vectors, marks)?, drop.as_ref())?;
+    let able = example.mask.sum_all()?.to_scalar::<f32>()?.max(1.0);
+    let signal = (binary(&signals, &example.signals)?.mul(&example.mask)?.sum_all()? / f64::from(able))?;
+    let stage = candle_nn::loss::cross_entropy(&stages, &example.stages)?;
+    Ok((Losses { stage, signal, role }, stages, signals))
+}
+
+/// Binary cross-entropy from logits, in the form that does not overflow.
+fn binary(logits: &Tensor, gold: &Tensor) -> candle_core::Result<Tensor> {
+    (logits.relu()? - (logits * gold)?)? + (logits.abs()?.neg()?.exp()? + 1.0)?.log()?
+}
+
+fn total(losses: &Losses) -> candle_core::Result<Tensor> {
+    (&losses.stage + (&losses.signal * SIGNAL_WEIGHT)?)? + (&losses.role * ROLE_WEIGHT)?
+}
+
+/// Fits the layers. `progress` is told the share done, 0–1.
+pub fn tune(
+    encoder: &Encoder,
+    calls: &[LabelledCall],
+    options: &TuneOptions,
+    progress: &mut dyn FnMut(f32),
+) -> Result<Vec<Layer>, Error> {
+    let of = |split: Split| calls.iter().filter(move |call| call.split == split);
+    let mut train = Vec::new();
+    for call in of(Split::Train) {
+        train.push(example(encoder, call, options.layers, true)?);
+    }
+    let mut dev = Vec::new();
+    for call in of(Split::Dev) {
+        dev.push(example(encoder, call, options.layers, false)?);
+    }
+    for (split, part) in [(Split::Train, &train), (Split::Dev, &dev)] {
+        if part.is_empty() {
+            return Err(Error::Empty {
+                folder: String::new(),
+                split: split.as_str(),
+            });
+        }
+    }
+    tracing::info!(train = train.len(), dev = dev.len(), "lower layers done");
+    let mut weights = initial(encoder, &train, options)?;
+    let mut vars = weights.layer_vars.clone();
+    let mut rates = vec![ENCODER_RATE; vars.len()];
+    vars.extend(weights.head_vars.iter().chain([&weights.role]).cloned());
+    rates.resize(vars.len(), HEADS_RATE);
+    let mut optimizer = Optimizer::new(vars, rates);
+    let mut rng = StdRng::seed_from_u64(options.seed);
+    let mut order: Vec<usize> = (0..train.len()).collect();
+    let steps_of_epoch = train.len().div_ceil(CALLS);
+    let steps = steps_of_epoch * options.epochs;
+    let mut step = 0;
+    let mut best: Option<(f32, Vec<Tensor>)> = None;
+    for epoch in 0..options.epochs {
+        order.shuffle(&mut rng);
+        let mut sums = [0.0_f32; 3];
+        for calls in order.chunks(CALLS) {
+            let at = step as f64 / steps as f64;
+            let rate = if at < WARM_UP {
+                at / WARM_UP
+            } else {
+                (1.0 - at) / (1.0 - WARM_UP)
+            };
+            // Which version each call takes and its dropout are drawn here, in order: threads change nothing.
+            let jobs: Vec<(usize, usize, u64)> = calls
+                .iter()
+                .map(|&call| (call, usize::from(rng.random::<f32>() < 0.3), rng.random()))
+                .collect();
+            let (grads, losses) = gradients(&weights, &train, &jobs)?;
+            for (sum, loss) in sums.iter_mut().zip(losses) {
+                *sum += loss;
+            }
+            optimizer.step(&grads, rate)?;
+            weights.layers = layers_of(&weights.layer_vars)?;
+            step += 1;
+            progress(step as f32 / steps as f32);
+        }
+        let (loss, accuracy, f1) = measure(&weights, &dev)?;
+        let mean = sums.map(|sum| sum / train.len() as f32);
+        tracing::info!(
+            epoch,
+            stage = mean[0],
+            signal = mean[1],
+            role = mean[2],
+            dev_loss = loss,
+            dev_stage_accuracy = accuracy,
+            dev_signal_f1 = f1,
+            "epoch done"
+        );
+        if best.as_ref().is_none_or(|(least, _)| loss < *least) {
+            let kept = weights
+                .layer_vars
+                .iter()
+                .map(|var| var.as_tensor().copy())
+                .collect::<Result<Vec<_>, _>>()?;
+            best = Some((loss, kept));
+        }
+    }
+    let kept = best.map(|(_, kept)| kept).unwrap_or_default();
+    Ok(layers_from(kept)?)
+}
+
+fn layers_of(vars: &[Var]) -> candle_core::Result<Vec<Layer>> {
+    layers_from(vars.iter().map(|var| var.as_tensor().clone()).collect())
+}
+
+fn layers_from(tensors: Vec<Tensor>) -> candle_core::Result<Vec<Layer>> {
+    let mut layers = Vec::new();
+    for part in tensors.chunks_exact(12) {
+        let part: [Tensor; 12] = part
+            .to_vec()
+            .try_into()
+            .map_err(|_| candle_core::Error::Msg("a layer has other than 12 weights".to_owned()))?;
+        layers.push(Layer::new(part));
+    }
+    Ok(layers)
+}
+
+fn initial(encoder: &Encoder, train: &[Example], options: &TuneOptions) -> Result<Weights, Error> {
+    let mut layer_vars = Vec::new();
+    for layer in encoder.top(options.layers) {
+        for (_, tensor) in layer.tensors() {
+            layer_vars.push(Var::from_tensor(&tensor.copy()?)?);
+        }
+    }
+    // The scale of the vectors before tuning, from a part of the calls.
+    let mut vectors = Vec::new();
+    for example in train.iter().step_by(1 + train.len() / 40) {
+        vectors.push(example.layouts[0].forward(encoder.top(options.layers), &example.below[0].x, &mut Ok)?);
+    }
+    let vectors = Tensor::cat(&vectors, 0)?;
+    let mean = vectors.mean(0)?;
+    let deviation = (vectors.broadcast_sub(&mean)?.sqr()?.mean(0)?.sqrt()? + 1e-6)?;
+    let mut rng = StdRng::seed_from_u64(options.seed ^ 0x5eed);
+    let head_vars = new_member(&mut rng)?;
+    let role: Vec<f32> = (0..ROLE_INPUT).map(|_| 0.01 * normal(&mut rng)).collect();
+    Ok(Weights {
+        layers: layers_of(&layer_vars)?,
+        layer_vars,
+        head_vars,
+        role: Var::from_tensor(&Tensor::from_vec(role, (ROLE_INPUT, 1), &Device::Cpu)?)?,
+        mean,
+        deviation,
+    })
+}
+
+/// Gradients over some calls, each on one of [`THREADS`] threads, in the order of the calls.
+fn gradients(
+    weights: &Weights,
+    train: &[Example],
+    jobs: &[(usize, usize, u64)],
+) -> candle_core::Result<(Vec<GradStore>, [f32; 3])> {
+    type Result = candle_core::Result<(GradStore, [f32; 3])>;
+    let one = |&(call, version, seed): &(usize, usize, u64)| -> Result {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let (losses, ..) = forward(weights, &train[call], version, Some(&mut rng))?;
+        let grads = total(&losses)?.backward()?;
+        let value = |loss: &Tensor| loss.to_scalar::<f32>();
+        Ok((
+            grads,
+            [value(&losses.stage)?, value(&losses.signal)?, value(&losses.role)?],
+        ))
+    };
+    let next = AtomicUsize::new(0);
+    let slots: Vec<Mutex<Option<Result>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(job) = jobs.get(at) else { break };
+                    let result = one(job);
+                    if let Ok(mut slot) = slots[at].lock() {
+                        *slot = Some(result);
+                    }
+                }
+            });
+        }
+    });
+    let mut grads = Vec::new();
+    let mut losses = [0.0; 3];
+    for slot in slots {
+        let result = slot.into_inner().ok().flatten();
+        let (store, one) = result.unwrap_or_else(|| Err(candle_core::Error::Msg("a thread died".to_owned())))?;
+        for (sum, loss) in losses.iter_mut().zip(one) {
+            *sum += loss;
+        }
+        grads.push(store);
+    }
+    Ok((grads, losses))
+}
+
+/// AdamW in one pass over the weights; the one of candle makes a dozen.
+struct Optimizer {
+    vars: Vec<Var>,
+    /// Learning rate of each variable at its height.
+    rates: Vec<f64>,
+    first: Vec<Vec<f32>>,
+    second: Vec<Vec<f32>>,
+    step: i32,
+}
+
+impl Optimizer {
+    fn new(vars: Vec<Var>, rates: Vec<f64>) -> Self {
+        let zeros: Vec<Vec<f32>> = vars.iter().map(|var| vec![0.0; var.elem_count()]).collect();
+        Self {
+            vars,
+            rates,
+            first: zeros.clone(),
+            second: zeros,
+            step: 0,
+        }
+    }
+
+    /// One step along the mean of the gradients, cut to [`LONGEST_GRADIENT`]; `share` of the rates.
+    fn step(&mut self, grads: &[GradStore], share: f64) -> candle_core::Result<()> {
+        let mut means = Vec::with_capacity(self.vars.len());
+        let mut squares = 0.0_f64;
+        for var in &self.vars {
+            let mut sum: Option<Vec<f32>> = None;
+            for grad in grads.iter().filter_map(|store| store.get(var)) {
+                let grad = grad.flatten_all()?.to_vec1::<f32>()?;
+                match &mut sum {
+                    None => sum = Some(grad),
+                    Some(sum) => sum.iter_mut().zip(grad).for_each(|(sum, one)| *sum += one),
+                }
+            }
+            if let Some(sum) = &mut sum {
+                let count = grads.len() as f32;
+                for value in sum.iter_mut() {
+                    *value /= count;
+                    squares += f64::from(*value) * f64::from(*value);
+                }
+            }
+            means.push(sum);
+        }
+        let cut = (LONGEST_GRADIENT / squares.sqrt()).min(1.0) as f32;
+        self.step += 1;
+        const BETA1: f32 = 0.9;
+        const BETA2: f32 = 0.98;
+        let scale1 = 1.0 / (1.0 - BETA1.powi(self.step));
+        let scale2 = 1.0 / (1.0 - BETA2.powi(self.step));
+        for (at, mean) in means.into_iter().enumerate() {
+            let Some(mean) = mean else { continue };
+            let rate = (self.rates[at] * share) as f32;
+            let mut values = self.vars[at].flatten_all()?.to_vec1::<f32>()?;
+            // Biases and norms are not pulled to zero.
+            let decay = if self.vars[at].rank() > 1 {
+                1.0 - rate * WEIGHT_DECAY
+            } else {
+                1.0
+            };
+            let moments = self.first[at].iter_mut().zip(&mut self.second[at]);
+            for ((value, gradient), (first, second)) in values.iter_mut().zip(mean).zip(moments) {
+                let gradient = gradient * cut;
+                *first = BETA1 * *first + (1.0 - BETA1) * gradient;
+                *second = BETA2 * *second + (1.0 - BETA2) * gradient * gradient;
+                *value = *value * decay - rate * (*first * scale1) / ((*second * scale2).sqrt() + 1e-8);
+            }
+            let shape = self.vars[at].shape().clone();
+            self.vars[at].set(&Tensor::from_vec(values, shape, &Device::Cpu)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Loss, accuracy of stages and F1 of signals (at 0.35) on the dev calls.
+fn measure(weights: &Weights, dev: &[Example]) -> candle_core::Result<(f32, f32, f32)> {
+    let (mut loss, mut right, mut turns) = (0.0, 0, 0);
+    let (mut hit, mut wrong, mut missed) = (0.0_f32, 0.0_f32, 0.0_f32);
+    for example in dev {
+        let (losses, stages, signals) = forward(weights, example, 0, None)?;
+        let n = example.below[0].lengths.len();
+        loss += total(&losses)?.to_scalar::<f32>()? * n as f32;
+        let said = stages.argmax(1)?.to_vec1::<u32>()?;
+        right += said
+            .iter()
+            .zip(example.stages.to_vec1::<u32>()?)
+            .filter(|(said, gold)| **said == *gold)
+            .count();
+        turns += n;
+        let probabilities = candle_nn::ops::sigmoid(&signals)?
+            .mul(&example.mask)?
+            .to_vec2::<f32>()?;
+        for (said, gold) in probabilities
+            .iter()
+            .flatten()
+            .zip(example.signals.to_vec2::<f32>()?.iter().flatten())
+        {
+            match (*said > 0.35, *gold > 0.5) {
+                (true, true) => hit += 1.0,
+                (true, false) => wrong += 1.0,
+                (false, true) => missed += 1.0,
+                (false, false) => {}
+            }
+        }
+    }
+    Ok((
+        loss / turns.max(1) as f32,
+        right as f32 / turns.max(1) as f32,
+        2.0 * hit / (2.0 * hit + wrong + missed).max(1.0),
+    ))
+}
