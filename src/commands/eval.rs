@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use dealstage::learn::{self, LanguageReport, Report, Split};
+use dealstage::learn::{self, Bin, LanguageReport, Report, Split};
 use dealstage::pipeline;
 use dealstage::process::Process;
 
@@ -23,6 +23,12 @@ pub struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// List the costliest mistakes too, with the words around them
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "30")]
+    errors: Option<usize>,
+    /// Draw confidence against being right into an SVG file
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
     /// No progress on standard error
     #[arg(long)]
     quiet: bool,
@@ -72,6 +78,22 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     } else {
         print!("{}", table(&report)?);
     }
+    if let Some(path) = &args.svg {
+        std::fs::write(path, plot(&report.all)?)
+            .map_err(|error| super::Usage(format!("--svg {}: {error}", path.display())))?;
+    }
+    for mistake in report.mistakes.iter().take(args.errors.unwrap_or(0)) {
+        let name = |id: Option<&str>| id.unwrap_or("nothing").to_owned();
+        println!(
+            "\n{} turn {}: said {}, gold {} ({:.2})",
+            mistake.call,
+            mistake.turn,
+            name(mistake.said),
+            name(mistake.gold),
+            mistake.cost
+        );
+        mistake.words.iter().for_each(|line| println!("  {line}"));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -83,12 +105,13 @@ fn table(report: &Report) -> Result<String, std::fmt::Error> {
             .iter()
             .map(|(language, figures)| (*language, figures)),
     );
+    columns.extend(report.by_noise.iter().map(|(noise, figures)| (noise.as_str(), figures)));
     let mut out = String::new();
     write!(out, "{:<26}", report.turn_model)?;
-    columns.iter().try_for_each(|(name, _)| write!(out, "{name:>8}"))?;
+    columns.iter().try_for_each(|(name, _)| write!(out, "{name:>9}"))?;
     writeln!(out)?;
     type Figure = fn(&LanguageReport) -> Option<f64>;
-    let figures: [(&str, Figure); 10] = [
+    let figures: [(&str, Figure); 16] = [
         ("calls", |r| Some(r.calls as f64)),
         ("turns", |r| Some(r.turns as f64)),
         ("stage accuracy", |r| Some(r.stage_accuracy)),
@@ -96,18 +119,41 @@ fn table(report: &Report) -> Result<String, std::fmt::Error> {
         ("stage calibration error", |r| Some(r.stage_calibration_error)),
         ("signal micro-F1", |r| Some(r.signal_micro_f1)),
         ("signal macro-F1", |r| Some(r.signal_macro_f1)),
+        ("signal calibration error", |r| Some(r.signal_calibration_error)),
         ("deal stage exact", |r| Some(r.deal_stage_accuracy)),
         ("deal stage within one", |r| Some(r.deal_stage_within_one)),
+        ("  decided", |r| Some(r.deal_stage_decided)),
+        ("  exact where decided", |r| r.deal_stage_accuracy_decided),
         ("role accuracy", |r| Some(r.role_accuracy)),
+        ("field F1 (name, turn)", |r| r.fields.f1),
+        ("  precision", |r| {
+            let counts = r.fields.counts;
+            (counts.hit + counts.wrong > 0).then(|| f64::from(counts.hit) / f64::from(counts.hit + counts.wrong))
+        }),
+        ("  recall", |r| {
+            let counts = r.fields.counts;
+            (counts.hit + counts.missed > 0).then(|| f64::from(counts.hit) / f64::from(counts.hit + counts.missed))
+        }),
     ];
     for (name, figure) in figures {
         row(&mut out, name, columns.iter().map(|(_, report)| figure(report)))?;
     }
-    row(
-        &mut out,
-        "field recall (name, turn)",
-        columns.iter().map(|(_, report)| report.field_recall),
-    )?;
+    writeln!(out, "\nelement scores, quadratic kappa")?;
+    for element in report.all.element_kappa.keys() {
+        let kappa = columns
+            .iter()
+            .map(|(_, report)| report.element_kappa.get(element).copied().flatten());
+        row(&mut out, &format!("  {element}"), kappa)?;
+    }
+    writeln!(out, "\nbootstrap over calls, 95 %")?;
+    for (name, interval) in &report.intervals {
+        writeln!(out, "  {name:<24}{:.3}–{:.3}", interval.low, interval.high)?;
+    }
+    writeln!(out, "\ndeal stage, gold → said")?;
+    for (gold, said) in &report.deal_stage_confusion {
+        let said: Vec<String> = said.iter().map(|(said, calls)| format!("{said} {calls}")).collect();
+        writeln!(out, "  {gold:<10}{}", said.join(", "))?;
+    }
     for (title, pick) in [("stage", true), ("signal", false)] {
         writeln!(out, "\n{title} F1")?;
         let list = |report: &LanguageReport| {
@@ -128,13 +174,59 @@ fn table(report: &Report) -> Result<String, std::fmt::Error> {
     Ok(out)
 }
 
+/// Confidence (across) against the share that is right (up); the size of a dot is the number of decisions in its bin.
+fn plot(report: &LanguageReport) -> Result<String, std::fmt::Error> {
+    const SIDE: f64 = 320.0;
+    const EDGE: f64 = 40.0;
+    let mut out = String::new();
+    let whole = SIDE + 2.0 * EDGE;
+    writeln!(
+        out,
+        r##"<svg xmlns="http://www.w3.org/2000/svg" width="{whole}" height="{whole}" font-family="sans-serif" font-size="12">
+<rect x="{EDGE}" y="{EDGE}" width="{SIDE}" height="{SIDE}" fill="none" stroke="#999"/>
+<line x1="{EDGE}" y1="{}" x2="{}" y2="{EDGE}" stroke="#bbb" stroke-dasharray="4"/>
+<text x="{}" y="{}" text-anchor="middle">confidence</text>
+<text x="14" y="{}" text-anchor="middle" transform="rotate(-90 14 {})">share that is right</text>"##,
+        SIDE + EDGE,
+        SIDE + EDGE,
+        whole / 2.0,
+        whole - 10.0,
+        whole / 2.0,
+        whole / 2.0
+    )?;
+    let curves: [(&str, &str, &[Bin]); 2] = [
+        ("stages", "#1f6feb", &report.stage_reliability),
+        ("signals", "#d1662a", &report.signal_reliability),
+    ];
+    for (at, (name, colour, bins)) in curves.into_iter().enumerate() {
+        writeln!(
+            out,
+            r#"<text x="{}" y="{}" fill="{colour}">{name}</text>"#,
+            EDGE + 8.0,
+            EDGE + 18.0 + 16.0 * at as f64
+        )?;
+        for bin in bins.iter().filter(|bin| bin.count > 0) {
+            writeln!(
+                out,
+                r#"<circle cx="{:.1}" cy="{:.1}" r="{:.1}" fill="{colour}" fill-opacity="0.6"><title>{} decisions</title></circle>"#,
+                EDGE + SIDE * bin.confidence,
+                EDGE + SIDE * (1.0 - bin.right),
+                2.0 + f64::from(bin.count).ln(),
+                bin.count
+            )?;
+        }
+    }
+    writeln!(out, "</svg>")?;
+    Ok(out)
+}
+
 fn row(out: &mut String, name: &str, values: impl Iterator<Item = Option<f64>>) -> std::fmt::Result {
     write!(out, "{name:<26}")?;
     for value in values {
         match value {
-            Some(value) if value.fract() == 0.0 && value > 1.0 => write!(out, "{value:>8}")?,
-            Some(value) => write!(out, "{value:>8.3}")?,
-            None => write!(out, "{:>8}", "–")?,
+            Some(value) if value.fract() == 0.0 && value > 1.0 => write!(out, "{value:>9}")?,
+            Some(value) => write!(out, "{value:>9.3}")?,
+            None => write!(out, "{:>9}", "–")?,
         }
     }
     writeln!(out)

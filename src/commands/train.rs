@@ -1,10 +1,11 @@
-//! `dealstage train`: fits the heads of the turn model to labelled calls.
+//! `dealstage train`: fits the turn model to labelled calls: its heads, or the encoder's last layers too.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser;
+use dealstage::understand::turn_model;
 use dealstage::{learn, pipeline};
 
 use super::Usage;
@@ -14,7 +15,7 @@ pub struct Args {
     /// Folder of call files with `gold` labels and a `split` (train, dev, test)
     #[arg(default_value = "fixtures/calls")]
     folder: PathBuf,
-    /// Folder to write heads.safetensors and heads.json to
+    /// Folder to write heads.safetensors and heads.json to (and encoder.safetensors, with --layers)
     #[arg(long, value_name = "FOLDER", default_value = "models/turn")]
     out: PathBuf,
     /// Start of the random numbers: the same seed and calls give the same heads
@@ -38,30 +39,49 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let calls = learn::read(&args.folder)?;
     let bar = super::bar(args.quiet);
     bar.set_message("training");
-    let options = learn::Options {
-        seed: args.seed,
-        members: usize::from(args.members),
-        encoder_sha256: pipeline::encoder_sha256()?,
-        trained_on: args.folder.display().to_string(),
-        ..learn::Options::default()
-    };
     let mut encoder = pipeline::load_encoder()?;
-    if args.layers > 0 {
+    let mut tuned = None;
+    let (tuned_layers, tuned_sha256) = if args.layers > 0 {
         let tune = learn::TuneOptions {
             seed: args.seed,
             layers: usize::from(args.layers),
             epochs: args.epochs,
+            trained_on: args.folder.display().to_string(),
         };
         let layers = learn::tune(&encoder, &calls, &tune, &mut |done| {
-            bar.set_position((1000.0 * done) as u64)
+            bar.set_position((900.0 * done) as u64)
         })?;
+        let file = learn::layers_file(&layers)?;
+        let named = (layers.len(), turn_model::sha256(&file));
         encoder.replace_top(layers);
-    }
+        tuned = Some(file);
+        named
+    } else {
+        turn_model::with_own_layers(&mut encoder)?
+    };
+    let options = learn::Options {
+        seed: args.seed,
+        members: usize::from(args.members),
+        encoder_sha256: pipeline::encoder_sha256()?,
+        tuned_layers,
+        tuned_sha256,
+        trained_on: args.folder.display().to_string(),
+        ..learn::Options::default()
+    };
+    let before = if args.layers > 0 { 900.0 } else { 0.0 };
     let fitted = learn::fit(&encoder, &calls, &options, &mut |done| {
-        bar.set_position((1000.0 * done) as u64)
+        bar.set_position((before + (1000.0 - before) * f64::from(done)) as u64)
     })?;
     bar.finish_and_clear();
-    write(&args.out, &fitted)?;
+    let mut files = vec![
+        (turn_model::HEADS_FILE, learn::heads_file(&fitted.heads)?),
+        (
+            turn_model::SETTINGS_FILE,
+            (serde_json::to_string_pretty(&fitted.heads.settings)? + "\n").into_bytes(),
+        ),
+    ];
+    files.extend(tuned.map(|file| (turn_model::LAYERS_FILE, file)));
+    write(&args.out, &files)?;
     println!(
         "{}: heads fitted on {} turns, chosen on {} turns; `dealstage eval {} --turn-model {}` measures them",
         args.out.display(),
@@ -73,18 +93,15 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Both files are whole before either takes its name.
-fn write(folder: &Path, fitted: &learn::Fitted) -> anyhow::Result<()> {
+/// All files are whole before any takes its name.
+fn write(folder: &Path, files: &[(&str, Vec<u8>)]) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder).map_err(|error| Usage(format!("--out {}: {error}", folder.display())))?;
-    let weights = folder.join("heads.safetensors");
-    let settings = folder.join("heads.json");
-    let partial = |path: &Path| path.with_extension("partial");
-    let bytes = learn::to_safetensors(&fitted.heads)?;
-    std::fs::write(partial(&weights), bytes).context("the heads cannot be written")?;
-    let json = serde_json::to_string_pretty(&fitted.heads.settings)?;
-    let settings_partial = folder.join("heads.json.partial");
-    std::fs::write(&settings_partial, json + "\n").context("the settings cannot be written")?;
-    std::fs::rename(partial(&weights), &weights)?;
-    std::fs::rename(settings_partial, settings)?;
+    let partial = |name: &str| folder.join(format!("{name}.partial"));
+    for (name, bytes) in files {
+        std::fs::write(partial(name), bytes).with_context(|| format!("{name} cannot be written"))?;
+    }
+    for (name, _) in files {
+        std::fs::rename(partial(name), folder.join(name))?;
+    }
     Ok(())
 }

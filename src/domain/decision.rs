@@ -30,6 +30,8 @@ pub struct TurnLabels {
     pub stage: Decision<Stage>,
     /// In the order of [`Signal::ALL`].
     pub signals: Vec<Decision<Signal>>,
+    /// Signals that were not said to be there, with the probability that they are all the same.
+    pub doubts: Vec<(Signal, f32)>,
 }
 
 impl TurnLabels {

@@ -1,11 +1,12 @@
 //! Call files with gold labels.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::Error;
-use crate::domain::{Call, CallOutcome, DealStage, FieldName, Language, Role, Signal, Stage};
+use crate::domain::{Call, CallOutcome, DealStage, Element, FieldName, Language, Role, Signal, Stage};
 use crate::ingest;
 
 /// The part of the corpus that a call belongs to. Parts never share a call.
@@ -56,6 +57,9 @@ pub struct Gold {
     pub turns: Vec<GoldTurn>,
     #[serde(default)]
     pub deal_stage: Option<DealStage>,
+    /// 0–3 for each element; none for a call that is no sales call.
+    #[serde(default)]
+    pub scores: Option<BTreeMap<Element, u8>>,
     #[serde(default)]
     pub call_outcome: Option<CallOutcome>,
     #[serde(default)]
@@ -68,6 +72,8 @@ pub struct LabelledCall {
     pub call: Call,
     pub language: Language,
     pub split: Split,
+    /// What was done to the words: `clean`, `asr`, `cuts`, `speakers`, or a customer's own kinds.
+    pub noise: String,
     pub gold: Gold,
 }
 
@@ -75,7 +81,13 @@ pub struct LabelledCall {
 struct File {
     #[serde(default)]
     split: Split,
+    #[serde(default = "clean")]
+    noise: String,
     gold: Option<Gold>,
+}
+
+fn clean() -> String {
+    "clean".to_owned()
 }
 
 /// All labelled calls of a folder, in the order of their file names. Files without `gold` are an error.
@@ -116,6 +128,7 @@ fn read_one(path: &Path) -> Result<LabelledCall, String> {
         call,
         language,
         split: file.split,
+        noise: file.noise,
         gold,
     })
 }

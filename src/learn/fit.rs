@@ -12,7 +12,7 @@ use super::Error;
 use super::corpus::{LabelledCall, Split};
 use crate::domain::{Role, Signal, Stage};
 use crate::understand::turn_model::heads::{HIDDEN, Heads, Inputs, Member, ROLE_INPUT, Settings, inputs, role_inputs};
-use crate::understand::turn_model::{Encoder, WIDTH, features, log_softmax, posteriors, sigmoid};
+use crate::understand::turn_model::{Encoder, Layer, WIDTH, features, layer_tensors, log_softmax, posteriors, sigmoid};
 
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -23,6 +23,9 @@ pub struct Options {
     pub epochs: usize,
     /// SHA-256 of the encoder file, hex: heads fit no other.
     pub encoder_sha256: String,
+    /// Layers of the encoder that were fitted before, and SHA-256 of their file.
+    pub tuned_layers: usize,
+    pub tuned_sha256: String,
     /// Said in the settings file.
     pub trained_on: String,
 }
@@ -34,6 +37,8 @@ impl Default for Options {
             members: 5,
             epochs: 60,
             encoder_sha256: String::new(),
+            tuned_layers: 0,
+            tuned_sha256: String::new(),
             trained_on: String::new(),
         }
     }
@@ -64,7 +69,7 @@ pub struct Fitted {
 }
 
 /// Turns of many calls behind each other.
-struct Data {
+pub struct Data {
     inputs: Inputs,
     role_inputs: Tensor,
     stages: Vec<usize>,
@@ -123,6 +128,8 @@ pub fn fit(
     let settings = Settings {
         members: options.members,
         encoder_sha256: options.encoder_sha256.clone(),
+        tuned_layers: options.tuned_layers,
+        tuned_sha256: options.tuned_sha256.clone(),
         stages: Stage::ALL.to_vec(),
         signals: Signal::ALL.to_vec(),
         stage_temperature: 1.0,
@@ -150,7 +157,7 @@ pub fn fit(
     })
 }
 
-fn data(calls: &[&LabelledCall], vectors: &[Tensor], mean: &Tensor, deviation: &Tensor) -> Result<Data, Error> {
+pub fn data(calls: &[&LabelledCall], vectors: &[Tensor], mean: &Tensor, deviation: &Tensor) -> Result<Data, Error> {
     let mut now = Vec::new();
     let mut before: Vec<Vec<Tensor>> = Vec::new();
     let mut marks = Vec::new();
@@ -285,7 +292,7 @@ pub fn member_of(vars: &[Var]) -> Member {
     Member::new(std::array::from_fn(tensor))
 }
 
-fn fit_member(train: &Data, dev: &Data, epochs: usize, rng: &mut StdRng) -> Result<Member, Error> {
+pub fn fit_member(train: &Data, dev: &Data, epochs: usize, rng: &mut StdRng) -> Result<Member, Error> {
     let vars = new_member(rng)?;
     let mut optimizer = AdamW::new(
         vars.clone(),
@@ -333,7 +340,7 @@ fn fit_member(train: &Data, dev: &Data, epochs: usize, rng: &mut StdRng) -> Resu
 }
 
 /// Logistic regression: rep (1) or buyer (0).
-fn fit_role(train: &Data, seed: u64) -> Result<(Tensor, Tensor), Error> {
+pub fn fit_role(train: &Data, seed: u64) -> Result<(Tensor, Tensor), Error> {
     const STEPS: usize = 300;
     let rows: Vec<u32> = (0..train.roles.len())
         .filter(|&at| train.roles[at] != Role::Unknown)
@@ -479,12 +486,20 @@ fn best_threshold(scored: &[(f32, bool)]) -> f32 {
     best.0
 }
 
-/// The file `heads.safetensors`: tensors in the order of their names, so the same heads are the same bytes.
-pub fn to_safetensors(heads: &Heads) -> Result<Vec<u8>, Error> {
-    let tensors: BTreeMap<String, Tensor> = heads.tensors()?.into_iter().collect();
-    let bytes = safetensors::serialize(tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)), None)
-        .map_err(|error| Error::Tensor(candle_core::Error::Msg(error.to_string())))?;
-    Ok(bytes)
+/// Tensors in the order of their names, so the same weights are the same bytes.
+fn to_safetensors(tensors: &BTreeMap<String, Tensor>) -> Result<Vec<u8>, Error> {
+    safetensors::serialize(tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)), None)
+        .map_err(|error| Error::Tensor(candle_core::Error::Msg(error.to_string())))
+}
+
+/// The file `heads.safetensors`.
+pub fn heads_file(heads: &Heads) -> Result<Vec<u8>, Error> {
+    to_safetensors(&heads.tensors()?.into_iter().collect())
+}
+
+/// The file `encoder.safetensors`.
+pub fn layers_file(layers: &[Layer]) -> Result<Vec<u8>, Error> {
+    to_safetensors(&layer_tensors(layers)?)
 }
 
 #[cfg(test)]

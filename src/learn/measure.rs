@@ -1,12 +1,14 @@
 //! How good the turn model is on labelled calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use serde::Serialize;
 
 use super::Error;
-use super::corpus::LabelledCall;
-use crate::domain::{DealStage, Language, Role, Signal, Stage};
+use super::corpus::{GoldField, LabelledCall};
+use crate::domain::{DealStage, Element, Field, FieldName, Language, Role, Signal, Stage};
 use crate::process::{self, Process};
 use crate::understand::turn_model::TurnModel;
 use crate::understand::{self, roles};
@@ -35,6 +37,16 @@ impl Counts {
     }
 }
 
+impl std::iter::Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            hit: sum.hit + one.hit,
+            wrong: sum.wrong + one.wrong,
+            missed: sum.missed + one.missed,
+        })
+    }
+}
+
 /// F1 of one id with the counts behind it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct F1 {
@@ -43,6 +55,16 @@ pub struct F1 {
     pub f1: Option<f64>,
     #[serde(flatten)]
     pub counts: Counts,
+}
+
+impl F1 {
+    fn new(id: &'static str, counts: Counts) -> Self {
+        Self {
+            id,
+            f1: counts.f1(),
+            counts,
+        }
+    }
 }
 
 /// Figures of the calls of one language, or of all.
@@ -66,10 +88,37 @@ pub struct LanguageReport {
     pub deal_stage_within_one: f64,
     /// Share of turns whose side is found when the file does not give it.
     pub role_accuracy: f64,
-    /// Share of gold fields found, by name and turn.
-    pub field_recall: Option<f64>,
+    /// Share of calls whose deal stage the model stands by, and how many of those are right.
+    pub deal_stage_decided: f64,
+    pub deal_stage_accuracy_decided: Option<f64>,
+    /// Agreement on the score of each element, quadratic weighted kappa; null where nothing varies.
+    pub element_kappa: BTreeMap<&'static str, Option<f64>>,
+    /// Fields by name and turn. Gold lists only what is clearly stated, so precision is a lower bound.
+    pub fields: F1,
+    /// Mean over the ten commonest signals of the distance between probability and being there, over ten bins.
+    pub signal_calibration_error: f64,
+    /// Ten bins of confidence.
+    pub stage_reliability: Vec<Bin>,
+    pub signal_reliability: Vec<Bin>,
     pub stages: Vec<F1>,
     pub signals: Vec<F1>,
+}
+
+/// One bin of a reliability table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Bin {
+    pub count: u32,
+    /// Mean confidence in the bin.
+    pub confidence: f64,
+    /// Share of it that is right.
+    pub right: f64,
+}
+
+/// Where a figure would lie on other calls of the same kind: 2.5 and 97.5 percent of 1,000 draws of calls.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Interval {
+    pub low: f64,
+    pub high: f64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -77,18 +126,47 @@ pub struct Report {
     pub turn_model: String,
     pub all: LanguageReport,
     pub by_language: BTreeMap<&'static str, LanguageReport>,
+    pub by_noise: BTreeMap<String, LanguageReport>,
+    pub intervals: BTreeMap<&'static str, Interval>,
+    /// Gold deal stage → said deal stage → calls.
+    pub deal_stage_confusion: BTreeMap<&'static str, BTreeMap<&'static str, u32>>,
+    /// Costliest first.
+    #[serde(skip)]
+    pub mistakes: Vec<Mistake>,
+}
+
+/// A decision that gold contradicts.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Mistake {
+    pub call: String,
+    pub turn: u32,
+    /// Stage or signal that was said; null where one was missed.
+    pub said: Option<&'static str>,
+    /// Stage or signal of gold; null where there is none.
+    pub gold: Option<&'static str>,
+    /// How sure the model was of its error, 0–1.
+    pub cost: f32,
+    /// The turn with the two before it.
+    pub words: Vec<String>,
 }
 
 /// What one call adds to the figures.
 struct Tally {
     language: Language,
+    noise: String,
     /// Said and gold stage with the confidence of what was said.
     stages: Vec<(Stage, Stage, f32)>,
     signals: Vec<Counts>,
+    /// For each signal: probability on every turn that could carry it, and whether it does.
+    probabilities: Vec<Vec<(f32, bool)>>,
     deal: (Option<DealStage>, Option<DealStage>),
+    decided: bool,
+    /// Said and gold score of each element.
+    scores: Vec<(Element, u8, u8)>,
     /// Turns with a known side: right and all.
     roles: (u32, u32),
-    fields: (u32, u32),
+    fields: Counts,
+    mistakes: Vec<Mistake>,
 }
 
 /// Runs the model on every call and compares. `progress` is told the share done, 0–1.
@@ -116,17 +194,129 @@ pub fn measure(
             by_language.insert(language.as_str(), summarise(&part));
         }
     }
+    let mut by_noise = BTreeMap::new();
+    for tally in &tallies {
+        if !by_noise.contains_key(&tally.noise) {
+            let part: Vec<&Tally> = tallies.iter().filter(|other| other.noise == tally.noise).collect();
+            by_noise.insert(tally.noise.clone(), summarise(&part));
+        }
+    }
+    let mut deal_stage_confusion: BTreeMap<&str, BTreeMap<&str, u32>> = BTreeMap::new();
+    let name = |stage: Option<DealStage>| stage.map_or("none", DealStage::as_str);
+    for (said, gold) in tallies.iter().map(|tally| tally.deal) {
+        *deal_stage_confusion
+            .entry(name(gold))
+            .or_default()
+            .entry(name(said))
+            .or_default() += 1;
+    }
     Ok(Report {
         turn_model: model.name(),
         all: summarise(&tallies.iter().collect::<Vec<_>>()),
         by_language,
+        by_noise,
+        intervals: intervals(&tallies),
+        deal_stage_confusion,
+        mistakes: {
+            let mut all: Vec<Mistake> = tallies
+                .iter()
+                .flat_map(|tally| tally.mistakes.iter().cloned())
+                .collect();
+            all.sort_by(|a, b| b.cost.total_cmp(&a.cost));
+            all
+        },
     })
+}
+
+/// Bootstrap over calls: turns of one call are not independent.
+fn intervals(tallies: &[Tally]) -> BTreeMap<&'static str, Interval> {
+    const DRAWS: usize = 1000;
+    type Figure = fn(&[&Tally]) -> f64;
+    let figures: [(&str, Figure); 4] = [
+        ("stage_macro_f1", |part| macro_f1(&stage_f1(part))),
+        ("signal_micro_f1", |part| micro_f1(&signal_f1(part))),
+        ("signal_macro_f1", |part| macro_f1(&signal_f1(part))),
+        ("deal_stage_accuracy", |part| {
+            mean(
+                &part
+                    .iter()
+                    .map(|tally| f64::from(u8::from(tally.deal.0 == tally.deal.1)))
+                    .collect::<Vec<_>>(),
+            )
+        }),
+    ];
+    // A fixed seed: the same calls give the same interval.
+    let mut rng = StdRng::seed_from_u64(1);
+    let mut drawn: Vec<Vec<f64>> = vec![Vec::with_capacity(DRAWS); figures.len()];
+    for _ in 0..DRAWS {
+        let part: Vec<&Tally> = tallies
+            .iter()
+            .map(|_| &tallies[rng.random_range(0..tallies.len())])
+            .collect();
+        for (values, (_, figure)) in drawn.iter_mut().zip(figures) {
+            values.push(figure(&part));
+        }
+    }
+    figures
+        .iter()
+        .zip(drawn)
+        .map(|((name, _), mut values)| {
+            values.sort_by(f64::total_cmp);
+            let at = |share: f64| values[((share * DRAWS as f64) as usize).min(DRAWS - 1)];
+            (
+                *name,
+                Interval {
+                    low: at(0.025),
+                    high: at(0.975),
+                },
+            )
+        })
+        .collect()
 }
 
 fn tally(model: &TurnModel, process: &Process, labelled: &LabelledCall) -> Result<Tally, Error> {
     let call = &labelled.call;
     let vectors = model.vectors(&call.turns)?;
-    let labels = model.label(&vectors, &call.turns)?;
+    let (labels, chances) = model.label_with_probabilities(&vectors, &call.turns)?;
+    let mut probabilities = vec![Vec::new(); Signal::ALL.len()];
+    for ((turn, chances), gold) in call.turns.iter().zip(&chances).zip(&labelled.gold.turns) {
+        for &signal in Signal::ALL.iter().filter(|signal| signal.speaker() == turn.role) {
+            probabilities[signal.index()].push((chances[signal.index()], gold.signals.contains(&signal)));
+        }
+    }
+    let mut mistakes = Vec::new();
+    let mut blame = |at: usize, said: Option<&'static str>, gold: Option<&'static str>, cost: f32| {
+        let around = &call.turns[at.saturating_sub(2)..=at];
+        mistakes.push(Mistake {
+            call: call.id.clone(),
+            turn: call.turns[at].i,
+            said,
+            gold,
+            cost,
+            words: around
+                .iter()
+                .map(|turn| format!("{} {}: {}", turn.i, turn.role.as_str(), turn.text))
+                .collect(),
+        });
+    };
+    for (at, (label, gold)) in labels.iter().zip(&labelled.gold.turns).enumerate() {
+        if label.stage.id != gold.stage {
+            blame(
+                at,
+                Some(label.stage.id.as_str()),
+                Some(gold.stage.as_str()),
+                label.stage.confidence,
+            );
+        }
+        for &signal in Signal::ALL {
+            let chance = chances[at][signal.index()];
+            match (label.has(signal), gold.signals.contains(&signal)) {
+                (true, false) => blame(at, Some(signal.as_str()), None, chance),
+                (false, true) => blame(at, None, Some(signal.as_str()), 1.0 - chance),
+                _ => {}
+            }
+        }
+    }
     let mut signals = vec![Counts::default(); Signal::ALL.len()];
     let mut stages = Vec::new();
     for (label, gold) in labels.iter().zip(&labelled.gold.turns) {
@@ -140,37 +330,79 @@ fn tally(model: &TurnModel, process: &Process, labelled: &LabelledCall) -> Resul
     nameless.iter_mut().for_each(|turn| turn.role = Role::Unknown);
     let log_odds = model.role_logits(&vectors, &nameless)?;
     roles::assign(&mut nameless, &log_odds);
-    let known: Vec<_> = call
+    // The recorder's mistakes are not to be repeated: who speaks in truth counts.
+    let truth = call
         .turns
         .iter()
+        .zip(&labelled.gold.turns)
+        .map(|(turn, gold)| gold.role.unwrap_or(turn.role));
+    let known: Vec<_> = truth
         .zip(&nameless)
-        .filter(|(gold, _)| gold.role != Role::Unknown)
+        .filter(|(gold, _)| *gold != Role::Unknown)
         .collect();
-    let right = known.iter().filter(|(gold, said)| gold.role == said.role).count();
+    let right = known.iter().filter(|(gold, said)| *gold == said.role).count();
 
     // The date moves only what dates mean, never which stage the deal is in.
     let date = call.call_date.unwrap_or_default();
     let fields = understand::fields::extract(call, &labels, labelled.language, date);
     let not_sales = understand::not_sales(&labels);
     let deal = process::assess(process, call, &labels, &fields, labelled.language, not_sales);
+    let same = |said: &Field, gold: &GoldField| said.field == gold.field && said.turn == Some(gold.turn);
     let gold_fields = &labelled.gold.fields;
+    // Only names that gold lists at all are compared, and a turn counts once for each name.
+    let listed: BTreeSet<(FieldName, u32)> = fields
+        .iter()
+        .filter(|field| GOLD_FIELDS.contains(&field.field))
+        .filter_map(|field| Some((field.field, field.turn?)))
+        .collect();
     let found = gold_fields
         .iter()
-        .filter(|gold| {
-            fields
-                .iter()
-                .any(|field| field.field == gold.field && field.turn == Some(gold.turn))
-        })
+        .filter(|gold| fields.iter().any(|said| same(said, gold)))
         .count();
+    let wrong = listed
+        .iter()
+        .filter(|(name, turn)| !gold_fields.iter().any(|gold| gold.field == *name && gold.turn == *turn))
+        .count();
+    let scores = labelled.gold.scores.iter().flatten().filter_map(|(element, gold)| {
+        let said = deal.elements.iter().find(|score| score.element == *element)?;
+        Some((*element, said.score, *gold))
+    });
     Ok(Tally {
         language: labelled.language,
+        noise: labelled.noise.clone(),
         stages,
         signals,
+        probabilities,
         deal: (deal.stage, labelled.gold.deal_stage),
+        decided: !deal.abstained,
+        scores: scores.collect(),
         roles: (right as u32, known.len() as u32),
-        fields: (found as u32, gold_fields.len() as u32),
+        fields: Counts {
+            hit: found as u32,
+            wrong: wrong as u32,
+            missed: (gold_fields.len() - found) as u32,
+        },
+        mistakes,
     })
 }
+
+/// Fields that the gold labels list.
+const GOLD_FIELDS: &[FieldName] = &[
+    FieldName::BuyerCompany,
+    FieldName::TeamSize,
+    FieldName::Volumes,
+    FieldName::CurrentSolution,
+    FieldName::PainImpact,
+    FieldName::DecisionMakers,
+    FieldName::Budget,
+    FieldName::SigningLimit,
+    FieldName::QuotedPrice,
+    FieldName::DiscountOffered,
+    FieldName::Timeline,
+    FieldName::Competitors,
+    FieldName::NextMeeting,
+    FieldName::Commitments,
+];
 
 fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
@@ -180,70 +412,116 @@ fn share(part: u32, all: u32) -> f64 {
     f64::from(part) / f64::from(all.max(1))
 }
 
-fn summarise(tallies: &[&Tally]) -> LanguageReport {
-    let turns: Vec<_> = tallies.iter().flat_map(|tally| tally.stages.iter().copied()).collect();
-    let stages: Vec<F1> = Stage::ALL
+fn stage_f1(tallies: &[&Tally]) -> Vec<F1> {
+    Stage::ALL
         .iter()
         .map(|&stage| {
             let mut counts = Counts::default();
-            turns
-                .iter()
-                .for_each(|(said, gold, _)| counts.add(*said == stage, *gold == stage));
-            F1 {
-                id: stage.as_str(),
-                f1: counts.f1(),
-                counts,
+            for (said, gold, _) in tallies.iter().flat_map(|tally| &tally.stages) {
+                counts.add(*said == stage, *gold == stage);
             }
+            F1::new(stage.as_str(), counts)
         })
-        .collect();
-    let mut all_signals = Counts::default();
-    let signals: Vec<F1> = Signal::ALL
+        .collect()
+}
+
+fn signal_f1(tallies: &[&Tally]) -> Vec<F1> {
+    Signal::ALL
         .iter()
         .map(|&signal| {
-            let counts =
-                tallies
-                    .iter()
-                    .map(|tally| tally.signals[signal.index()])
-                    .fold(Counts::default(), |sum, one| Counts {
-                        hit: sum.hit + one.hit,
-                        wrong: sum.wrong + one.wrong,
-                        missed: sum.missed + one.missed,
-                    });
-            all_signals.hit += counts.hit;
-            all_signals.wrong += counts.wrong;
-            all_signals.missed += counts.missed;
-            F1 {
-                id: signal.as_str(),
-                f1: counts.f1(),
-                counts,
-            }
+            let counts = tallies.iter().map(|tally| tally.signals[signal.index()]).sum();
+            F1::new(signal.as_str(), counts)
+        })
+        .collect()
+}
+
+/// Mean F1 of those that occur in gold.
+fn macro_f1(all: &[F1]) -> f64 {
+    let in_gold = all.iter().filter(|f1| f1.counts.hit + f1.counts.missed > 0);
+    mean(&in_gold.filter_map(|f1| f1.f1).collect::<Vec<_>>())
+}
+
+fn micro_f1(all: &[F1]) -> f64 {
+    let counts: Counts = all.iter().map(|f1| f1.counts).sum();
+    counts.f1().unwrap_or_default()
+}
+
+/// Agreement of two lists of scores beyond chance; far misses weigh by the square of the distance.
+fn quadratic_kappa(pairs: &[(u8, u8)]) -> Option<f64> {
+    let n = pairs.len() as f64;
+    let distance = |a: u8, b: u8| (f64::from(a) - f64::from(b)).powi(2);
+    let seen: f64 = pairs.iter().map(|&(a, b)| distance(a, b)).sum::<f64>() / n;
+    let by_chance: f64 = pairs
+        .iter()
+        .flat_map(|&(a, _)| pairs.iter().map(move |&(_, b)| distance(a, b)))
+        .sum::<f64>()
+        / (n * n);
+    (by_chance > 0.0).then(|| 1.0 - seen / by_chance)
+}
+
+fn summarise(tallies: &[&Tally]) -> LanguageReport {
+    let stages = stage_f1(tallies);
+    let signals = signal_f1(tallies);
+    let turns: Vec<(f32, bool)> = tallies
+        .iter()
+        .flat_map(|tally| &tally.stages)
+        .map(|(said, gold, confidence)| (*confidence, said == gold))
+        .collect();
+    let right = turns.iter().filter(|(_, right)| *right).count();
+    let exact = |tally: &&&Tally| tally.deal.0 == tally.deal.1;
+    let near = tallies.iter().filter(|tally| within_one(tally.deal)).count();
+    let decided: Vec<&&Tally> = tallies.iter().filter(|tally| tally.decided).collect();
+    let roles = tallies
+        .iter()
+        .fold((0, 0), |sum, tally| (sum.0 + tally.roles.0, sum.1 + tally.roles.1));
+    let element_kappa = Element::ALL
+        .iter()
+        .map(|&element| {
+            let pairs: Vec<(u8, u8)> = tallies
+                .iter()
+                .flat_map(|tally| &tally.scores)
+                .filter(|(of, ..)| *of == element)
+                .map(|(_, said, gold)| (*said, *gold))
+                .collect();
+            (element.as_str(), quadratic_kappa(&pairs))
         })
         .collect();
-    let in_gold = |f1: &&F1| f1.counts.hit + f1.counts.missed > 0;
-    let macro_of = |all: &[F1]| mean(&all.iter().filter(in_gold).filter_map(|f1| f1.f1).collect::<Vec<_>>());
-    let right = turns.iter().filter(|(said, gold, _)| said == gold).count();
-    let exact = tallies.iter().filter(|tally| tally.deal.0 == tally.deal.1).count();
-    let near = tallies.iter().filter(|tally| within_one(tally.deal)).count();
-    let sum = |pick: fn(&Tally) -> (u32, u32)| {
+    let chances = |signal: usize| -> Vec<(f32, bool)> {
         tallies
             .iter()
-            .map(|tally| pick(tally))
-            .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+            .flat_map(|tally| tally.probabilities[signal].iter().copied())
+            .collect()
     };
-    let (role_right, role_all) = sum(|tally| tally.roles);
-    let (fields_found, fields_all) = sum(|tally| tally.fields);
+    let mut common: Vec<&F1> = signals.iter().collect();
+    common.sort_by_key(|f1| std::cmp::Reverse(f1.counts.hit + f1.counts.missed));
+    let errors: Vec<f64> = common
+        .iter()
+        .take(10)
+        .filter_map(|f1| Signal::ALL.iter().position(|signal| signal.as_str() == f1.id))
+        .map(|signal| calibration_error(&chances(signal)))
+        .collect();
+    let everything: Vec<(f32, bool)> = (0..Signal::ALL.len()).flat_map(chances).collect();
     LanguageReport {
         calls: tallies.len(),
         turns: turns.len(),
         stage_accuracy: share(right as u32, turns.len() as u32),
-        stage_macro_f1: macro_of(&stages),
+        stage_macro_f1: macro_f1(&stages),
         stage_calibration_error: calibration_error(&turns),
-        signal_micro_f1: all_signals.f1().unwrap_or_default(),
-        signal_macro_f1: macro_of(&signals),
-        deal_stage_accuracy: share(exact as u32, tallies.len() as u32),
+        signal_micro_f1: micro_f1(&signals),
+        signal_macro_f1: macro_f1(&signals),
+        signal_calibration_error: mean(&errors),
+        deal_stage_accuracy: share(tallies.iter().filter(exact).count() as u32, tallies.len() as u32),
         deal_stage_within_one: share(near as u32, tallies.len() as u32),
-        role_accuracy: share(role_right, role_all),
-        field_recall: (fields_all > 0).then(|| share(fields_found, fields_all)),
+        deal_stage_decided: share(decided.len() as u32, tallies.len() as u32),
+        deal_stage_accuracy_decided: (!decided.is_empty()).then(|| {
+            let right = decided.iter().filter(|tally| tally.deal.0 == tally.deal.1).count();
+            share(right as u32, decided.len() as u32)
+        }),
+        element_kappa,
+        role_accuracy: share(roles.0, roles.1),
+        fields: F1::new("fields", tallies.iter().map(|tally| tally.fields).sum()),
+        stage_reliability: reliability(&turns),
+        signal_reliability: reliability(&everything),
         stages,
         signals,
     }
@@ -260,19 +538,28 @@ fn within_one((said, gold): (Option<DealStage>, Option<DealStage>)) -> bool {
     }
 }
 
-fn calibration_error(turns: &[(Stage, Stage, f32)]) -> f64 {
+fn reliability(pairs: &[(f32, bool)]) -> Vec<Bin> {
     const BINS: usize = 10;
-    let mut bins = [(0.0_f64, 0.0_f64, 0.0_f64); BINS];
-    for (said, gold, confidence) in turns {
+    let mut bins = vec![Bin::default(); BINS];
+    for (confidence, right) in pairs {
         let bin = &mut bins[((confidence * BINS as f32) as usize).min(BINS - 1)];
-        bin.0 += 1.0;
-        bin.1 += f64::from(*confidence);
-        bin.2 += f64::from(u8::from(said == gold));
+        bin.count += 1;
+        bin.confidence += f64::from(*confidence);
+        bin.right += f64::from(u8::from(*right));
     }
-    bins.iter()
-        .map(|(_, confidence, right)| (confidence - right).abs())
+    for bin in bins.iter_mut().filter(|bin| bin.count > 0) {
+        bin.confidence /= f64::from(bin.count);
+        bin.right /= f64::from(bin.count);
+    }
+    bins
+}
+
+fn calibration_error(pairs: &[(f32, bool)]) -> f64 {
+    reliability(pairs)
+        .iter()
+        .map(|bin| (bin.confidence - bin.right).abs() * f64::from(bin.count))
         .sum::<f64>()
-        / turns.len().max(1) as f64
+        / pairs.len().max(1) as f64
 }
 
 #[cfg(test)]
@@ -304,14 +591,15 @@ mod tests {
 
     #[test]
     fn confidence_that_keeps_its_word_has_no_error() {
-        let turn = |right: bool| {
-            (
-                Stage::Opening,
-                if right { Stage::Opening } else { Stage::Closing },
-                0.75,
-            )
-        };
-        let turns = [turn(true), turn(true), turn(true), turn(false)];
+        let turns = [(0.75, true), (0.75, true), (0.75, true), (0.75, false)];
         assert!(calibration_error(&turns) < 1e-9);
+        assert!((calibration_error(&[(0.95, false)]) - 0.95).abs() < 1e-6);
+    }
+
+    #[test]
+    fn kappa_of_scores() {
+        assert_eq!(quadratic_kappa(&[(0, 0), (3, 3), (1, 1)]), Some(1.0));
+        assert_eq!(quadratic_kappa(&[(0, 3), (3, 0)]), Some(-1.0));
+        assert_eq!(quadratic_kappa(&[(2, 2), (2, 2)]), None);
     }
 }

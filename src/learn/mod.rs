@@ -1,7 +1,7 @@
-//! Labelled calls → heads of the turn model, and how good they are.
+//! Labelled calls → weights of the turn model, and how good they are.
 //!
-//! Owns the reading of gold labels, fitting, and the measures of `eval`. The encoder is used as it is: only heads are
-//! fitted here. Running the model on a call is *not* here: see `understand`.
+//! Owns the reading of gold labels, fitting (heads, and the last layers of the encoder), and the measures of `eval`.
+//! Running the model on a call is *not* here: see `understand`.
 
 mod corpus;
 mod fit;
@@ -9,8 +9,8 @@ mod measure;
 mod tune;
 
 pub use corpus::{Gold, LabelledCall, Split, read};
-pub use fit::{Fitted, Options, fit, to_safetensors};
-pub use measure::{F1, LanguageReport, Report, measure};
+pub use fit::{Fitted, Options, fit, heads_file, layers_file};
+pub use measure::{Bin, F1, LanguageReport, Mistake, Report, measure};
 pub use tune::{TuneOptions, tune};
 
 use crate::understand::turn_model;

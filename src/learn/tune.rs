@@ -3,21 +3,18 @@
 //! The layers below are used as they are, so what they make of every turn is computed once. Choosing thresholds and
 //! calibrating is *not* here: `fit` does that afterwards, with heads of its own on the tuned vectors.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use candle_core::backprop::GradStore;
-use candle_core::{Device, Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
 use super::Error;
 use super::corpus::{LabelledCall, Split};
-use super::fit::{dropout, member_of, new_member, normal};
+use super::fit::{self, dropout, member_of};
 use crate::domain::{Role, Signal};
 use crate::understand::turn_model::encoder::{Below, Layer, Trainable};
-use crate::understand::turn_model::heads::{HIDDEN, ROLE_INPUT, inputs, role_inputs};
+use crate::understand::turn_model::heads::{HIDDEN, inputs, role_inputs};
 use crate::understand::turn_model::{Encoder, features};
 
 #[derive(Debug, Clone)]
@@ -26,14 +23,16 @@ pub struct TuneOptions {
     /// Layers of the encoder to fit, from the last one down.
     pub layers: usize,
     pub epochs: usize,
+    /// Named in errors.
+    pub trained_on: String,
 }
 
-/// Calls in one step, each on a thread of its own.
-const CALLS: usize = 4;
-/// Threads that share them.
-const THREADS: usize = 2;
-const ENCODER_RATE: f64 = 8e-5;
-const HEADS_RATE: f64 = 1e-3;
+/// Calls in one step.
+const CALLS: usize = 1;
+/// Passes over the calls for the heads before the layers move.
+const FIRST_EPOCHS: usize = 40;
+const ENCODER_RATE: f64 = 1e-4;
+const HEADS_RATE: f64 = 4e-4;
 const WEIGHT_DECAY: f32 = 0.02;
 /// Share of the steps in which the rate grows.
 const WARM_UP: f64 = 0.1;
@@ -127,6 +126,7 @@ struct Weights {
     layer_vars: Vec<Var>,
     head_vars: Vec<Var>,
     role: Var,
+    role_bias: Var,
     mean: Tensor,
     deviation: Tensor,
 }
@@ -159,6 +159,7 @@ fn forward(
     let marks = &example.marks[version];
     let role = role_inputs(&vectors, marks)?
         .matmul(weights.role.as_tensor())?
+        .broadcast_add(weights.role_bias.as_tensor())?
         .squeeze(1)?;
     let known = example.role_mask.sum_all()?.to_scalar::<f32>()?.max(1.0);
     let role = (binary(&role, &example.roles)?.mul(&example.role_mask)?.sum_all()? / f64::from(known))?;
@@ -189,28 +190,40 @@ pub fn tune(
     options: &TuneOptions,
     progress: &mut dyn FnMut(f32),
 ) -> Result<Vec<Layer>, Error> {
-    let of = |split: Split| calls.iter().filter(move |call| call.split == split);
-    let mut train = Vec::new();
-    for call in of(Split::Train) {
-        train.push(example(encoder, call, options.layers, true)?);
-    }
-    let mut dev = Vec::new();
-    for call in of(Split::Dev) {
-        dev.push(example(encoder, call, options.layers, false)?);
-    }
-    for (split, part) in [(Split::Train, &train), (Split::Dev, &dev)] {
+    let of = |split: Split| calls.iter().filter(move |call| call.split == split).collect::<Vec<_>>();
+    let (train_calls, dev_calls) = (of(Split::Train), of(Split::Dev));
+    for (split, part) in [(Split::Train, &train_calls), (Split::Dev, &dev_calls)] {
         if part.is_empty() {
             return Err(Error::Empty {
-                folder: String::new(),
+                folder: options.trained_on.clone(),
                 split: split.as_str(),
             });
         }
     }
+    let examples = |part: &[&LabelledCall], plain_too| {
+        part.iter()
+            .map(|call| example(encoder, call, options.layers, plain_too))
+            .collect::<Result<Vec<_>, _>>()
+    };
+    let (train, dev) = (examples(&train_calls, true)?, examples(&dev_calls, false)?);
     tracing::info!(train = train.len(), dev = dev.len(), "lower layers done");
-    let mut weights = initial(encoder, &train, options)?;
+    let mut weights = initial(encoder, (&train_calls, &train), (&dev_calls, &dev), options)?;
+    let (loss, accuracy, f1) = measure(&weights, &dev)?;
+    tracing::info!(
+        dev_loss = loss,
+        dev_stage_accuracy = accuracy,
+        dev_signal_f1 = f1,
+        "heads begin here"
+    );
     let mut vars = weights.layer_vars.clone();
     let mut rates = vec![ENCODER_RATE; vars.len()];
-    vars.extend(weights.head_vars.iter().chain([&weights.role]).cloned());
+    vars.extend(
+        weights
+            .head_vars
+            .iter()
+            .chain([&weights.role, &weights.role_bias])
+            .cloned(),
+    );
     rates.resize(vars.len(), HEADS_RATE);
     let mut optimizer = Optimizer::new(vars, rates);
     let mut rng = StdRng::seed_from_u64(options.seed);
@@ -229,7 +242,6 @@ pub fn tune(
             } else {
                 (1.0 - at) / (1.0 - WARM_UP)
             };
-            // Which version each call takes and its dropout are drawn here, in order: threads change nothing.
             let jobs: Vec<(usize, usize, u64)> = calls
                 .iter()
                 .map(|&call| (call, usize::from(rng.random::<f32>() < 0.3), rng.random()))
@@ -264,7 +276,13 @@ pub fn tune(
             best = Some((loss, kept));
         }
     }
-    let kept = best.map(|(_, kept)| kept).unwrap_or_default();
+    // As they are stored, so that the heads are fitted on what will be loaded.
+    let kept = best
+        .map(|(_, kept)| kept)
+        .unwrap_or_default()
+        .iter()
+        .map(|tensor| tensor.to_dtype(DType::F16)?.to_dtype(DType::F32))
+        .collect::<candle_core::Result<_>>()?;
     Ok(layers_from(kept)?)
 }
 
@@ -274,88 +292,78 @@ fn layers_of(vars: &[Var]) -> candle_core::Result<Vec<Layer>> {
 
 fn layers_from(tensors: Vec<Tensor>) -> candle_core::Result<Vec<Layer>> {
     let mut layers = Vec::new();
-    for part in tensors.chunks_exact(12) {
-        let part: [Tensor; 12] = part
+    for part in tensors.chunks_exact(Layer::PARTS.len()) {
+        let part: [Tensor; Layer::PARTS.len()] = part
             .to_vec()
             .try_into()
-            .map_err(|_| candle_core::Error::Msg("a layer has other than 12 weights".to_owned()))?;
+            .map_err(|_| candle_core::Error::Msg("a layer has other parts".to_owned()))?;
         layers.push(Layer::new(part));
     }
     Ok(layers)
 }
 
-fn initial(encoder: &Encoder, train: &[Example], options: &TuneOptions) -> Result<Weights, Error> {
-    let mut layer_vars = Vec::new();
-    for layer in encoder.top(options.layers) {
-        for (_, tensor) in layer.tensors() {
-            layer_vars.push(Var::from_tensor(&tensor.copy()?)?);
-        }
-    }
-    // The scale of the vectors before tuning, from a part of the calls.
-    let mut vectors = Vec::new();
-    for example in train.iter().step_by(1 + train.len() / 40) {
-        vectors.push(example.layouts[0].forward(encoder.top(options.layers), &example.below[0].x, &mut Ok)?);
-    }
-    let vectors = Tensor::cat(&vectors, 0)?;
-    let mean = vectors.mean(0)?;
-    let deviation = (vectors.broadcast_sub(&mean)?.sqr()?.mean(0)?.sqrt()? + 1e-6)?;
-    let mut rng = StdRng::seed_from_u64(options.seed ^ 0x5eed);
-    let head_vars = new_member(&mut rng)?;
-    let role: Vec<f32> = (0..ROLE_INPUT).map(|_| 0.01 * normal(&mut rng)).collect();
+/// Layers as they are, and heads fitted on them: random heads would first of all spoil the layers.
+fn initial(
+    encoder: &Encoder,
+    train: (&[&LabelledCall], &[Example]),
+    dev: (&[&LabelledCall], &[Example]),
+    options: &TuneOptions,
+) -> Result<Weights, Error> {
+    let layers = encoder.top(options.layers);
+    let vectors = |examples: &[Example]| {
+        examples
+            .iter()
+            .map(|example| example.layouts[0].forward(layers, &example.below[0].x, &mut Ok))
+            .collect::<candle_core::Result<Vec<_>>>()
+    };
+    let (train_vectors, dev_vectors) = (vectors(train.1)?, vectors(dev.1)?);
+    let stacked = Tensor::cat(&train_vectors, 0)?;
+    let mean = stacked.mean(0)?;
+    let deviation = (stacked.broadcast_sub(&mean)?.sqr()?.mean(0)?.sqrt()? + 1e-6)?;
+    let train_data = fit::data(train.0, &train_vectors, &mean, &deviation)?;
+    let dev_data = fit::data(dev.0, &dev_vectors, &mean, &deviation)?;
+    let mut rng = StdRng::seed_from_u64(options.seed);
+    let member = fit::fit_member(&train_data, &dev_data, FIRST_EPOCHS, &mut rng)?;
+    let (role, role_bias) = fit::fit_role(&train_data, options.seed)?;
+    let var = |tensor: &Tensor| Var::from_tensor(&tensor.copy()?);
+    let layer_vars = layers
+        .iter()
+        .flat_map(|layer| layer.tensors())
+        .map(var)
+        .collect::<candle_core::Result<Vec<_>>>()?;
     Ok(Weights {
         layers: layers_of(&layer_vars)?,
         layer_vars,
-        head_vars,
-        role: Var::from_tensor(&Tensor::from_vec(role, (ROLE_INPUT, 1), &Device::Cpu)?)?,
+        head_vars: member
+            .weights()
+            .into_iter()
+            .map(var)
+            .collect::<candle_core::Result<_>>()?,
+        role: var(&role)?,
+        role_bias: var(&role_bias)?,
         mean,
         deviation,
     })
 }
 
-/// Gradients over some calls, each on one of [`THREADS`] threads, in the order of the calls.
+/// Gradients over some calls, one call after the other: the tensor library uses all cores within each, and calls side
+/// by side would wait for its one pool of threads.
 fn gradients(
     weights: &Weights,
     train: &[Example],
     jobs: &[(usize, usize, u64)],
 ) -> candle_core::Result<(Vec<GradStore>, [f32; 3])> {
-    type Result = candle_core::Result<(GradStore, [f32; 3])>;
-    let one = |&(call, version, seed): &(usize, usize, u64)| -> Result {
+    let mut grads = Vec::new();
+    let mut sums = [0.0; 3];
+    for &(call, version, seed) in jobs {
         let mut rng = StdRng::seed_from_u64(seed);
         let (losses, ..) = forward(weights, &train[call], version, Some(&mut rng))?;
-        let grads = total(&losses)?.backward()?;
-        let value = |loss: &Tensor| loss.to_scalar::<f32>();
-        Ok((
-            grads,
-            [value(&losses.stage)?, value(&losses.signal)?, value(&losses.role)?],
-        ))
-    };
-    let next = AtomicUsize::new(0);
-    let slots: Vec<Mutex<Option<Result>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
-    std::thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(|| {
-                loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(job) = jobs.get(at) else { break };
-                    let result = one(job);
-                    if let Ok(mut slot) = slots[at].lock() {
-                        *slot = Some(result);
-                    }
-                }
-            });
+        grads.push(total(&losses)?.backward()?);
+        for (sum, loss) in sums.iter_mut().zip([&losses.stage, &losses.signal, &losses.role]) {
+            *sum += loss.to_scalar::<f32>()?;
         }
-    });
-    let mut grads = Vec::new();
-    let mut losses = [0.0; 3];
-    for slot in slots {
-        let result = slot.into_inner().ok().flatten();
-        let (store, one) = result.unwrap_or_else(|| Err(candle_core::Error::Msg("a thread died".to_owned())))?;
-        for (sum, loss) in losses.iter_mut().zip(one) {
-            *sum += loss;
-        }
-        grads.push(store);
     }
-    Ok((grads, losses))
+    Ok((grads, sums))
 }
 
 /// AdamW in one pass over the weights; the one of candle makes a dozen.

@@ -257,6 +257,7 @@ fn hear(_: &Recording, _: &Options, _: &mut dyn FnMut(Step, f32)) -> Result<(Cal
 }
 
 /// File name without its ending.
+#[cfg(feature = "whisper")]
 fn call_id(source: &str) -> String {
     std::path::Path::new(source)
         .file_stem()

@@ -2,9 +2,12 @@
 
 use super::evidence::{is_dated, sentence};
 use super::file::{Process, TOP};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
 use crate::domain::{
-    Call, CallOutcome, Deal, DealStage, Element, ElementScore, Evidence, Field, FieldName, FieldStatus, FieldValue,
-    Language, Move, Role, Signal, TurnLabels,
+    Call, CallOutcome, Deal, DealStage, DecidedBy, Decision, Element, ElementScore, Evidence, Field, FieldName,
+    FieldStatus, FieldValue, Language, Move, Role, Signal, TurnLabels,
 };
 
 /// Words by which a speaker claims the decision without a limit ("up to ten I can sign" has one).
@@ -618,6 +621,7 @@ pub fn assess(
         .iter()
         .map(|label| TurnLabels {
             signals: Vec::new(),
+            doubts: Vec::new(),
             ..label.clone()
         })
         .collect();
@@ -626,43 +630,30 @@ pub fn assess(
         labels: if not_sales { &silent } else { labels },
         fields,
     };
-    let refused = refusal(&facts);
+    let said = verdict(process, &facts);
+    let doubt = doubt(process, &facts, &said);
+    let refused = said.refused;
     let elements: Vec<ElementScore> = process
         .elements()
         .iter()
-        .map(|rule| {
-            let found = match rule.id {
-                Element::Pain => pain(&facts),
-                Element::Power => power(&facts),
-                Element::Vision => vision(&facts),
-                Element::Value => value(&facts),
-                Element::Control => control(&facts, refused),
-            };
-            ElementScore {
-                element: rule.id,
-                score: found.score,
-                confidence: found.confidence,
-                why: rule.why(found.score, language).to_owned(),
-                evidence: found.evidence,
-                missing: rule
-                    .missing(found.score, language)
-                    .map(str::to_owned)
-                    .into_iter()
-                    .collect(),
-            }
+        .zip(&said.found)
+        .zip(&doubt.scores)
+        .map(|((rule, found), &confidence)| ElementScore {
+            element: rule.id,
+            score: found.score,
+            confidence,
+            why: rule.why(found.score, language).to_owned(),
+            evidence: found.evidence.clone(),
+            missing: rule
+                .missing(found.score, language)
+                .map(str::to_owned)
+                .into_iter()
+                .collect(),
         })
         .collect();
     let ordered = order(&facts);
-    let signed = facts
-        .at(Signal::BuyerCommitment)
-        .into_iter()
-        .find(|&at| facts.says(at, SIGNED));
-    let (stage, confidence) = if not_sales {
-        (None, SILENCE)
-    } else {
-        let (stage, confidence) = stage(&facts, &elements, refused, signed);
-        (Some(stage), confidence)
-    };
+    let stage = (!not_sales).then_some(said.stage);
+    let confidence = doubt.stage;
     let mut flags = Vec::new();
     if ordered.is_some() && !matches!(stage, Some(DealStage::Commit | DealStage::Won | DealStage::Lost)) {
         flags.push("verbal_yes".to_owned());
@@ -703,29 +694,105 @@ pub fn assess(
     }
 }
 
-fn stage(
-    facts: &Facts<'_>,
-    elements: &[ElementScore],
+/// What a set of labels comes to.
+struct Verdict {
+    /// In the order of the elements of the process.
+    found: Vec<Found>,
     refused: Option<usize>,
-    signed: Option<usize>,
-) -> (DealStage, f32) {
-    if let Some(signed) = signed {
-        return (DealStage::Won, facts.confidence(signed, Signal::BuyerCommitment));
-    }
-    if let Some(refused) = refused {
-        return (DealStage::Lost, facts.confidence(refused, Signal::BuyerRefusal));
-    }
-    if SUBSTANCE.iter().all(|&signal| facts.at(signal).is_empty()) {
-        return (DealStage::Lead, SILENCE);
-    }
-    let mut confidence = 1.0;
-    for element in elements {
-        confidence *= element.confidence;
-        if element.score < 2 {
-            return (stage_of(element.element), confidence);
+    stage: DealStage,
+}
+
+fn verdict(process: &Process, facts: &Facts<'_>) -> Verdict {
+    let refused = refusal(facts);
+    let found: Vec<Found> = process
+        .elements()
+        .iter()
+        .map(|rule| match rule.id {
+            Element::Pain => pain(facts),
+            Element::Power => power(facts),
+            Element::Vision => vision(facts),
+            Element::Value => value(facts),
+            Element::Control => control(facts, refused),
+        })
+        .collect();
+    let signed = facts
+        .at(Signal::BuyerCommitment)
+        .into_iter()
+        .any(|at| facts.says(at, SIGNED));
+    let stage = if signed {
+        DealStage::Won
+    } else if refused.is_some() {
+        DealStage::Lost
+    } else if SUBSTANCE.iter().all(|&signal| facts.at(signal).is_empty()) {
+        DealStage::Lead
+    } else {
+        let gap = process.elements().iter().zip(&found).find(|(_, found)| found.score < 2);
+        gap.map_or(DealStage::Commit, |(rule, _)| stage_of(rule.id))
+    };
+    Verdict { found, refused, stage }
+}
+
+/// How often the verdict would be the same, were each signal there as often as its probability says.
+struct Doubt {
+    stage: f32,
+    scores: Vec<f32>,
+}
+
+/// Draws of labels. 200 know a share to about 0.03, which is finer than the probabilities themselves are known.
+const DRAWS: usize = 200;
+
+/// Draws labels by their probabilities and judges each draw; the seed is fixed, so the same call gives the same doubt.
+fn doubt(process: &Process, facts: &Facts<'_>, said: &Verdict) -> Doubt {
+    let mut rng = StdRng::seed_from_u64(1);
+    let mut same_stage = 0;
+    let mut same_scores = vec![0; said.found.len()];
+    for _ in 0..DRAWS {
+        let labels: Vec<TurnLabels> = facts
+            .labels
+            .iter()
+            .map(|label| {
+                let mut signals: Vec<Decision<Signal>> = Vec::new();
+                let mut draw = |id: Signal, confidence: f32, decided_by| {
+                    if rng.random::<f32>() < confidence {
+                        signals.push(Decision {
+                            id,
+                            confidence,
+                            decided_by,
+                        });
+                    }
+                };
+                label
+                    .signals
+                    .iter()
+                    .for_each(|signal| draw(signal.id, signal.confidence, signal.decided_by));
+                label
+                    .doubts
+                    .iter()
+                    .for_each(|&(id, chance)| draw(id, chance, DecidedBy::Local));
+                TurnLabels {
+                    signals,
+                    doubts: Vec::new(),
+                    ..label.clone()
+                }
+            })
+            .collect();
+        let drawn = verdict(
+            process,
+            &Facts {
+                labels: &labels,
+                ..*facts
+            },
+        );
+        same_stage += usize::from(drawn.stage == said.stage);
+        for (same, (drawn, said)) in same_scores.iter_mut().zip(drawn.found.iter().zip(&said.found)) {
+            *same += usize::from(drawn.score == said.score);
         }
     }
-    (DealStage::Commit, confidence)
+    let share = |count: usize| count as f32 / DRAWS as f32;
+    Doubt {
+        stage: share(same_stage),
+        scores: same_scores.into_iter().map(share).collect(),
+    }
 }
 
 fn moved(before: DealStage, now: DealStage, short: bool) -> Option<Move> {

@@ -162,6 +162,7 @@ mod tests {
                 decided_by: DecidedBy::Local,
             },
             signals: Vec::new(),
+            doubts: Vec::new(),
         };
         assert!(not_sales(&[
             label(Stage::Opening),

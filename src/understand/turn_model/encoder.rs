@@ -161,12 +161,12 @@ impl Encoder {
 
     /// The last `count` layers.
     pub fn top(&self, count: usize) -> &[Layer] {
-        &self.layers[LAYERS - count..]
+        &self.layers[LAYERS.saturating_sub(count)..]
     }
 
     /// Puts other layers in the place of as many of the last ones.
     pub fn replace_top(&mut self, layers: Vec<Layer>) {
-        self.layers.truncate(LAYERS - layers.len());
+        self.layers.truncate(LAYERS.saturating_sub(layers.len()));
         self.layers.extend(layers);
     }
 
@@ -178,7 +178,7 @@ impl Encoder {
         }
         let lengths: Vec<usize> = tokens.iter().map(Vec::len).collect();
         let mut x = self.embed(&tokens)?;
-        for layer in &self.layers[..LAYERS - count] {
+        for layer in &self.layers[..LAYERS.saturating_sub(count)] {
             x = layer.forward(&x, &lengths)?;
         }
         Ok(Below { x, lengths })
@@ -369,25 +369,41 @@ impl Trainable {
 }
 
 impl Layer {
-    /// The weights by name, in a fixed order.
-    pub fn tensors(&self) -> [(&'static str, &Tensor); 12] {
+    /// Names and shapes of the weights, in a fixed order.
+    pub const PARTS: [(&'static str, &'static [usize]); 12] = [
+        ("qkv.weight", &[WIDTH, 3 * WIDTH]),
+        ("qkv.bias", &[3 * WIDTH]),
+        ("attention_out.weight", &[WIDTH, WIDTH]),
+        ("attention_out.bias", &[WIDTH]),
+        ("attention_norm.weight", &[WIDTH]),
+        ("attention_norm.bias", &[WIDTH]),
+        ("up.weight", &[WIDTH, 4 * WIDTH]),
+        ("up.bias", &[4 * WIDTH]),
+        ("down.weight", &[4 * WIDTH, WIDTH]),
+        ("down.bias", &[WIDTH]),
+        ("out_norm.weight", &[WIDTH]),
+        ("out_norm.bias", &[WIDTH]),
+    ];
+
+    /// The weights in the order of [`Self::PARTS`].
+    pub fn tensors(&self) -> [&Tensor; 12] {
         [
-            ("qkv.weight", &self.qkv.weight),
-            ("qkv.bias", &self.qkv.bias),
-            ("attention_out.weight", &self.attention_out.weight),
-            ("attention_out.bias", &self.attention_out.bias),
-            ("attention_norm.weight", &self.attention_norm.weight),
-            ("attention_norm.bias", &self.attention_norm.bias),
-            ("up.weight", &self.up.weight),
-            ("up.bias", &self.up.bias),
-            ("down.weight", &self.down.weight),
-            ("down.bias", &self.down.bias),
-            ("out_norm.weight", &self.out_norm.weight),
-            ("out_norm.bias", &self.out_norm.bias),
+            &self.qkv.weight,
+            &self.qkv.bias,
+            &self.attention_out.weight,
+            &self.attention_out.bias,
+            &self.attention_norm.weight,
+            &self.attention_norm.bias,
+            &self.up.weight,
+            &self.up.bias,
+            &self.down.weight,
+            &self.down.bias,
+            &self.out_norm.weight,
+            &self.out_norm.bias,
         ]
     }
 
-    /// From tensors in the order of [`Self::tensors`].
+    /// From tensors in the order of [`Self::PARTS`].
     pub fn new(tensors: [Tensor; 12]) -> Self {
         let [qw, qb, aw, ab, anw, anb, uw, ub, dw, db, onw, onb] = tensors;
         let linear = |weight, bias| Linear { weight, bias };

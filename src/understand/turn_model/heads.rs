@@ -29,6 +29,9 @@ pub struct Settings {
     pub members: usize,
     /// SHA-256 of the encoder file that the heads were trained on, hex.
     pub encoder_sha256: String,
+    /// How many of the encoder's last layers were fitted too, and SHA-256 of the file they are in, hex.
+    pub tuned_layers: usize,
+    pub tuned_sha256: String,
     pub stages: Vec<Stage>,
     pub signals: Vec<Signal>,
     /// Divides the logits of stages before the softmax.
@@ -92,6 +95,19 @@ impl Member {
             signal,
             signal_bias,
         }
+    }
+
+    /// The weights in the order of [`Self::SHAPES`].
+    pub fn weights(&self) -> [&Tensor; 7] {
+        [
+            &self.context,
+            &self.hidden,
+            &self.hidden_bias,
+            &self.stage,
+            &self.stage_bias,
+            &self.signal,
+            &self.signal_bias,
+        ]
     }
 
     /// Logits of stages and of signals. `mask` drops hidden units while training.
@@ -178,16 +194,7 @@ impl Heads {
         put("role".to_owned(), &self.role)?;
         put("role_bias".to_owned(), &self.role_bias)?;
         for (index, member) in self.members.iter().enumerate() {
-            let weights = [
-                &member.context,
-                &member.hidden,
-                &member.hidden_bias,
-                &member.stage,
-                &member.stage_bias,
-                &member.signal,
-                &member.signal_bias,
-            ];
-            for ((name, _), tensor) in Member::SHAPES.iter().zip(weights) {
+            for ((name, _), tensor) in Member::SHAPES.iter().zip(member.weights()) {
                 put(format!("{index}.{name}"), tensor)?;
             }
         }
