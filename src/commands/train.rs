@@ -48,9 +48,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             epochs: args.epochs,
             trained_on: args.folder.display().to_string(),
         };
-        let layers = learn::tune(&encoder, &calls, &tune, &mut |done| {
-            bar.set_position((900.0 * done) as u64)
-        })?;
+        // Hours of work must survive a stop.
+        let mut save = |layers: &[turn_model::Layer]| {
+            let saved = learn::layers_file(layers).map(|file| std::fs::write(args.out.join("encoder.partial"), file));
+            tracing::debug!(?saved, "best layers so far");
+        };
+        let mut progress = |done| bar.set_position((900.0 * done) as u64);
+        let layers = learn::tune(&encoder, &calls, &tune, &mut progress, &mut save)?;
         let file = learn::layers_file(&layers)?;
         let named = (layers.len(), turn_model::sha256(&file));
         encoder.replace_top(layers);

@@ -28,11 +28,11 @@ pub struct TuneOptions {
 }
 
 /// Calls in one step.
-const CALLS: usize = 1;
+const CALLS: usize = 2;
 /// Passes over the calls for the heads before the layers move.
 const FIRST_EPOCHS: usize = 40;
-const ENCODER_RATE: f64 = 1e-4;
-const HEADS_RATE: f64 = 4e-4;
+const ENCODER_RATE: f64 = 1.2e-4;
+const HEADS_RATE: f64 = 5e-4;
 const WEIGHT_DECAY: f32 = 0.02;
 /// Share of the steps in which the rate grows.
 const WARM_UP: f64 = 0.1;
@@ -183,12 +183,13 @@ fn total(losses: &Losses) -> candle_core::Result<Tensor> {
     (&losses.stage + (&losses.signal * SIGNAL_WEIGHT)?)? + (&losses.role * ROLE_WEIGHT)?
 }
 
-/// Fits the layers. `progress` is told the share done, 0–1.
+/// Fits the layers. `progress` is told the share done, 0–1; `save` gets the best layers so far after each epoch.
 pub fn tune(
     encoder: &Encoder,
     calls: &[LabelledCall],
     options: &TuneOptions,
     progress: &mut dyn FnMut(f32),
+    save: &mut dyn FnMut(&[Layer]),
 ) -> Result<Vec<Layer>, Error> {
     let of = |split: Split| calls.iter().filter(move |call| call.split == split).collect::<Vec<_>>();
     let (train_calls, dev_calls) = (of(Split::Train), of(Split::Dev));
@@ -253,6 +254,9 @@ pub fn tune(
             optimizer.step(&grads, rate)?;
             weights.layers = layers_of(&weights.layer_vars)?;
             step += 1;
+            if step % 20 == 0 {
+                tracing::info!(step, steps, "going on");
+            }
             progress(step as f32 / steps as f32);
         }
         let (loss, accuracy, f1) = measure(&weights, &dev)?;
@@ -273,6 +277,7 @@ pub fn tune(
                 .iter()
                 .map(|var| var.as_tensor().copy())
                 .collect::<Result<Vec<_>, _>>()?;
+            save(&layers_from(kept.clone())?);
             best = Some((loss, kept));
         }
     }
