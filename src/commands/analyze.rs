@@ -109,13 +109,18 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         recogniser: pipeline::Recogniser::from(args.asr_model.as_str()),
         heads: args.turn_model.clone(),
     };
+    if let Some(out) = &args.out {
+        refuse_to_overwrite(out, &args.inputs)?;
+    }
     let several = args.inputs.len() > 1;
+    // In a pipe and in a file one document is one line, however many there are.
+    let one_line = several || args.out.is_some() || !std::io::stdout().is_terminal();
     let mut models = pipeline::Models::default();
     let mut texts = Vec::new();
     let mut failed = None;
     for path in &args.inputs {
         let analysed = analyse_one(path, &args, &process, &options, &mut models);
-        match analysed.and_then(|analysis| render(&analysis, format, several, args.out.is_none())) {
+        match analysed.and_then(|analysis| render(&analysis, format, one_line, args.out.is_none())) {
             Ok(text) if args.out.is_some() => texts.push(text),
             Ok(text) => {
                 let mut stdout = std::io::stdout().lock();
@@ -131,6 +136,21 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         write_whole(path, &texts.concat())?;
     }
     Ok(failed.unwrap_or(ExitCode::SUCCESS))
+}
+
+/// The recording of a call is not to be replaced by its report.
+fn refuse_to_overwrite(out: &Path, inputs: &[PathBuf]) -> anyhow::Result<()> {
+    let Ok(out_path) = out.canonicalize() else {
+        return Ok(());
+    };
+    if inputs
+        .iter()
+        .any(|input| input.canonicalize().is_ok_and(|path| path == out_path))
+    {
+        let message = format!("--out {}: that is the input; choose another file", out.display());
+        return Err(Usage(message).into());
+    }
+    Ok(())
 }
 
 fn load_process(wanted: &str) -> anyhow::Result<Process> {
@@ -200,10 +220,10 @@ fn analyse_one(
     Ok(result?)
 }
 
-fn render(analysis: &Analysis, format: Format, several: bool, to_stdout: bool) -> anyhow::Result<String> {
+fn render(analysis: &Analysis, format: Format, one_line: bool, to_stdout: bool) -> anyhow::Result<String> {
     let document = Document::new(analysis);
     Ok(match format {
-        Format::Json if several => format!("{}\n", serde_json::to_string(&document)?),
+        Format::Json if one_line => format!("{}\n", serde_json::to_string(&document)?),
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&document)?),
         Format::Markdown => document::markdown(&document),
         Format::Text => document::text(&document, if to_stdout { look() } else { Look::PLAIN }),

@@ -44,6 +44,16 @@ enum Part {
 }
 
 impl Part {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Dev => "dev",
+            Self::Test => "test",
+            Self::Gold => "gold",
+            Self::All => "all",
+        }
+    }
+
     fn has(self, split: Split) -> bool {
         match self {
             Self::All => true,
@@ -62,7 +72,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         let folder = args.folder.display().to_string();
         return Err(learn::Error::Empty {
             folder,
-            split: "asked for",
+            split: args.split.name(),
         }
         .into());
     }

@@ -11,6 +11,7 @@ pub mod train;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use dealstage::understand::turn_model;
 use dealstage::{ingest, learn, pipeline, transcribe, understand, weights};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -58,6 +59,8 @@ fn exit_code(error: &anyhow::Error) -> u8 {
                 pipeline::Error::Ingest(_) => BAD_INPUT,
                 pipeline::Error::Weights(error) => weights_code(error),
                 pipeline::Error::OtherEncoder => MISSING,
+                // A folder that the user named.
+                pipeline::Error::Model(turn_model::Error::Folder { .. }) => BAD_INPUT,
                 pipeline::Error::Transcribe(transcribe::Error::NoSpeech { .. }) => BAD_INPUT,
                 pipeline::Error::Understand(understand::Error::Role(_) | understand::Error::Language { .. }) => {
                     BAD_INPUT

@@ -96,7 +96,8 @@ pub fn read(folder: &Path) -> Result<Vec<LabelledCall>, Error> {
         path: path.display().to_string(),
         cause,
     };
-    let entries = std::fs::read_dir(folder).map_err(|error| failed(folder, error.to_string()))?;
+    let entries = std::fs::read_dir(folder)
+        .map_err(|error| failed(folder, format!("{error}; name the folder with the labelled calls")))?;
     let mut paths = Vec::new();
     for entry in entries {
         let path = entry.map_err(|error| failed(folder, error.to_string()))?.path();

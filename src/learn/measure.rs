@@ -130,9 +130,21 @@ pub struct Report {
     pub intervals: BTreeMap<&'static str, Interval>,
     /// Gold deal stage → said deal stage → calls.
     pub deal_stage_confusion: BTreeMap<&'static str, BTreeMap<&'static str, u32>>,
+    /// Call by call, to choose from which confidence on a deal stage is to be called decided.
+    pub deals: Vec<DealOutcome>,
     /// Costliest first.
     #[serde(skip)]
     pub mistakes: Vec<Mistake>,
+}
+
+/// The deal stage of one call.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DealOutcome {
+    pub call: String,
+    pub said: Option<&'static str>,
+    pub gold: Option<&'static str>,
+    pub confidence: f32,
+    pub decided: bool,
 }
 
 /// A decision that gold contradicts.
@@ -160,7 +172,9 @@ struct Tally {
     /// For each signal: probability on every turn that could carry it, and whether it does.
     probabilities: Vec<Vec<(f32, bool)>>,
     deal: (Option<DealStage>, Option<DealStage>),
+    deal_confidence: f32,
     decided: bool,
+    call: String,
     /// Said and gold score of each element.
     scores: Vec<(Element, u8, u8)>,
     /// Turns with a known side: right and all.
@@ -217,6 +231,16 @@ pub fn measure(
         by_noise,
         intervals: intervals(&tallies),
         deal_stage_confusion,
+        deals: tallies
+            .iter()
+            .map(|tally| DealOutcome {
+                call: tally.call.clone(),
+                said: tally.deal.0.map(DealStage::as_str),
+                gold: tally.deal.1.map(DealStage::as_str),
+                confidence: tally.deal_confidence,
+                decided: tally.decided,
+            })
+            .collect(),
         mistakes: {
             let mut all: Vec<Mistake> = tallies
                 .iter()
@@ -374,7 +398,9 @@ fn tally(model: &TurnModel, process: &Process, labelled: &LabelledCall) -> Resul
         signals,
         probabilities,
         deal: (deal.stage, labelled.gold.deal_stage),
+        deal_confidence: deal.confidence,
         decided: !deal.abstained,
+        call: call.id.clone(),
         scores: scores.collect(),
         roles: (right as u32, known.len() as u32),
         fields: Counts {

@@ -10,7 +10,7 @@ mod tune;
 
 pub use corpus::{Gold, LabelledCall, Split, read};
 pub use fit::{Fitted, Options, fit, heads_file, layers_file};
-pub use measure::{Bin, F1, LanguageReport, Mistake, Report, measure};
+pub use measure::{Bin, DealOutcome, F1, Interval, LanguageReport, Mistake, Report, measure};
 pub use tune::{TuneOptions, tune};
 
 use crate::understand::turn_model;
@@ -19,7 +19,9 @@ use crate::understand::turn_model;
 pub enum Error {
     #[error("{path}: {cause}")]
     Corpus { path: String, cause: String },
-    #[error("{folder}: no call with gold labels in split `{split}`; see README, \"Train on your own calls\"")]
+    #[error(
+        "{folder}: no call with gold labels in split `{split}`; see README, \"Labelled calls, training on your own\""
+    )]
     Empty { folder: String, split: &'static str },
     #[error(transparent)]
     Model(#[from] turn_model::Error),

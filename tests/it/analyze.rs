@@ -222,6 +222,9 @@ fn several_inputs_are_one_document_a_line() {
         .filter_map(|document| document["call"]["id"].as_str())
         .collect();
     assert_eq!(ids, ["one", "two"]);
+    // A pattern of the shell may match one file only.
+    let output = dealstage(&["analyze", "--json", "--quiet", "--call-date", "2026-03-02", &one]);
+    assert_eq!(stdout(&output).lines().count(), 1);
 }
 
 #[test]

@@ -79,6 +79,13 @@ fn flags() {
     );
     fails(&["analyze", &call, "--call-date", "tomorrow"], 2, &["--call-date"]);
     fails(&["analyze", &call, "--process", "nonesuch"], 2, &["nonesuch", "ppvvc"]);
+    fails(
+        &["analyze", &call, "--turn-model", "nonesuch"],
+        2,
+        &["nonesuch", "dealstage train"],
+    );
+    fails(&["analyze", &call, "--out", &call], 2, &["call.txt", "input"]);
+    assert!(std::fs::read_to_string(&call).expect("still there").contains("Hello"));
     fails(&["analyze"], 2, &["INPUT", "--help"]);
     fails(&["analyse", &call], 2, &["analyze"]);
 }

@@ -5,5 +5,6 @@
 mod analyze;
 mod architecture;
 mod errors;
+mod learning;
 mod models;
 mod support;

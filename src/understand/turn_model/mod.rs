@@ -24,6 +24,8 @@ use crate::domain::{DecidedBy, Decision, Signal, Stage, Turn, TurnLabels};
 pub enum Error {
     #[error("{path}: the turn model cannot be read: {cause}; `dealstage models verify` checks the weights")]
     Weights { path: PathBuf, cause: String },
+    #[error("--turn-model {path}: {cause}; `dealstage train --out FOLDER` writes such a folder", path = path.display())]
+    Folder { path: PathBuf, cause: String },
     #[error("a turn cannot be cut into tokens: {cause}")]
     Tokenizer { cause: String },
     #[error("the turn model failed: {0}")]
@@ -99,9 +101,15 @@ pub struct TurnModel {
 impl TurnModel {
     /// `folder`: with the heads, and the layers if they were fitted too; None for those that come with the program.
     pub fn load(mut encoder: Encoder, folder: Option<&Path>) -> Result<Self, Error> {
-        let damaged = |file: &str, cause: String| Error::Weights {
-            path: folder.unwrap_or(Path::new("models/turn")).join(file),
-            cause,
+        let damaged = |file: &str, cause: String| match folder {
+            Some(folder) => Error::Folder {
+                path: folder.join(file),
+                cause,
+            },
+            None => Error::Weights {
+                path: Path::new("models/turn").join(file),
+                cause,
+            },
         };
         let read = |file: &str, own: &'static [u8]| match folder {
             None => Ok(own.to_vec()),
