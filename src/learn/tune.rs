@@ -13,7 +13,7 @@ use super::Error;
 use super::corpus::{LabelledCall, Split};
 use super::fit::{self, dropout, member_of};
 use crate::domain::{Role, Signal};
-use crate::understand::turn_model::encoder::{Below, Layer, Trainable};
+use crate::understand::turn_model::encoder::{Below, Layer};
 use crate::understand::turn_model::heads::{HIDDEN, inputs, role_inputs};
 use crate::understand::turn_model::{Encoder, features};
 
@@ -46,7 +46,6 @@ const LONGEST_GRADIENT: f64 = 1.0;
 struct Example {
     /// As written, and as a recogniser without punctuation would write it.
     below: Vec<Below>,
-    layouts: Vec<Trainable>,
     marks: Vec<Vec<[f32; features::MARKS]>>,
     stages: Tensor,
     signals: Tensor,
@@ -82,10 +81,6 @@ fn example(encoder: &Encoder, labelled: &LabelledCall, layers: usize, plain_too:
         below.push(encoder.below(&texts, layers)?);
         marks.push(features::marks(&call.turns));
     }
-    let layouts = below
-        .iter()
-        .map(|below| Trainable::new(&below.lengths))
-        .collect::<Result<_, _>>()?;
     let turns = call.turns.len();
     let number = |set: bool| f32::from(u8::from(set));
     let mut signals = Vec::with_capacity(turns * Signal::ALL.len());
@@ -110,7 +105,6 @@ fn example(encoder: &Encoder, labelled: &LabelledCall, layers: usize, plain_too:
         .collect();
     Ok(Example {
         below,
-        layouts,
         marks,
         stages: Tensor::new(stages, &Device::Cpu)?,
         signals: Tensor::from_vec(signals, (turns, Signal::ALL.len()), &Device::Cpu)?,
@@ -144,9 +138,9 @@ fn forward(
     rng: Option<&mut StdRng>,
 ) -> candle_core::Result<(Losses, Tensor, Tensor)> {
     let below = &example.below[version];
-    let turns = below.lengths.len();
+    let turns = below.texts();
     let mut rng = rng;
-    let vectors = example.layouts[version].forward(&weights.layers, &below.x, &mut |x| match &mut rng {
+    let vectors = below.above(&weights.layers, &mut |x| match &mut rng {
         Some(rng) => {
             let (rows, columns) = x.dims2()?;
             x.mul(&dropout(rng, rows, columns, DROPOUT)?)
@@ -318,7 +312,7 @@ fn initial(
     let vectors = |examples: &[Example]| {
         examples
             .iter()
-            .map(|example| example.layouts[0].forward(layers, &example.below[0].x, &mut Ok))
+            .map(|example| example.below[0].above(layers, &mut Ok))
             .collect::<candle_core::Result<Vec<_>>>()
     };
     let (train_vectors, dev_vectors) = (vectors(train.1)?, vectors(dev.1)?);
@@ -451,7 +445,7 @@ fn measure(weights: &Weights, dev: &[Example]) -> candle_core::Result<(f32, f32,
     let (mut hit, mut wrong, mut missed) = (0.0_f32, 0.0_f32, 0.0_f32);
     for example in dev {
         let (losses, stages, signals) = forward(weights, example, 0, None)?;
-        let n = example.below[0].lengths.len();
+        let n = example.below[0].texts();
         loss += total(&losses)?.to_scalar::<f32>()? * n as f32;
         let said = stages.argmax(1)?.to_vec1::<u32>()?;
         right += said

@@ -46,13 +46,13 @@ struct Norm {
 }
 
 impl Norm {
-    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        candle_nn::ops::layer_norm(x, &self.weight, &self.bias, EPSILON)
-    }
-
-    /// The fused operation has no gradient.
-    fn forward_with_gradient(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        candle_nn::ops::layer_norm_slow(x, &self.weight, &self.bias, EPSILON)
+    fn forward(&self, x: &Tensor, gradient: bool) -> candle_core::Result<Tensor> {
+        if gradient {
+            // The fused operation has none.
+            candle_nn::ops::layer_norm_slow(x, &self.weight, &self.bias, EPSILON)
+        } else {
+            candle_nn::ops::layer_norm(x, &self.weight, &self.bias, EPSILON)
+        }
     }
 }
 
@@ -177,11 +177,12 @@ impl Encoder {
             tokens.push(self.tokens(text)?);
         }
         let lengths: Vec<usize> = tokens.iter().map(Vec::len).collect();
+        let layout = Layout::new(&lengths)?;
         let mut x = self.embed(&tokens)?;
         for layer in &self.layers[..LAYERS.saturating_sub(count)] {
-            x = layer.forward(&x, &lengths)?;
+            x = layer.forward(&x, &layout, None)?;
         }
-        Ok(Below { x, lengths })
+        Ok(Below { x, layout })
     }
 
     /// One vector of length [`WIDTH`] and norm 1 for each text, row by row.
@@ -232,32 +233,45 @@ impl Encoder {
         let x = self.words.embedding(&Tensor::new(ids, &Device::Cpu)?)?;
         let x = (x + self.positions.index_select(&Tensor::new(positions, &Device::Cpu)?, 0)?)?;
         let x = x.broadcast_add(&self.token_type)?.reshape((total, WIDTH))?;
-        self.norm.forward(&x)
+        self.norm.forward(&x, false)
     }
 
     fn encode_batch(&self, texts: &[Vec<u32>]) -> candle_core::Result<Tensor> {
         let lengths: Vec<usize> = texts.iter().map(Vec::len).collect();
+        let layout = Layout::new(&lengths)?;
         let mut x = self.embed(texts)?;
         for layer in &self.layers {
-            x = layer.forward(&x, &lengths)?;
+            x = layer.forward(&x, &layout, None)?;
         }
-        let mut rows = Vec::with_capacity(lengths.len());
-        let mut from = 0;
-        for length in lengths {
-            rows.push(x.narrow(0, from, length)?.mean(0)?);
-            from += length;
-        }
-        let rows = Tensor::stack(&rows, 0)?;
-        rows.broadcast_div(&rows.sqr()?.sum_keepdim(D::Minus1)?.sqrt()?)
+        layout.pool(&x)
     }
 }
 
 /// Texts part of the way through the encoder.
 pub struct Below {
     /// tokens × WIDTH, the texts behind each other.
-    pub x: Tensor,
-    pub lengths: Vec<usize>,
+    x: Tensor,
+    layout: Layout,
 }
+
+impl Below {
+    /// Through the layers above with their gradients, to one vector of norm 1 for each text. `drop` may drop numbers
+    /// after each half of a layer.
+    pub fn above(&self, layers: &[Layer], drop: Drop<'_>) -> candle_core::Result<Tensor> {
+        let mut x = self.x.clone();
+        for layer in layers {
+            x = layer.forward(&x, &self.layout, Some(drop))?;
+        }
+        self.layout.pool(&x)
+    }
+
+    pub fn texts(&self) -> usize {
+        self.layout.texts
+    }
+}
+
+/// What is done to numbers in training.
+pub type Drop<'a> = &'a mut dyn FnMut(Tensor) -> candle_core::Result<Tensor>;
 
 /// Attention over texts of unlike length with few operations: texts of about the same length lie in one block.
 struct Block {
@@ -269,8 +283,9 @@ struct Block {
     mask: Tensor,
 }
 
-/// Layers with their gradients, for training: the same numbers as [`Encoder::encode`] up to rounding.
-pub struct Trainable {
+/// How the texts of a batch lie behind each other.
+struct Layout {
+    texts: usize,
     blocks: Vec<Block>,
     /// From the blocks behind each other back to the batch.
     back: Tensor,
@@ -278,17 +293,15 @@ pub struct Trainable {
     pool: Tensor,
 }
 
-impl Trainable {
-    pub fn new(lengths: &[usize]) -> candle_core::Result<Self> {
+impl Layout {
+    fn new(lengths: &[usize]) -> candle_core::Result<Self> {
         let total: usize = lengths.iter().sum();
-        let starts: Vec<usize> = lengths
-            .iter()
-            .scan(0, |at, n| {
-                let start = *at;
-                *at += n;
-                Some(start)
-            })
-            .collect();
+        let mut starts = Vec::with_capacity(lengths.len());
+        let mut at = 0;
+        for n in lengths {
+            starts.push(at);
+            at += n;
+        }
         let mut widths: Vec<usize> = lengths.iter().map(|n| n.next_multiple_of(8)).collect();
         widths.sort_unstable();
         widths.dedup();
@@ -312,12 +325,11 @@ impl Trainable {
                     row += 1;
                 }
             }
-            let count = texts.len();
             blocks.push(Block {
                 from: Tensor::new(from, &Device::Cpu)?,
-                texts: count,
+                texts: texts.len(),
                 width,
-                mask: Tensor::from_vec(mask, (count, 1, 1, width), &Device::Cpu)?,
+                mask: Tensor::from_vec(mask, (texts.len(), 1, 1, width), &Device::Cpu)?,
             });
         }
         let mut pool = vec![0.0_f32; lengths.len() * total];
@@ -325,31 +337,21 @@ impl Trainable {
             pool[text * total + start..text * total + start + n].fill(1.0 / n as f32);
         }
         Ok(Self {
+            texts: lengths.len(),
             blocks,
             back: Tensor::new(back, &Device::Cpu)?,
             pool: Tensor::from_vec(pool, (lengths.len(), total), &Device::Cpu)?,
         })
     }
 
-    /// From below the layers to one vector of norm 1 for each text. `drop` may drop numbers after each half of a layer.
-    pub fn forward(
-        &self,
-        layers: &[Layer],
-        x: &Tensor,
-        drop: &mut dyn FnMut(Tensor) -> candle_core::Result<Tensor>,
-    ) -> candle_core::Result<Tensor> {
-        let mut x = x.clone();
-        for layer in layers {
-            let attention = drop(layer.attention_out.forward(&self.attend(&layer.qkv.forward(&x)?)?)?)?;
-            x = layer.attention_norm.forward_with_gradient(&(x + attention)?)?;
-            let down = drop(layer.down.forward(&layer.up.forward(&x)?.gelu_erf()?)?)?;
-            x = layer.out_norm.forward_with_gradient(&(x + down)?)?;
-        }
-        let rows = self.pool.matmul(&x)?;
+    /// The mean of each text's tokens, of norm 1.
+    fn pool(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        let rows = self.pool.matmul(x)?;
         rows.broadcast_div(&rows.sqr()?.sum_keepdim(D::Minus1)?.sqrt()?)
     }
 
-    fn attend(&self, qkv: &Tensor) -> candle_core::Result<Tensor> {
+    /// Attention within each text.
+    fn attend(&self, qkv: &Tensor, gradient: bool) -> candle_core::Result<Tensor> {
         let head = WIDTH / ATTENTION_HEADS;
         let mut outputs = Vec::with_capacity(self.blocks.len());
         for block in &self.blocks {
@@ -360,7 +362,11 @@ impl Trainable {
                 .contiguous()?;
             let q = (part.i(0)? / (head as f64).sqrt())?;
             let weights = q.matmul(&part.i(1)?.t()?)?.broadcast_add(&block.mask)?;
-            let weights = candle_nn::ops::softmax(&weights, D::Minus1)?;
+            let weights = if gradient {
+                candle_nn::ops::softmax(&weights, D::Minus1)?
+            } else {
+                candle_nn::ops::softmax_last_dim(&weights)?
+            };
             let out = weights.matmul(&part.i(2)?.contiguous()?)?;
             outputs.push(out.transpose(1, 2)?.reshape((block.texts * block.width, WIDTH))?);
         }
@@ -418,31 +424,15 @@ impl Layer {
         }
     }
 
-    fn forward(&self, x: &Tensor, lengths: &[usize]) -> candle_core::Result<Tensor> {
-        let attention = self.attention_out.forward(&self.attend(x, lengths)?)?;
-        let x = self.attention_norm.forward(&(x + attention)?)?;
-        let wide = self.up.forward(&x)?.gelu_erf()?;
-        self.out_norm.forward(&(&x + self.down.forward(&wide)?)?)
-    }
-
-    /// Attention within each text; texts lie behind each other in `x`.
-    fn attend(&self, x: &Tensor, lengths: &[usize]) -> candle_core::Result<Tensor> {
-        let head = WIDTH / ATTENTION_HEADS;
-        let qkv = self.qkv.forward(x)?;
-        let mut outputs = Vec::with_capacity(lengths.len());
-        let mut from = 0;
-        for &n in lengths {
-            let part = qkv
-                .narrow(0, from, n)?
-                .reshape((n, 3, ATTENTION_HEADS, head))?
-                .permute((1, 2, 0, 3))?;
-            let q = (part.i(0)?.contiguous()? / (head as f64).sqrt())?;
-            let k = part.i(1)?.contiguous()?;
-            let v = part.i(2)?.contiguous()?;
-            let weights = candle_nn::ops::softmax_last_dim(&q.matmul(&k.t()?)?)?;
-            outputs.push(weights.matmul(&v)?.transpose(0, 1)?.reshape((n, WIDTH))?);
-            from += n;
-        }
-        Tensor::cat(&outputs, 0)
+    /// With `drop`, by operations that have a gradient.
+    fn forward(&self, x: &Tensor, layout: &Layout, drop: Option<Drop<'_>>) -> candle_core::Result<Tensor> {
+        let gradient = drop.is_some();
+        let mut same = Ok;
+        let drop = drop.unwrap_or(&mut same);
+        let attention = layout.attend(&self.qkv.forward(x)?, gradient)?;
+        let attention = drop(self.attention_out.forward(&attention)?)?;
+        let x = self.attention_norm.forward(&(x + attention)?, gradient)?;
+        let down = drop(self.down.forward(&self.up.forward(&x)?.gelu_erf()?)?)?;
+        self.out_norm.forward(&(x + down)?, gradient)
     }
 }
