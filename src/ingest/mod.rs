@@ -7,6 +7,7 @@
 mod call_file;
 mod encoding;
 mod json;
+mod labels;
 mod plain;
 mod recording;
 mod resample;
@@ -159,6 +160,8 @@ struct Line {
     start_s: Option<f64>,
     end_s: Option<f64>,
     text: String,
+    /// A turn begins here, whoever spoke before.
+    opens: bool,
 }
 
 /// Pause (seconds) up to which lines of one speaker are one turn.
@@ -178,6 +181,7 @@ fn call(file: &str, lines: Vec<Line>) -> Call {
         let speaker = line.speaker.clone().unwrap_or_else(|| "S1".to_owned());
         if let Some(last) = turns.last_mut()
             && last.speaker == speaker
+            && !line.opens
             && goes_on(last, &line)
         {
             last.text.push(' ');
