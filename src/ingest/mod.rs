@@ -17,6 +17,7 @@ use std::path::Path;
 
 use chrono::NaiveDate;
 
+use self::encoding::NoText;
 use crate::domain::{Call, Language, Recording, Role, Turn};
 
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,11 @@ pub enum Error {
              or a call file"
     )]
     Unknown { file: String },
+    #[error(
+        "{file}: the encoding of this text is not known (neither UTF-8, UTF-16 nor windows-1251); open it in an editor, \
+             save it as UTF-8, and give that"
+    )]
+    Encoding { file: String },
     #[error("{file}: {cause}; {remedy}")]
     Recording {
         file: String,
@@ -107,9 +113,10 @@ pub fn read_bytes(file: &str, bytes: Vec<u8>, options: &Options) -> Result<Input
             limit_mib: LARGEST_TRANSCRIPT / MIB,
         });
     }
-    let Some(text) = encoding::to_text(&bytes) else {
-        return Err(Error::Unknown { file: file.to_owned() });
-    };
+    let text = encoding::to_text(&bytes).map_err(|cause| match cause {
+        NoText::Binary => Error::Unknown { file: file.to_owned() },
+        NoText::Encoding => Error::Encoding { file: file.to_owned() },
+    })?;
     let mut call = transcript(file, &text)?;
     call.call_date = options.call_date.or(call.call_date);
     call.language = options.language.or(call.language);

@@ -187,6 +187,16 @@ fn text_that_cannot_be_split_is_refused() {
 }
 
 #[test]
+fn an_unknown_encoding_says_what_to_do() {
+    let koi8 = [0xe1, 0xce, 0xce, 0xc1, b':', b' ', 0xe4, 0xc1, b'.'];
+    let error = read_bytes("k.txt", koi8.to_vec(), &Options::default()).expect_err("KOI8-R");
+    assert!(
+        error.to_string().contains("k.txt: the encoding") && error.to_string().contains("save it as UTF-8"),
+        "{error}"
+    );
+}
+
+#[test]
 fn json_of_recognisers() {
     let whisper = r#"{"text":"x","language":"ru","segments":[{"id":0,"start":0.0,"end":4.2,"text":" Добрый день."},{"id":1,"start":4.5,"end":6.0,"text":" Слушаю."}]}"#;
     assert_eq!(
