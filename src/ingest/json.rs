@@ -68,7 +68,7 @@ pub fn read(file: &str, text: &str) -> Result<Call, Error> {
         return Err(wrong(
             "whole file".to_owned(),
             problem,
-            "see README, \"Inputs\", for the formats",
+            "see README, \"Use\", for the formats",
         ));
     };
     if let Some(at) = lines.iter().position(Option::is_none) {

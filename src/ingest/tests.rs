@@ -350,6 +350,16 @@ fn errors_name_the_place() {
         error("c.json", twice)
     );
     assert!(error("c.json", r#"{"turns":[{"i":1,"role":"boss","text":"a"}]}"#).contains("boss"));
+    let date = error("c.json", r#"{"call_date":"16.04.2026","turns":[{"text":"a"}]}"#);
+    assert!(
+        date.contains("call_date: `16.04.2026` is no date; write it as YYYY-MM-DD"),
+        "{date}"
+    );
+    assert!(date.ends_with("see README, \"The call file\""), "{date}");
+    assert!(
+        include_str!("../../README.md").contains("\n## The call file\n"),
+        "errors point to it"
+    );
     assert!(error("c.json", "{\"turns\":[{\"i\":1,\n\"te").contains("line 2"));
     assert!(error("c.json", r#"{"event":"media","streamSid":"M","media":{}}"#).contains("telephone"));
     assert!(
