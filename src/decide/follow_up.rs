@@ -245,9 +245,9 @@ fn decider(situation: &Situation<'_>) -> Option<(String, u32)> {
         .said(FieldName::DecisionMakers)
         .find_map(|field| match &field.value {
             Some(FieldValue::Person(person)) => {
-                let words = match (&person.name, &person.title) {
+                let words = match (person.name.as_deref(), person.title_in(situation.language)) {
                     (Some(name), Some(title)) => format!("{name} ({title})"),
-                    (Some(one), None) | (None, Some(one)) => one.clone(),
+                    (Some(one), None) | (None, Some(one)) => one.to_owned(),
                     (None, None) => return None,
                 };
                 Some((words, field.turn?))
@@ -425,6 +425,27 @@ mod tests {
                 "{name}: {poor}"
             );
         }
+    }
+
+    #[test]
+    fn russian_fits_women_and_men() {
+        for (name, text) in TEMPLATES.iter().filter(|(name, _)| name.ends_with(".ru")) {
+            for word in ["я понял", "я назвал", "я записал", "рад "] {
+                assert!(!text.contains(word), "{name}: {word}");
+            }
+        }
+    }
+
+    #[test]
+    fn titles_are_in_the_language_of_the_call() {
+        let person = crate::domain::Person {
+            name: None,
+            title: Some("CEO".to_owned()),
+            roles: Vec::new(),
+            side: Role::Buyer,
+        };
+        assert_eq!(person.title_in(Language::Ru), Some("генеральный директор"));
+        assert_eq!(person.title_in(Language::En), Some("CEO"));
     }
 
     #[test]

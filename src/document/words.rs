@@ -276,7 +276,7 @@ fn quantity(value: &Quantity, language: Language) -> String {
 }
 
 fn person(value: &Person, language: Language) -> String {
-    let title = value.title.as_deref().map(|title| job(title, language));
+    let title = value.title_in(language);
     let mut out = match (value.name.as_deref(), title) {
         (Some(name), Some(title)) => format!("{name}, {title}"),
         (Some(one), None) | (None, Some(one)) => one.to_owned(),
@@ -289,27 +289,6 @@ fn person(value: &Person, language: Language) -> String {
         out.push_str(&format!(" ({})", roles.join(", ")));
     }
     out
-}
-
-/// A job title as the field extraction names it.
-fn job(title: &str, language: Language) -> &str {
-    let ru = match title {
-        "CFO" => "финансовый директор",
-        "CEO" => "генеральный директор",
-        "owner" => "собственник",
-        "CTO" => "технический директор",
-        "security" => "служба безопасности",
-        "legal" => "юристы",
-        "procurement" => "закупки",
-        "IT" => "ИТ",
-        "head of sales" => "руководитель продаж",
-        "commercial director" => "коммерческий директор",
-        "board" => "правление",
-        "director" => "руководитель",
-        "partner" => "партнёр",
-        other => other,
-    };
-    if language == Language::Ru { ru } else { title }
 }
 
 fn decision_role(role: DecisionRole, language: Language) -> &'static str {
