@@ -98,7 +98,7 @@ fn head(out: &mut String, document: &Document, look: Look) {
     let language = call.language;
     let mut facts = vec![words::date(call.call_date, language)];
     facts.extend(call.duration_s.map(words::clock));
-    facts.push(format!("{} {}", document.turns.len(), say(language, "turns", "реплик")));
+    facts.push(words::turns(document.turns.len(), language));
     facts.push(call.language.as_str().to_uppercase());
     let _ = writeln!(out, "{}  {}", look.bold(&call.source), look.dim(&facts.join(" · ")));
     let label = say(language, "Deal", "Сделка");
@@ -121,11 +121,17 @@ fn head(out: &mut String, document: &Document, look: Look) {
         );
     }
     if let (Some(before), Some(step)) = (deal.previous_stage, deal.step) {
-        let _ = write!(line, " · {before} → {}", words::step(step, language));
+        let _ = write!(
+            line,
+            " · {} → {}",
+            words::deal_stage_name(before, language),
+            words::step(step, language)
+        );
     }
     let _ = writeln!(out, "{}", wrap(&line, look.width, 0));
     if !deal.flags.is_empty() {
-        let _ = writeln!(out, "{}: {}", say(language, "Flags", "Отметки"), deal.flags.join(", "));
+        let flags: Vec<&str> = deal.flags.iter().map(|flag| words::flag(flag, language)).collect();
+        let _ = writeln!(out, "{}: {}", say(language, "Flags", "Отметки"), flags.join(", "));
     }
 }
 
@@ -148,7 +154,7 @@ fn element(out: &mut String, document: &Document, element: &ElementInfo, look: L
             .and_then(|turn| turn.start_s)
             .map(|at| format!(" {}", words::clock(at)))
             .unwrap_or_default();
-        let quote = format!("“{}” [{}{time}]", evidence.quote, evidence.turn);
+        let quote = format!("{} [{}{time}]", words::quoted(&evidence.quote, language), evidence.turn);
         let _ = writeln!(out, "                {}", look.dim(&wrap(&quote, look.width, 16)));
     }
     for missing in element.missing.iter().take(1).filter(|_| element.score < 2) {
