@@ -514,14 +514,15 @@ pub fn deal_line(deal: &DealInfo, language: Language) -> String {
         )
         .to_owned();
     };
-    let mut line = format!("{} ({:.0}%)", deal_stage(stage, language), deal.confidence * 100.0);
-    if deal.abstained {
-        line.push_str(say(
-            language,
-            ", not sure enough to act on",
-            ", уверенности мало: проверьте сами",
-        ));
-    }
+    let mut line = if deal.abstained {
+        let name = deal_stage_name(stage, language);
+        match language {
+            Language::En => format!("not decided; most like {name}"),
+            Language::Ru => format!("не решено; больше похоже на «{name}»"),
+        }
+    } else {
+        format!("{} ({:.0}%)", deal_stage(stage, language), deal.confidence * 100.0)
+    };
     if deal.on_hold {
         line.push_str(say(language, ", on hold", ", на паузе"));
     }
@@ -601,6 +602,32 @@ mod tests {
             side: Role::Buyer,
         };
         assert_eq!(person(&decider, Language::Ru), "клиент (распоряжается деньгами)");
+    }
+
+    #[test]
+    fn a_stage_that_is_not_decided_is_no_stage() {
+        let mut deal = DealInfo {
+            process: String::new(),
+            process_hash: String::new(),
+            stage: Some(DealStage::Vision),
+            confidence: 0.03,
+            abstained: true,
+            on_hold: false,
+            flags: Vec::new(),
+            elements: Vec::new(),
+            coverage: 0.0,
+            index: 0.0,
+            call_outcome: None,
+            previous_stage: None,
+            step: None,
+        };
+        assert_eq!(deal_line(&deal, Language::En), "not decided; most like Vision");
+        assert_eq!(deal_line(&deal, Language::Ru), "не решено; больше похоже на «Видение»");
+        (deal.abstained, deal.confidence) = (false, 0.71);
+        assert_eq!(
+            deal_line(&deal, Language::En),
+            "Vision: see the solution in their words (71%)"
+        );
     }
 
     #[test]
