@@ -10,6 +10,7 @@ use crate::domain::{
     Commitment, DateQualifier, DateValue, DealStage, Element, EmailType, Field, FieldName, FieldStatus, FieldValue,
     FollowUp, FollowUpFact, Language, Role, Signal,
 };
+use crate::process;
 
 const TEMPLATES: [(&str, &str); 4] = [
     ("recap.en", include_str!("../../prompts/follow_up/recap.en.jinja")),
@@ -29,13 +30,17 @@ const CONFIDENTIAL: &[&str] = &[
     "between us",
     "between you and me",
     "off the record",
+    "recorded line",
     "между нами",
     "не для протокола",
+    "не под запись",
 ];
 /// Steps of each side in the e-mail.
 const MOST_STEPS: usize = 3;
 /// Longer subjects are cut by mail programs.
 const LONGEST_SUBJECT: usize = 60;
+/// Characters of a problem in a subject.
+const LONGEST_TOPIC: usize = 32;
 
 /// Exactly the variables of the templates.
 #[derive(Debug, Default, Serialize)]
@@ -116,9 +121,11 @@ fn slots(situation: &Situation<'_>, kind: EmailType, facts: &mut Vec<FollowUpFac
     if kind == EmailType::ThankYou {
         return slots;
     }
-    slots.problem = quote(situation, &[Signal::BuyerPain], facts);
-    slots.impact = quote(situation, &[Signal::BuyerImpact], facts);
-    slots.wish = quote(situation, &[Signal::BuyerVision], facts);
+    (slots.problem, slots.impact) = problem_and_impact(situation, facts);
+    let wishes = sayings(situation, Signal::BuyerVision);
+    slots.wish = best(wishes, |_| true)
+        .map(|saying| fact(situation, &saying, facts))
+        .filter(|wish| Some(wish) != slots.problem.as_ref() && Some(wish) != slots.impact.as_ref());
     if let Some(field) = situation.said(FieldName::QuotedPrice).next() {
         facts.push(FollowUpFact {
             text: field.raw.clone(),
@@ -158,39 +165,187 @@ fn may_be_quoted(situation: &Situation<'_>, at: usize) -> bool {
         && !CONFIDENTIAL.iter().any(|words| lower.contains(words))
 }
 
-/// The surest turn of these signals, in its own words.
-fn quote(situation: &Situation<'_>, signals: &[Signal], facts: &mut Vec<FollowUpFact>) -> Option<String> {
-    let confidence = |at: usize| {
-        signals
-            .iter()
-            .filter_map(|&signal| situation.labels[at].confidence(signal))
-            .fold(0.0_f32, f32::max)
-    };
-    let mut places: Vec<usize> = signals.iter().flat_map(|&signal| situation.at(signal)).collect();
-    places.retain(|&at| may_be_quoted(situation, at));
-    // A number is what the reader looks for; then the surest; then the first.
-    let best = places.into_iter().max_by(|&a, &b| {
-        let key = |at: usize| {
-            let turn = situation.call.turns[at].i;
-            let number = situation
-                .said(FieldName::PainImpact)
-                .any(|field| field.turn == Some(turn));
-            (number, (confidence(at) * 20.0) as i32)
-        };
-        key(a).cmp(&key(b)).then(b.cmp(&a))
-    })?;
-    let evidence = situation.quote(best);
-    let text = trim(&evidence.quote).to_owned();
-    facts.push(FollowUpFact {
-        text: text.clone(),
-        turn: evidence.turn,
-    });
-    Some(text)
+/// Signs of a loss: it is what a problem leads to, not the problem.
+const LOSS: &[&str] = &[
+    "теря",
+    "потер",
+    "убыт",
+    "обход",
+    "недополуч",
+    "lose ",
+    "losing",
+    "lost ",
+    "costs us",
+    "cost us",
+    "costing",
+];
+/// Words of a sentence that says something.
+const TELLING: usize = 4;
+
+/// A sentence of the buyer's that may stand in the e-mail.
+struct Saying<'a> {
+    at: usize,
+    text: &'a str,
+    loss: bool,
+    sure: i32,
 }
 
-/// Without the marks at its end: the frame has its own.
+/// What the buyer said with a signal, sentence by sentence where a turn has several.
+fn sayings<'a>(situation: &Situation<'a>, signal: Signal) -> Vec<Saying<'a>> {
+    let mut sayings = Vec::new();
+    for at in situation.at(signal) {
+        if !may_be_quoted(situation, at) {
+            continue;
+        }
+        let turn = &situation.call.turns[at];
+        let sure = situation.labels[at].confidence(signal).unwrap_or_default();
+        let mut parts = process::sentences(&turn.text);
+        if parts.iter().any(|part| part.split_whitespace().count() >= TELLING) {
+            parts.retain(|part| part.split_whitespace().count() >= TELLING && !part.ends_with('?'));
+        }
+        for text in parts {
+            let numbered = situation
+                .said(FieldName::PainImpact)
+                .any(|field| field.turn == Some(turn.i) && !field.raw.is_empty() && text.contains(field.raw.as_str()));
+            let lower = text.to_lowercase();
+            sayings.push(Saying {
+                at,
+                text,
+                loss: numbered || LOSS.iter().any(|sign| lower.contains(sign)),
+                sure: (sure * 20.0) as i32,
+            });
+        }
+    }
+    sayings
+}
+
+/// The surest, then the longest of its turn, then the first.
+fn best<'a>(sayings: Vec<Saying<'a>>, key: impl Fn(&Saying<'a>) -> bool) -> Option<Saying<'a>> {
+    let rank = |saying: &Saying<'a>| (key(saying), saying.sure);
+    sayings.into_iter().reduce(|best, next| {
+        let longer = next.at == best.at && next.text.len() > best.text.len();
+        match rank(&next).cmp(&rank(&best)) {
+            std::cmp::Ordering::Greater => next,
+            std::cmp::Ordering::Equal if longer => next,
+            _ => best,
+        }
+    })
+}
+
+fn fact(situation: &Situation<'_>, saying: &Saying<'_>, facts: &mut Vec<FollowUpFact>) -> String {
+    let text = trim(saying.text).to_owned();
+    facts.push(FollowUpFact {
+        text: text.clone(),
+        turn: situation.call.turns[saying.at].i,
+    });
+    text
+}
+
+/// The problem, and what it leads to: two sentences, the loss never the problem.
+fn problem_and_impact(situation: &Situation<'_>, facts: &mut Vec<FollowUpFact>) -> (Option<String>, Option<String>) {
+    let (losses, mut problems): (Vec<_>, Vec<_>) = sayings(situation, Signal::BuyerPain)
+        .into_iter()
+        .partition(|saying| saying.loss);
+    let effects = sayings(situation, Signal::BuyerImpact);
+    let is_effect = |saying: &Saying<'_>| effects.iter().any(|effect| effect.at == saying.at);
+    // A turn that is a problem alone says it more plainly than one that tells its price as well.
+    if problems.iter().any(|saying| !is_effect(saying)) {
+        problems.retain(|saying| !is_effect(saying));
+    }
+    let problem = best(problems, |_| true);
+    let same = |saying: &Saying<'_>| {
+        problem
+            .as_ref()
+            .is_some_and(|problem| problem.at == saying.at && problem.text == saying.text)
+    };
+    let effects: Vec<_> = effects.into_iter().filter(|saying| !same(saying)).collect();
+    // A number is what the reader looks for.
+    let impact = best(effects, |saying| saying.loss).or_else(|| best(losses, |_| true));
+    (
+        problem.map(|saying| fact(situation, &saying, facts)),
+        impact.map(|saying| fact(situation, &saying, facts)),
+    )
+}
+
+/// Without the words that open a sentence in speech and without the marks at its end: the frame has its own.
 fn trim(text: &str) -> &str {
-    text.trim().trim_end_matches(['.', ',', ';', '!', '…']).trim()
+    let mut text = text.trim().trim_end_matches(['.', ',', ';', '!', '…']).trim();
+    while let Some(rest) = without_filler(text) {
+        text = rest;
+    }
+    text
+}
+
+/// Openers that mean nothing whatever follows.
+const OPENERS: &[&str] = &[
+    "а", "и", "ну", "э", "ээ", "эм", "м", "мм", "ага", "угу", "um", "uh", "er", "hmm", "so", "and", "oh", "okay", "ok",
+];
+/// Openers that mean nothing only where a mark follows: "Well, we can", but "Well known".
+const MARKED_OPENERS: &[&str] = &[
+    "да",
+    "так",
+    "вот",
+    "хорошо",
+    "ладно",
+    "окей",
+    "понятно",
+    "слушайте",
+    "смотрите",
+    "значит",
+    "в общем",
+    "короче",
+    "конечно",
+    "отлично",
+    "договорились",
+    "что ж",
+    "well",
+    "yeah",
+    "yes",
+    "right",
+    "all right",
+    "alright",
+    "sure",
+    "look",
+    "listen",
+    "great",
+    "perfect",
+    "good",
+    "fine",
+    "now",
+    "you know",
+    "i mean",
+    "of course",
+    "honestly",
+    "честно",
+    "честно говоря",
+    "знаете",
+    "то есть",
+    "это самое",
+    "no",
+];
+/// Words that must be left.
+const LEAST_WORDS: usize = 2;
+
+fn without_filler(text: &str) -> Option<&str> {
+    let mark = |c: char| matches!(c, ',' | '.' | '!' | '…' | '—' | '–' | '-');
+    let cut = |opener: &&str, marked: bool| {
+        let end = text
+            .char_indices()
+            .nth(opener.chars().count())
+            .map(|(end, _)| end)
+            .filter(|&end| text[..end].to_lowercase() == **opener)?;
+        let tail = &text[end..];
+        let rest = tail.trim_start_matches(|c: char| c.is_whitespace() || mark(c));
+        let ends = if marked {
+            // "Так-то" is a word of its own.
+            tail.trim_start().starts_with(mark) && !tail.starts_with('-')
+        } else {
+            tail.starts_with(|c: char| c.is_whitespace() || mark(c) && c != '-')
+        };
+        (ends && rest.split_whitespace().count() >= LEAST_WORDS).then_some(rest)
+    };
+    let free = OPENERS.iter().find_map(|opener| cut(opener, false));
+    free.or_else(|| MARKED_OPENERS.iter().find_map(|opener| cut(opener, true)))
 }
 
 fn steps(situation: &Situation<'_>, who: Role, facts: &mut Vec<FollowUpFact>) -> Vec<StepLine> {
@@ -203,6 +358,10 @@ fn steps(situation: &Situation<'_>, who: Role, facts: &mut Vec<FollowUpFact>) ->
             continue;
         };
         if promise.who != who || (who == Role::Buyer && confidential(situation, at)) || lines.len() == MOST_STEPS {
+            continue;
+        }
+        // A question asks the other side for something: it promises nothing.
+        if promise.what.trim_end().ends_with('?') {
             continue;
         }
         let line = StepLine {
@@ -227,14 +386,17 @@ fn confidential(situation: &Situation<'_>, at: usize) -> bool {
 
 fn due(promise: &Commitment, language: Language) -> Option<String> {
     let due = promise.due.as_ref().filter(|due| !due.ambiguous && !due.past)?;
-    Some(date_line(due, language))
+    Some(due_line(due, language)).filter(|line| !line.is_empty())
 }
 
 fn meeting<'a>(situation: &'a Situation<'_>) -> Option<(&'a Field, &'a DateValue)> {
     situation
         .said(FieldName::NextMeeting)
         .find_map(|field| match &field.value {
-            Some(FieldValue::Date(date)) if date.date.is_some() => Some((field, date)),
+            // "After the first" is no day to meet on.
+            Some(FieldValue::Date(date)) if date.date.is_some() && date.qualifier == DateQualifier::On => {
+                Some((field, date))
+            }
             _ => None,
         })
 }
@@ -245,9 +407,9 @@ fn decider(situation: &Situation<'_>) -> Option<(String, u32)> {
         .said(FieldName::DecisionMakers)
         .find_map(|field| match &field.value {
             Some(FieldValue::Person(person)) => {
-                let words = match (&person.name, &person.title) {
+                let words = match (person.name.as_deref(), person.title_in(situation.language)) {
                     (Some(name), Some(title)) => format!("{name} ({title})"),
-                    (Some(one), None) | (None, Some(one)) => one.clone(),
+                    (Some(one), None) | (None, Some(one)) => one.to_owned(),
                     (None, None) => return None,
                 };
                 Some((words, field.turn?))
@@ -282,11 +444,22 @@ fn subject(situation: &Situation<'_>, kind: EmailType, slots: &Slots) -> String 
     if kind == EmailType::ThankYou {
         return thanks.to_owned();
     }
-    let topic = company.unwrap_or_else(|| topic.to_owned());
-    let long = match &slots.meeting {
-        Some(meeting) if slots.meeting_agreed => format!("{topic}: {meeting}"),
-        _ => format!("{topic} {}: {step}", slots.call_day),
+    let (open, close) = match situation.language {
+        Language::En => ('“', '”'),
+        Language::Ru => ('«', '»'),
     };
+    let about = slots
+        .problem
+        .as_deref()
+        .map(|problem| format!("{open}{}{close}", few_words(problem)));
+    let named = company.or(about);
+    let ending = match (&slots.meeting, &named) {
+        (Some(meeting), _) if slots.meeting_agreed => format!(": {meeting}"),
+        (_, Some(_)) => format!(": {step}"),
+        _ => format!(" {}: {step}", slots.call_day),
+    };
+    let topic = named.unwrap_or_else(|| topic.to_owned());
+    let long = format!("{topic}{ending}");
     if long.chars().count() <= LONGEST_SUBJECT {
         long
     } else {
@@ -294,60 +467,130 @@ fn subject(situation: &Situation<'_>, kind: EmailType, slots: &Slots) -> String 
     }
 }
 
+/// The first words of a quote: up to its first mark, or cut at a word.
+fn few_words(text: &str) -> String {
+    let clause = text.split([',', ';', ':', '—', '–', '.']).next().unwrap_or(text).trim();
+    // «Приезжаешь, а витрина стоит тёплая»: the first clause alone says nothing.
+    let clause = if clause.split_whitespace().count() < TELLING - 1 {
+        text
+    } else {
+        clause
+    };
+    let mut short = String::new();
+    for word in clause.split_whitespace() {
+        if short.chars().count() + 1 + word.chars().count() > LONGEST_TOPIC {
+            return format!("{}…", short.trim_end_matches([',', ';', ':', '—', '–', '.', ' ']));
+        }
+        if !short.is_empty() {
+            short.push(' ');
+        }
+        short.push_str(word);
+    }
+    short
+}
+
+/// The cases of a Russian weekday that dates take.
+#[derive(Clone, Copy)]
+enum Case {
+    /// среда
+    Plain,
+    /// до среды
+    Genitive,
+    /// в среду
+    Accusative,
+}
+
 /// "Wednesday, 19 March" / «среда, 19 марта»; without the weekday for the day of the call.
 fn day(date: NaiveDate, language: Language, weekday: bool) -> String {
     match language {
         Language::En if weekday => date.format("%A, %-d %B").to_string(),
         Language::En => date.format("%-d %B").to_string(),
+        Language::Ru if weekday => format!("{}, {}", ru_weekday(date, Case::Plain), ru_day(date)),
+        Language::Ru => ru_day(date),
+    }
+}
+
+/// «19 марта»
+fn ru_day(date: NaiveDate) -> String {
+    const MONTHS: [&str; 12] = [
+        "января",
+        "февраля",
+        "марта",
+        "апреля",
+        "мая",
+        "июня",
+        "июля",
+        "августа",
+        "сентября",
+        "октября",
+        "ноября",
+        "декабря",
+    ];
+    format!("{} {}", date.day(), MONTHS[date.month0() as usize])
+}
+
+fn ru_weekday(date: NaiveDate, case: Case) -> &'static str {
+    const DAYS: [[&str; 3]; 7] = [
+        ["понедельник", "понедельника", "понедельник"],
+        ["вторник", "вторника", "вторник"],
+        ["среда", "среды", "среду"],
+        ["четверг", "четверга", "четверг"],
+        ["пятница", "пятницы", "пятницу"],
+        ["суббота", "субботы", "субботу"],
+        ["воскресенье", "воскресенья", "воскресенье"],
+    ];
+    DAYS[date.weekday().num_days_from_monday() as usize][case as usize]
+}
+
+/// Until when, or on which day, with its preposition: "by Friday, 18 April" / «до пятницы, 18 апреля».
+fn due_line(value: &DateValue, language: Language) -> String {
+    let (date, before, after) = match (value.date.or(value.end), value.start) {
+        (Some(date), _) => (
+            date,
+            // The end of an interval is the last day that keeps the promise.
+            value.date.is_none() || matches!(value.qualifier, DateQualifier::By | DateQualifier::Before),
+            value.qualifier == DateQualifier::After,
+        ),
+        (None, Some(start)) => (start, false, true),
+        (None, None) => return String::new(),
+    };
+    let time = value
+        .time
+        .map_or_else(String::new, |time| time.format(", %H:%M").to_string());
+    let approx = value.qualifier == DateQualifier::Approx;
+    match language {
+        Language::En => {
+            let preposition = match (approx, after, before) {
+                (true, ..) => "around",
+                (_, true, _) => "after",
+                (_, _, true) if value.qualifier == DateQualifier::Before => "before",
+                (_, _, true) => "by",
+                _ => "on",
+            };
+            format!("{preposition} {}{time}", day(date, language, true))
+        }
+        Language::Ru if approx => format!("около {}{time}", ru_day(date)),
         Language::Ru => {
-            const DAYS: [&str; 7] = [
-                "понедельник",
-                "вторник",
-                "среда",
-                "четверг",
-                "пятница",
-                "суббота",
-                "воскресенье",
-            ];
-            const MONTHS: [&str; 12] = [
-                "января",
-                "февраля",
-                "марта",
-                "апреля",
-                "мая",
-                "июня",
-                "июля",
-                "августа",
-                "сентября",
-                "октября",
-                "ноября",
-                "декабря",
-            ];
-            let plain = format!("{} {}", date.day(), MONTHS[date.month0() as usize]);
-            if weekday {
-                format!("{}, {plain}", DAYS[date.weekday().num_days_from_monday() as usize])
-            } else {
-                plain
-            }
+            let (preposition, case) = match (after, before) {
+                (true, _) => ("после", Case::Genitive),
+                (_, true) => ("до", Case::Genitive),
+                _ if date.weekday() == chrono::Weekday::Tue => ("во", Case::Accusative),
+                _ => ("в", Case::Accusative),
+            };
+            format!("{preposition} {}, {}{time}", ru_weekday(date, case), ru_day(date))
         }
     }
 }
 
 fn date_line(value: &DateValue, language: Language) -> String {
-    let mut line = match (value.date, value.start, value.end) {
-        (Some(date), ..) => day(date, language, true),
-        (None, Some(start), Some(end)) => format!("{} – {}", day(start, language, false), day(end, language, false)),
-        (None, Some(one), None) | (None, None, Some(one)) => day(one, language, true),
-        (None, None, None) => return String::new(),
-    };
-    if let Some(time) = value.time {
-        line.push_str(&time.format(", %H:%M").to_string());
+    if value.date.is_none() || value.qualifier != DateQualifier::On {
+        return due_line(value, language);
     }
-    match (value.qualifier, language) {
-        (DateQualifier::By | DateQualifier::Before, Language::En) => format!("by {line}"),
-        (DateQualifier::By | DateQualifier::Before, Language::Ru) => format!("срок: {line}"),
-        _ => line,
-    }
+    let line = value.date.map(|date| day(date, language, true)).unwrap_or_default();
+    let time = value
+        .time
+        .map_or_else(String::new, |time| time.format(", %H:%M").to_string());
+    line + &time
 }
 
 fn render(name: &str, slots: &Slots) -> Option<String> {
@@ -428,8 +671,222 @@ mod tests {
     }
 
     #[test]
+    fn russian_fits_women_and_men() {
+        for (name, text) in TEMPLATES.iter().filter(|(name, _)| name.ends_with(".ru")) {
+            for word in ["я понял", "я назвал", "я записал", "рад "] {
+                assert!(!text.contains(word), "{name}: {word}");
+            }
+        }
+    }
+
+    #[test]
+    fn titles_are_in_the_language_of_the_call() {
+        let person = crate::domain::Person {
+            name: None,
+            title: Some("CEO".to_owned()),
+            roles: Vec::new(),
+            side: Role::Buyer,
+        };
+        assert_eq!(person.title_in(Language::Ru), Some("генеральный директор"));
+        assert_eq!(person.title_in(Language::En), Some("CEO"));
+    }
+
+    #[test]
     fn lists_have_no_holes() {
         assert_eq!(tidy("\n\nA\n\n\n- b\n\n- c\n\n\nD\n\n"), "A\n\n- b\n- c\n\nD");
+    }
+
+    #[test]
+    fn speech_loses_its_openers_but_stays_a_substring() {
+        for (said, left) in [
+            ("А мы вручную сводим отчёты.", "мы вручную сводим отчёты"),
+            ("Хорошо. Пришлю договор завтра", "Пришлю договор завтра"),
+            ("Ну, хорошо, я посмотрю счёт", "я посмотрю счёт"),
+            ("Okay, so I'll send the papers", "I'll send the papers"),
+            ("Well, we lose ten orders", "we lose ten orders"),
+            ("Well known vendors only", "Well known vendors only"),
+            ("Хорошо бы к пятнице", "Хорошо бы к пятнице"),
+            ("Анна пришлёт счёт", "Анна пришлёт счёт"),
+            ("Ну да", "Ну да"),
+            ("И, это самое, выяснилось сегодня", "выяснилось сегодня"),
+        ] {
+            assert_eq!(trim(said), left);
+            assert!(said.contains(trim(said)));
+        }
+    }
+
+    #[test]
+    fn due_days_have_their_case() {
+        let value = |qualifier| DateValue {
+            kind: None,
+            date: NaiveDate::from_ymd_opt(2025, 4, 18),
+            start: None,
+            end: None,
+            time: None,
+            time_end: None,
+            qualifier,
+            ambiguous: false,
+            past: false,
+        };
+        assert_eq!(
+            due_line(&value(DateQualifier::By), Language::Ru),
+            "до пятницы, 18 апреля"
+        );
+        assert_eq!(
+            due_line(&value(DateQualifier::On), Language::Ru),
+            "в пятницу, 18 апреля"
+        );
+        assert_eq!(due_line(&value(DateQualifier::By), Language::En), "by Friday, 18 April");
+        assert_eq!(date_line(&value(DateQualifier::On), Language::Ru), "пятница, 18 апреля");
+        let week = DateValue {
+            date: None,
+            start: NaiveDate::from_ymd_opt(2025, 4, 14),
+            end: NaiveDate::from_ymd_opt(2025, 4, 18),
+            ..value(DateQualifier::On)
+        };
+        assert_eq!(due_line(&week, Language::Ru), "до пятницы, 18 апреля");
+    }
+
+    #[test]
+    fn steps_begin_with_their_day() {
+        let slots = Slots {
+            call_day: "16 апреля".to_owned(),
+            ours: vec![StepLine {
+                text: "Пришлю договор".to_owned(),
+                day: Some("до пятницы, 18 апреля".to_owned()),
+            }],
+            ..Slots::default()
+        };
+        let body = tidy(&render("recap.ru", &slots).expect("renders"));
+        assert!(
+            body.contains("С нас:\n- до пятницы, 18 апреля: «Пришлю договор»\n"),
+            "{body}"
+        );
+    }
+
+    /// The follow-up of a call in which the buyer says these turns with these signals.
+    fn drafted(said: &[(&str, &[Signal])], fields: &[Field]) -> FollowUp {
+        use crate::domain::{Call, DecidedBy, Decision, Stage, Turn, TurnLabels};
+        let call = Call {
+            id: "c".to_owned(),
+            source: "c".to_owned(),
+            language: Some(Language::En),
+            call_date: None,
+            kind: None,
+            seller: None,
+            previous_stage: None,
+            duration_s: None,
+            channels: None,
+            turns: (1..)
+                .zip(said)
+                .map(|(i, (text, _))| Turn {
+                    i,
+                    role: Role::Buyer,
+                    speaker: "S2".to_owned(),
+                    name: None,
+                    start_s: None,
+                    end_s: None,
+                    text: (*text).to_owned(),
+                })
+                .collect(),
+        };
+        fn sure<T>(id: T) -> Decision<T> {
+            Decision {
+                id,
+                confidence: 0.9,
+                decided_by: DecidedBy::Local,
+            }
+        }
+        let labels: Vec<TurnLabels> = said
+            .iter()
+            .map(|(_, signals)| TurnLabels {
+                stage: sure(Stage::Discovery),
+                signals: signals.iter().map(|signal| sure(*signal)).collect(),
+                doubts: Vec::new(),
+            })
+            .collect();
+        let deal = crate::domain::Deal {
+            process: String::new(),
+            process_hash: String::new(),
+            stage: Some(DealStage::Power),
+            confidence: 0.9,
+            abstained: false,
+            on_hold: false,
+            flags: Vec::new(),
+            elements: Vec::new(),
+            coverage: 0.0,
+            index: 0.0,
+            call_outcome: None,
+            previous_stage: None,
+            step: None,
+        };
+        let process = process::Process::builtin().expect("the process of the program");
+        follow_up(&Situation {
+            process: &process,
+            call: &call,
+            labels: &labels,
+            fields,
+            deal: &deal,
+            language: Language::En,
+            call_date: NaiveDate::from_ymd_opt(2025, 3, 12).expect("a day"),
+        })
+        .expect("a sales call")
+    }
+
+    #[test]
+    fn a_loss_is_no_problem_and_neither_is_said_twice() {
+        const BOTH: &[Signal] = &[Signal::BuyerPain, Signal::BuyerImpact];
+        let draft = drafted(
+            &[(
+                "Well, the board is filled by hand. We lose ten orders a week that way.",
+                BOTH,
+            )],
+            &[],
+        );
+        assert!(
+            draft.body.contains("- the problem: “the board is filled by hand”\n"),
+            "{}",
+            draft.body
+        );
+        assert!(
+            draft
+                .body
+                .contains("- what it leads to: “We lose ten orders a week that way”\n")
+        );
+        assert!(
+            draft.subject.contains("“the board is filled by hand”"),
+            "{}",
+            draft.subject
+        );
+        let draft = drafted(&[("We lose ten orders a week that way.", BOTH)], &[]);
+        assert!(!draft.body.contains("the problem:"), "{}", draft.body);
+        assert_eq!(draft.body.matches("ten orders").count(), 1);
+    }
+
+    #[test]
+    fn the_subject_names_the_company_where_it_is_known() {
+        let company = Field {
+            status: FieldStatus::Stated,
+            value: Some(FieldValue::Text("Harbor Foods".to_owned())),
+            ..Field::not_stated(FieldName::BuyerCompany)
+        };
+        let draft = drafted(&[("The board is filled by hand.", &[Signal::BuyerPain])], &[company]);
+        assert!(draft.subject.starts_with("Harbor Foods: "), "{}", draft.subject);
+        let draft = drafted(&[("Hello there.", &[])], &[]);
+        assert_eq!(draft.subject, "Our call 12 March: next step");
+    }
+
+    #[test]
+    fn few_words_of_a_problem() {
+        assert_eq!(few_words("orders get lost, every week"), "orders get lost");
+        assert_eq!(
+            few_words("менеджеры вручную сводят отчёты из трёх таблиц"),
+            "менеджеры вручную сводят отчёты…"
+        );
+        assert_eq!(
+            few_words("Приезжаешь, а витрина с ночи стоит тёплая"),
+            "Приезжаешь, а витрина с ночи…"
+        );
     }
 
     #[test]

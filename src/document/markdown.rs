@@ -9,8 +9,13 @@ use crate::domain::{FieldStatus, Role};
 /// Text that goes into a table cell or a line of a list.
 fn cell(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    let mut before = None;
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
         match c {
+            // Inside a word it is no emphasis: names of files stay as they are.
+            '_' if letter(before) && letter(chars.peek().copied()) => out.push(c),
             '|' | '*' | '_' | '`' | '<' | '>' | '#' | '[' | ']' | '\\' => {
                 out.push('\\');
                 out.push(c);
@@ -18,6 +23,7 @@ fn cell(text: &str) -> String {
             '\n' | '\r' => out.push(' '),
             _ => out.push(c),
         }
+        before = Some(c);
     }
     out
 }
@@ -67,7 +73,11 @@ fn head(out: &mut String, document: &Document) {
         );
     }
     if !deal.flags.is_empty() {
-        let flags: Vec<String> = deal.flags.iter().map(|flag| format!("`{flag}`")).collect();
+        let flags: Vec<String> = deal
+            .flags
+            .iter()
+            .map(|flag| cell(words::flag(flag, language)))
+            .collect();
         let _ = writeln!(out, "{}: {}\n", say(language, "Flags", "Отметки"), flags.join(", "));
     }
 }
@@ -87,7 +97,13 @@ fn elements(out: &mut String, document: &Document) {
             .evidence
             .iter()
             .take(2)
-            .map(|evidence| format!(" “{}” ({})", cell(&evidence.quote), evidence.turn))
+            .map(|evidence| {
+                format!(
+                    " {} ({})",
+                    words::quoted(&cell(&evidence.quote), language),
+                    evidence.turn
+                )
+            })
             .collect();
         let _ = writeln!(
             out,
@@ -107,14 +123,15 @@ fn actions(out: &mut String, document: &Document) {
         return;
     }
     let _ = writeln!(out, "## {}\n", say(language, "Do next", "Что делать"));
-    for action in &document.next_actions {
+    for (at, action) in document.next_actions.iter().enumerate() {
         let due = action
             .due
             .map_or_else(String::new, |due| format!("**{}** ", words::date(due, language)));
         let channel = words::channel(action.channel, language);
         let _ = writeln!(
             out,
-            "1. {due}{} ({channel}). {}",
+            "{}. {due}{} ({channel}). {}",
+            at + 1,
             cell(&action.title),
             cell(&action.why)
         );
@@ -134,10 +151,10 @@ fn fields(out: &mut String, document: &Document) {
         let turn = field.turn.map(|turn| turn.to_string()).unwrap_or_default();
         let _ = writeln!(
             out,
-            "- **{}**: {} (“{}”, {turn}{by})",
+            "- **{}**: {} ({}, {turn}{by})",
             words::field(field.field, language),
             cell(&words::value(field, language)),
-            cell(field.quote.as_deref().unwrap_or_default()),
+            words::quoted(&cell(field.quote.as_deref().unwrap_or_default()), language),
         );
     }
     let mut missing: Vec<&str> = fields
@@ -183,11 +200,15 @@ fn turns(out: &mut String, document: &Document) {
             .map(|at| format!(" {}", words::clock(at)))
             .unwrap_or_default();
         let who = turn.name.as_deref().unwrap_or_else(|| words::role(turn.role, language));
-        let signals: Vec<&str> = turn.signals.iter().map(|signal| signal.id.as_str()).collect();
+        let signals: Vec<&str> = turn
+            .signals
+            .iter()
+            .map(|signal| words::signal(signal.id, language))
+            .collect();
         let labels = if signals.is_empty() {
             String::new()
         } else {
-            format!(" `{}`", signals.join("` `"))
+            format!(" _({})_", signals.join(", "))
         };
         let _ = writeln!(
             out,
@@ -207,5 +228,6 @@ mod tests {
     #[test]
     fn text_of_a_call_cannot_break_the_page() {
         assert_eq!(cell("a | b\n<script> *x*"), "a \\| b \\<script\\> \\*x\\*");
+        assert_eq!(cell("_x_ c01_discovery.txt"), "\\_x\\_ c01_discovery.txt");
     }
 }

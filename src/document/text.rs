@@ -61,6 +61,28 @@ fn wrap(text: &str, width: usize, indent: usize) -> String {
     out
 }
 
+/// Lines of a quote in the report.
+const QUOTE_LINES: usize = 2;
+
+/// A quote and its place in two lines; what does not fit is cut at a word.
+fn short_quote(quote: &str, place: &str, width: usize, indent: usize, language: Language) -> String {
+    let words: Vec<&str> = quote.split_whitespace().collect();
+    let shown = |count: usize| {
+        let text = words[..count].join(" ");
+        let text = if count < words.len() {
+            format!("{}…", text.trim_end_matches([',', '.', ';', ':', '…']))
+        } else {
+            text
+        };
+        wrap(&format!("{} {place}", words::quoted(&text, language)), width, indent)
+    };
+    (1..=words.len())
+        .rev()
+        .map(shown)
+        .find(|text| text.lines().count() <= QUOTE_LINES)
+        .unwrap_or_else(|| shown(words.len().min(1)))
+}
+
 /// The report. A page: turns are not repeated; `--format json` has everything.
 pub fn text(document: &Document, look: Look) -> String {
     let language = document.call.language;
@@ -98,7 +120,7 @@ fn head(out: &mut String, document: &Document, look: Look) {
     let language = call.language;
     let mut facts = vec![words::date(call.call_date, language)];
     facts.extend(call.duration_s.map(words::clock));
-    facts.push(format!("{} {}", document.turns.len(), say(language, "turns", "реплик")));
+    facts.push(words::turns(document.turns.len(), language));
     facts.push(call.language.as_str().to_uppercase());
     let _ = writeln!(out, "{}  {}", look.bold(&call.source), look.dim(&facts.join(" · ")));
     let label = say(language, "Deal", "Сделка");
@@ -121,11 +143,17 @@ fn head(out: &mut String, document: &Document, look: Look) {
         );
     }
     if let (Some(before), Some(step)) = (deal.previous_stage, deal.step) {
-        let _ = write!(line, " · {before} → {}", words::step(step, language));
+        let _ = write!(
+            line,
+            " · {} → {}",
+            words::deal_stage_name(before, language),
+            words::step(step, language)
+        );
     }
     let _ = writeln!(out, "{}", wrap(&line, look.width, 0));
     if !deal.flags.is_empty() {
-        let _ = writeln!(out, "{}: {}", say(language, "Flags", "Отметки"), deal.flags.join(", "));
+        let flags: Vec<&str> = deal.flags.iter().map(|flag| words::flag(flag, language)).collect();
+        let _ = writeln!(out, "{}: {}", say(language, "Flags", "Отметки"), flags.join(", "));
     }
 }
 
@@ -148,8 +176,9 @@ fn element(out: &mut String, document: &Document, element: &ElementInfo, look: L
             .and_then(|turn| turn.start_s)
             .map(|at| format!(" {}", words::clock(at)))
             .unwrap_or_default();
-        let quote = format!("“{}” [{}{time}]", evidence.quote, evidence.turn);
-        let _ = writeln!(out, "                {}", look.dim(&wrap(&quote, look.width, 16)));
+        let place = format!("[{}{time}]", evidence.turn);
+        let quote = short_quote(&evidence.quote, &place, look.width, 16, language);
+        let _ = writeln!(out, "                {}", look.dim(&quote));
     }
     for missing in element.missing.iter().take(1).filter(|_| element.score < 2) {
         let _ = writeln!(
@@ -296,6 +325,14 @@ mod tests {
         let wrapped = wrap("one two three four five six seven", 14, 4);
         assert_eq!(wrapped, "one two\n    three four\n    five six\n    seven");
         assert!(wrapped.lines().all(|line| line.chars().count() <= 14));
+    }
+
+    #[test]
+    fn long_quotes_are_cut_at_a_word() {
+        let long = "we lose ten orders a week, because nobody knows who can take the next job";
+        let short = short_quote(long, "[4 0:12]", 40, 16, Language::En);
+        assert_eq!(short, "“we lose ten orders a\n                week, because…” [4 0:12]");
+        assert_eq!(short_quote("we lose", "[4]", 40, 16, Language::Ru), "«we lose» [4]");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{DealInfo, FieldInfo};
 use crate::domain::{
     CallOutcome, Channel, Commitment, Competitor, CompetitorStatus, DateQualifier, DateValue, DealStage, DecisionRole,
     Element, FieldName, FieldStatus, FieldValue, Language, Money, MoneyQualifier, Move, Period, Person,
-    QualificationStatus, Quantity, Role, Stage, Vat,
+    QualificationStatus, Quantity, Role, Signal, Stage, Vat,
 };
 
 /// One of two texts.
@@ -14,6 +14,88 @@ pub fn say(language: Language, en: &'static str, ru: &'static str) -> &'static s
     match language {
         Language::En => en,
         Language::Ru => ru,
+    }
+}
+
+/// In the quotes of the language.
+pub fn quoted(text: &str, language: Language) -> String {
+    match language {
+        Language::En => format!("“{text}”"),
+        Language::Ru => format!("«{text}»"),
+    }
+}
+
+/// The form of a Russian noun that goes with a number: 1 реплика, 2 реплики, 5 реплик.
+fn ru_form<'a>(n: f64, forms: &[&'a str; 3]) -> &'a str {
+    if n.fract() != 0.0 {
+        return forms[1];
+    }
+    let n = n.abs() as u64;
+    match (n % 10, n % 100) {
+        (_, 11..=14) => forms[2],
+        (1, _) => forms[0],
+        (2..=4, _) => forms[1],
+        _ => forms[2],
+    }
+}
+
+/// "21 turns" / «21 реплика»
+pub fn turns(count: usize, language: Language) -> String {
+    let noun = match language {
+        Language::En if count == 1 => "turn",
+        Language::En => "turns",
+        Language::Ru => ru_form(count as f64, &["реплика", "реплики", "реплик"]),
+    };
+    format!("{count} {noun}")
+}
+
+pub fn signal(signal: Signal, language: Language) -> &'static str {
+    let (en, ru) = match signal {
+        Signal::BuyerSituation => ("situation", "ситуация"),
+        Signal::BuyerPain => ("problem", "проблема"),
+        Signal::BuyerImpact => ("impact", "последствие"),
+        Signal::BuyerVision => ("what they need", "что нужно"),
+        Signal::BuyerDecider => ("who decides", "кто решает"),
+        Signal::BuyerProcess => ("how they buy", "порядок решения"),
+        Signal::BuyerBudget => ("budget", "бюджет"),
+        Signal::BuyerTimeline => ("timeline", "срок"),
+        Signal::BuyerCompetitor => ("competitor", "конкурент"),
+        Signal::BuyerValueAck => ("benefit accepted", "признание пользы"),
+        Signal::BuyerPriceQuestion => ("asks the price", "вопрос о цене"),
+        Signal::BuyerBuyingSignal => ("buying signal", "сигнал к покупке"),
+        Signal::BuyerObjPrice => ("objection: price", "возражение: цена"),
+        Signal::BuyerObjNeed => ("objection: no need", "возражение: не нужно"),
+        Signal::BuyerObjTrust => ("objection: trust", "возражение: доверие"),
+        Signal::BuyerDelay => ("delay", "откладывает"),
+        Signal::BuyerCommitment => ("commitment", "обязательство"),
+        Signal::BuyerChampion => ("champion", "союзник"),
+        Signal::BuyerRefusal => ("refusal", "отказ"),
+        Signal::RepAgenda => ("agenda", "план разговора"),
+        Signal::RepQSituation => ("asks: situation", "вопрос о ситуации"),
+        Signal::RepQPain => ("asks: problem", "вопрос о проблеме"),
+        Signal::RepQImpact => ("asks: impact", "вопрос о последствиях"),
+        Signal::RepQVision => ("asks: need", "вопрос о желаемом"),
+        Signal::RepQDecision => ("asks: decision", "вопрос о решении"),
+        Signal::RepActiveListening => ("active listening", "активное слушание"),
+        Signal::RepEmpathy => ("empathy", "сочувствие"),
+        Signal::RepPitch => ("pitch", "рассказ о продукте"),
+        Signal::RepValueLink => ("tied to their need", "связь с их задачей"),
+        Signal::RepProof => ("proof", "доказательство"),
+        Signal::RepPrice => ("price", "цена"),
+        Signal::RepObjHandle => ("answers an objection", "ответ на возражение"),
+        Signal::RepNextStep => ("next step", "следующий шаг"),
+        Signal::RepClose => ("asks for the deal", "предложение купить"),
+        Signal::RepPressure => ("pressure", "давление"),
+    };
+    say(language, en, ru)
+}
+
+/// A mark of the deal; one that is not known here stays as it is.
+pub fn flag(flag: &str, language: Language) -> &str {
+    match flag {
+        "verbal_yes" => say(language, "a spoken yes only", "согласие только на словах"),
+        "conflict" => say(language, "contradicting statements", "противоречивые ответы"),
+        other => other,
     }
 }
 
@@ -39,6 +121,12 @@ pub fn deal_stage(stage: DealStage, language: Language) -> &'static str {
         DealStage::Lost => ("Lost", "Проиграна"),
     };
     say(language, en, ru)
+}
+
+/// The stage without what it is about: "Power".
+pub fn deal_stage_name(stage: DealStage, language: Language) -> &'static str {
+    let whole = deal_stage(stage, language);
+    whole.split_once(':').map_or(whole, |(name, _)| name)
 }
 
 pub fn element(element: Element, language: Language) -> &'static str {
@@ -189,7 +277,12 @@ fn number(value: f64, language: Language) -> String {
     }
     let rest = value.abs().fract();
     if rest > 0.001 {
-        out.push_str(&format!("{rest:.2}")[1..]);
+        let digits = format!("{rest:.2}");
+        out.push_str(say(language, ".", ","));
+        out.push_str(match language {
+            Language::En => &digits[2..],
+            Language::Ru => digits[2..].trim_end_matches('0'),
+        });
     }
     if value < 0.0 { format!("-{out}") } else { out }
 }
@@ -216,15 +309,71 @@ fn period(period: Period, language: Language) -> &'static str {
     say(language, en, ru)
 }
 
+fn currency(code: &str, language: Language) -> &str {
+    match (language, code) {
+        (Language::Ru, "RUB") => "₽",
+        (Language::Ru, "USD") => "$",
+        (Language::Ru, "EUR") => "€",
+        (_, other) => other,
+    }
+}
+
+/// What a price is counted by, after «за».
+fn per(unit: &str, language: Language) -> &str {
+    match (language, unit) {
+        (Language::Ru, "user") => "пользователя",
+        (Language::Ru, "seat") => "место",
+        (Language::Ru, "minute") => "минуту",
+        (Language::Ru, "call") => "звонок",
+        (Language::Ru, "site") => "площадку",
+        (_, other) => other,
+    }
+}
+
+/// Nouns that are counted on calls, in the three forms that go with a number.
+const COUNTED: &[[&str; 3]] = &[
+    ["человек", "человека", "человек"],
+    ["сотрудник", "сотрудника", "сотрудников"],
+    ["менеджер", "менеджера", "менеджеров"],
+    ["продавец", "продавца", "продавцов"],
+    ["оператор", "оператора", "операторов"],
+    ["водитель", "водителя", "водителей"],
+    ["диспетчер", "диспетчера", "диспетчеров"],
+    ["инженер", "инженера", "инженеров"],
+    ["бухгалтер", "бухгалтера", "бухгалтеров"],
+    ["клиент", "клиента", "клиентов"],
+    ["звонок", "звонка", "звонков"],
+    ["заказ", "заказа", "заказов"],
+    ["заявка", "заявки", "заявок"],
+    ["сделка", "сделки", "сделок"],
+    ["договор", "договора", "договоров"],
+    ["магазин", "магазина", "магазинов"],
+    ["склад", "склада", "складов"],
+    ["филиал", "филиала", "филиалов"],
+    ["машина", "машины", "машин"],
+    ["точка", "точки", "точек"],
+    ["смена", "смены", "смен"],
+    ["рабочее место", "рабочих места", "рабочих мест"],
+];
+
+/// A noun as it was said, in the form that goes with the number as it is written.
+fn counted(noun: &str, n: Option<f64>, language: Language) -> &str {
+    let forms = COUNTED.iter().find(|forms| forms.contains(&noun));
+    match (language, n, forms) {
+        (Language::Ru, Some(n), Some(forms)) => ru_form(n, forms),
+        _ => noun,
+    }
+}
+
 fn money(value: &Money, language: Language) -> String {
     let approx = matches!(value.qualifier, MoneyQualifier::Approx);
     let mut out = String::from(if approx { "~ " } else { "" });
     out.push_str(&span(value.amount, value.min, value.max, language));
     out.push(' ');
-    out.push_str(&value.currency);
+    out.push_str(currency(&value.currency, language));
     if let Some(unit) = &value.per {
         out.push_str(say(language, " per ", " за "));
-        out.push_str(unit);
+        out.push_str(per(unit, language));
     }
     out.push_str(value.period.map_or("", |p| period(p, language)));
     out.push_str(match value.vat {
@@ -269,18 +418,19 @@ fn quantity(value: &Quantity, language: Language) -> String {
     out.push_str(&span(value.n, value.min, value.max, language));
     if let Some(unit) = &value.unit {
         out.push(' ');
-        out.push_str(unit);
+        out.push_str(counted(unit, value.n.or(value.max).or(value.min), language));
     }
     out.push_str(value.period.map_or("", |p| period(p, language)));
     out
 }
 
 fn person(value: &Person, language: Language) -> String {
-    let title = value.title.as_deref().map(|title| job(title, language));
+    let title = value.title_in(language);
     let mut out = match (value.name.as_deref(), title) {
         (Some(name), Some(title)) => format!("{name}, {title}"),
         (Some(one), None) | (None, Some(one)) => one.to_owned(),
-        (None, None) => String::new(),
+        // "(economic buyer)" alone says a part without saying whose.
+        (None, None) => role(value.side, language).to_owned(),
     };
     let mut roles: Vec<&str> = value.roles.iter().map(|role| decision_role(*role, language)).collect();
     // "security (security)" says nothing twice.
@@ -289,27 +439,6 @@ fn person(value: &Person, language: Language) -> String {
         out.push_str(&format!(" ({})", roles.join(", ")));
     }
     out
-}
-
-/// A job title as the field extraction names it.
-fn job(title: &str, language: Language) -> &str {
-    let ru = match title {
-        "CFO" => "финансовый директор",
-        "CEO" => "генеральный директор",
-        "owner" => "собственник",
-        "CTO" => "технический директор",
-        "security" => "служба безопасности",
-        "legal" => "юристы",
-        "procurement" => "закупки",
-        "IT" => "ИТ",
-        "head of sales" => "руководитель продаж",
-        "commercial director" => "коммерческий директор",
-        "board" => "правление",
-        "director" => "руководитель",
-        "partner" => "партнёр",
-        other => other,
-    };
-    if language == Language::Ru { ru } else { title }
 }
 
 fn decision_role(role: DecisionRole, language: Language) -> &'static str {
@@ -363,7 +492,7 @@ pub fn value(field: &FieldInfo, language: Language) -> String {
         Some(FieldValue::Commitment(value)) => commitment(value, language),
         Some(FieldValue::Percent { percent }) => format!("{}%", number(*percent, language)),
         Some(FieldValue::Text(text)) => text.clone(),
-        None => format!("“{}”", field.raw.as_deref().unwrap_or_default()),
+        None => quoted(field.raw.as_deref().unwrap_or_default(), language),
     };
     let note = match field.status {
         FieldStatus::Conflict => say(language, " [conflict]", " [противоречие]"),
@@ -385,14 +514,15 @@ pub fn deal_line(deal: &DealInfo, language: Language) -> String {
         )
         .to_owned();
     };
-    let mut line = format!("{} ({:.0}%)", deal_stage(stage, language), deal.confidence * 100.0);
-    if deal.abstained {
-        line.push_str(say(
-            language,
-            ", not sure enough to act on",
-            ", уверенности мало: проверьте сами",
-        ));
-    }
+    let mut line = if deal.abstained {
+        let name = deal_stage_name(stage, language);
+        match language {
+            Language::En => format!("not decided; most like {name}"),
+            Language::Ru => format!("не решено; больше похоже на «{name}»"),
+        }
+    } else {
+        format!("{} ({:.0}%)", deal_stage(stage, language), deal.confidence * 100.0)
+    };
     if deal.on_hold {
         line.push_str(say(language, ", on hold", ", на паузе"));
     }
@@ -408,6 +538,96 @@ mod tests {
         assert_eq!(number(1_500_000.0, Language::En), "1,500,000");
         assert_eq!(number(999.5, Language::En), "999.50");
         assert_eq!(number(1000.0, Language::Ru), "1\u{a0}000");
+        assert_eq!(number(2.5, Language::Ru), "2,5");
+        assert_eq!(number(0.75, Language::Ru), "0,75");
+    }
+
+    #[test]
+    fn russian_nouns_go_with_their_numbers() {
+        let forms = [1, 2, 5, 11, 12, 21, 22, 111].map(|count| turns(count, Language::Ru));
+        assert_eq!(
+            forms,
+            [
+                "1 реплика",
+                "2 реплики",
+                "5 реплик",
+                "11 реплик",
+                "12 реплик",
+                "21 реплика",
+                "22 реплики",
+                "111 реплик"
+            ]
+        );
+        assert_eq!(turns(1, Language::En), "1 turn");
+        let mut people = Quantity {
+            n: Some(2.0),
+            min: None,
+            max: None,
+            unit: Some("человек".to_owned()),
+            period: None,
+            approx: false,
+        };
+        assert_eq!(quantity(&people, Language::Ru), "2 человека");
+        people.n = Some(12.0);
+        assert_eq!(quantity(&people, Language::Ru), "12 человек");
+    }
+
+    #[test]
+    fn roubles_have_their_sign() {
+        let price = Money {
+            amount: Some(1_500_000.5),
+            min: None,
+            max: None,
+            currency: "RUB".to_owned(),
+            period: Some(Period::Month),
+            per: Some("user".to_owned()),
+            qualifier: MoneyQualifier::Exact,
+            vat: None,
+            scale_inferred: false,
+            currency_inferred: false,
+        };
+        assert_eq!(
+            money(&price, Language::Ru),
+            "1\u{a0}500\u{a0}000,5 ₽ за пользователя в месяц"
+        );
+        assert_eq!(money(&price, Language::En), "1,500,000.50 RUB per user a month");
+    }
+
+    #[test]
+    fn a_part_in_the_decision_is_somebodys() {
+        let decider = Person {
+            name: None,
+            title: None,
+            roles: vec![DecisionRole::EconomicBuyer],
+            side: Role::Buyer,
+        };
+        assert_eq!(person(&decider, Language::Ru), "клиент (распоряжается деньгами)");
+    }
+
+    #[test]
+    fn a_stage_that_is_not_decided_is_no_stage() {
+        let mut deal = DealInfo {
+            process: String::new(),
+            process_hash: String::new(),
+            stage: Some(DealStage::Vision),
+            confidence: 0.03,
+            abstained: true,
+            on_hold: false,
+            flags: Vec::new(),
+            elements: Vec::new(),
+            coverage: 0.0,
+            index: 0.0,
+            call_outcome: None,
+            previous_stage: None,
+            step: None,
+        };
+        assert_eq!(deal_line(&deal, Language::En), "not decided; most like Vision");
+        assert_eq!(deal_line(&deal, Language::Ru), "не решено; больше похоже на «Видение»");
+        (deal.abstained, deal.confidence) = (false, 0.71);
+        assert_eq!(
+            deal_line(&deal, Language::En),
+            "Vision: see the solution in their words (71%)"
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use chrono::{NaiveDate, NaiveTime};
 use serde::Serialize;
 
-use super::{DecidedBy, DecisionRole, FieldName, FieldStatus, Role};
+use super::{DecidedBy, DecisionRole, FieldName, FieldStatus, Language, Role};
 
 /// One fact, or the statement that it was not said.
 #[derive(Debug, Clone, PartialEq)]
@@ -172,6 +172,32 @@ pub struct Person {
     pub roles: Vec<DecisionRole>,
     /// The side that the person is on.
     pub side: Role,
+}
+
+impl Person {
+    /// The title as the fields name it, in words of a language.
+    pub fn title_in(&self, language: Language) -> Option<&str> {
+        let title = self.title.as_deref()?;
+        if language == Language::En {
+            return Some(title);
+        }
+        Some(match title {
+            "CFO" => "финансовый директор",
+            "CEO" => "генеральный директор",
+            "owner" => "собственник",
+            "CTO" => "технический директор",
+            "security" => "служба безопасности",
+            "legal" => "юристы",
+            "procurement" => "закупки",
+            "IT" => "ИТ",
+            "head of sales" => "руководитель продаж",
+            "commercial director" => "коммерческий директор",
+            "board" => "правление",
+            "director" => "руководитель",
+            "partner" => "партнёр",
+            other => other,
+        })
+    }
 }
 
 /// A count with its unit: people of a team, calls a week.

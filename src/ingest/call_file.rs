@@ -14,7 +14,7 @@ struct File {
     #[serde(default, alias = "language")]
     lang: Option<String>,
     #[serde(default)]
-    call_date: Option<NaiveDate>,
+    call_date: Option<String>,
     #[serde(default)]
     kind: Option<String>,
     #[serde(default)]
@@ -75,6 +75,17 @@ pub fn read(file: &str, value: serde_json::Value) -> Result<Call, Error> {
             ));
         }
     };
+    let call_date = parsed
+        .call_date
+        .map(|text| {
+            date(&text).ok_or_else(|| {
+                wrong(
+                    "call_date".to_owned(),
+                    format!("`{text}` is no date; write it as YYYY-MM-DD"),
+                )
+            })
+        })
+        .transpose()?;
     let (source, stem) = names(file);
     let mut seen = HashSet::new();
     let mut turns = Vec::with_capacity(parsed.turns.len());
@@ -111,7 +122,7 @@ pub fn read(file: &str, value: serde_json::Value) -> Result<Call, Error> {
         id: parsed.id.unwrap_or(stem),
         source,
         language,
-        call_date: parsed.call_date,
+        call_date,
         kind: parsed.kind,
         seller: parsed.seller.map(|seller| Seller {
             company: seller.company,
@@ -122,4 +133,11 @@ pub fn read(file: &str, value: serde_json::Value) -> Result<Call, Error> {
         channels: None,
         turns,
     })
+}
+
+/// Four digits, two, two: "26-4-16" is a year nobody means.
+fn date(text: &str) -> Option<NaiveDate> {
+    (text.len() == "YYYY-MM-DD".len())
+        .then(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok())
+        .flatten()
 }

@@ -133,6 +133,7 @@ fn named(entry: &Value, keys: &[&str], text: &str, (start, end): (&str, &str), u
         start_s: time(start)?,
         end_s: time(end)?,
         text: entry.get(text)?.as_str()?.to_owned(),
+        ..Line::default()
     })
 }
 
@@ -179,6 +180,7 @@ fn deepgram_words(channels: &[Value]) -> Vec<Option<Line>> {
                 start_s: Some(start),
                 end_s: Some(end),
                 text: text.to_owned(),
+                ..Line::default()
             });
         }
     }
@@ -222,6 +224,7 @@ fn fathom(entries: &[Value]) -> Vec<Option<Line>> {
             start_s,
             end_s: None,
             text: entry.get("text")?.as_str()?.to_owned(),
+            ..Line::default()
         })
     })
 }

@@ -7,6 +7,7 @@
 mod call_file;
 mod encoding;
 mod json;
+mod labels;
 mod plain;
 mod recording;
 mod resample;
@@ -16,6 +17,7 @@ use std::path::Path;
 
 use chrono::NaiveDate;
 
+use self::encoding::NoText;
 use crate::domain::{Call, Language, Recording, Role, Turn};
 
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +38,11 @@ pub enum Error {
              or a call file"
     )]
     Unknown { file: String },
+    #[error(
+        "{file}: the encoding of this text is not known (neither UTF-8, UTF-16 nor windows-1251); open it in an editor, \
+             save it as UTF-8, and give that"
+    )]
+    Encoding { file: String },
     #[error("{file}: {cause}; {remedy}")]
     Recording {
         file: String,
@@ -106,9 +113,10 @@ pub fn read_bytes(file: &str, bytes: Vec<u8>, options: &Options) -> Result<Input
             limit_mib: LARGEST_TRANSCRIPT / MIB,
         });
     }
-    let Some(text) = encoding::to_text(&bytes) else {
-        return Err(Error::Unknown { file: file.to_owned() });
-    };
+    let text = encoding::to_text(&bytes).map_err(|cause| match cause {
+        NoText::Binary => Error::Unknown { file: file.to_owned() },
+        NoText::Encoding => Error::Encoding { file: file.to_owned() },
+    })?;
     let mut call = transcript(file, &text)?;
     call.call_date = options.call_date.or(call.call_date);
     call.language = options.language.or(call.language);
@@ -159,6 +167,8 @@ struct Line {
     start_s: Option<f64>,
     end_s: Option<f64>,
     text: String,
+    /// A turn begins here, whoever spoke before.
+    opens: bool,
 }
 
 /// Pause (seconds) up to which lines of one speaker are one turn.
@@ -178,6 +188,7 @@ fn call(file: &str, lines: Vec<Line>) -> Call {
         let speaker = line.speaker.clone().unwrap_or_else(|| "S1".to_owned());
         if let Some(last) = turns.last_mut()
             && last.speaker == speaker
+            && !line.opens
             && goes_on(last, &line)
         {
             last.text.push(' ');

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::labels::{Labels, Seen};
 use super::{Error, Line, call};
 use crate::domain::Call;
 
@@ -22,35 +23,13 @@ static NAME_TIME: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&format!(r"^(?P<name>[^:\[(]{{1,50}}?)\s*[\[(]{CLOCK}[\])]$")).expect("constant, and tested")
 });
 
+/// A replica of a dialogue without names: "— words".
+static REPLICA: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^[-–—]\s*\S").expect("constant, and tested"));
+
 /// Words of a name, at most.
 const NAME_WORDS: usize = 5;
-
-/// "Name: words" → both. A sentence with a colon, a clock time or an address is no name.
-pub fn split_name(line: &str) -> Option<(&str, &str)> {
-    let (name, words) = line.split_once(':')?;
-    let name = name
-        .trim()
-        .trim_start_matches(['-', '–', '—', '•', '*', '>'])
-        .trim()
-        .trim_matches('*');
-    let letters = name.chars().filter(|c| c.is_alphabetic()).count();
-    let plausible = (1..=40).contains(&name.chars().count())
-        && name.split_whitespace().count() <= NAME_WORDS
-        && (letters > 0)
-        && !words.starts_with("//")
-        && !name.contains(['.', ',', '?', '!', '"', '«', ';'].as_slice())
-        || name.ends_with('.') && name.split_whitespace().count() <= 3 && letters > 1;
-    // "Dr. Smith" has a point, "so I told him" has a small first letter.
-    let begins = name
-        .chars()
-        .next()
-        .is_some_and(|c| c.is_uppercase() || c.is_numeric() || !c.is_lowercase())
-        || matches!(
-            name.to_lowercase().as_str(),
-            "rep" | "buyer" | "agent" | "client" | "customer" | "менеджер" | "клиент"
-        );
-    (plausible && begins && !words.trim().is_empty()).then_some((name, words.trim()))
-}
+/// Lines after the only label from which a file is no dialogue.
+const UNSPLIT: usize = 2;
 
 fn seconds(text: &str) -> Option<f64> {
     let mut total = 0.0;
@@ -60,24 +39,23 @@ fn seconds(text: &str) -> Option<f64> {
     Some(total)
 }
 
-pub fn read(file: &str, text: &str) -> Result<Call, Error> {
-    let mut lines: Vec<Line> = Vec::new();
-    let mut named = false;
-    for raw in text.lines() {
+/// A line that is not empty.
+struct Row<'a> {
+    number: usize,
+    raw: &'a str,
+    start_s: Option<f64>,
+    /// Without the time before it.
+    rest: &'a str,
+    after_blank: bool,
+}
+
+fn rows(text: &str) -> Vec<Row<'_>> {
+    let mut rows = Vec::new();
+    let mut after_blank = true;
+    for (at, raw) in text.lines().enumerate() {
         let raw = raw.trim();
         if raw.is_empty() {
-            continue;
-        }
-        if let Some(header) = HEADER.captures(raw)
-            && header["name"].split_whitespace().count() <= NAME_WORDS
-        {
-            named = true;
-            lines.push(Line {
-                speaker: Some(header["name"].trim().to_owned()),
-                start_s: seconds(&header["clock"]),
-                end_s: None,
-                text: String::new(),
-            });
+            after_blank = true;
             continue;
         }
         let time = TIME.find(raw).filter(|found| found.end() > 0);
@@ -89,44 +67,100 @@ pub fn read(file: &str, text: &str) -> Result<Call, Error> {
                     .trim_matches(['[', ']', '(', ')', '-', '–', '—', ' ']),
             )
         });
-        let rest = time.map_or(raw, |found| &raw[found.end()..]);
-        if let Some((name, words)) = split_name(rest) {
-            let (name, start_s) = match NAME_TIME.captures(name) {
-                Some(found) => {
-                    let open = name.find(['[', '(']).unwrap_or(name.len());
-                    let clock = seconds(name[open..].trim_matches(['[', ']', '(', ')', ' ']));
-                    (found.name("name").map_or(name, |name| name.as_str()), clock)
-                }
-                None => (name, start_s),
-            };
-            named = true;
+        rows.push(Row {
+            number: at + 1,
+            raw,
+            start_s,
+            rest: time.map_or(raw, |found| &raw[found.end()..]),
+            after_blank,
+        });
+        after_blank = false;
+    }
+    rows
+}
+
+/// Who and when, on a line of their own.
+fn header(raw: &str) -> Option<Line> {
+    let found = HEADER.captures(raw)?;
+    let name = found["name"].trim();
+    (name.split_whitespace().count() <= NAME_WORDS).then(|| Line {
+        speaker: Some(name.to_owned()),
+        start_s: seconds(&found["clock"]),
+        ..Line::default()
+    })
+}
+
+fn labelled(name: &str, words: &str, start_s: Option<f64>) -> Line {
+    let (name, start_s) = match NAME_TIME.captures(name) {
+        Some(found) => {
+            let open = name.find(['[', '(']).unwrap_or(name.len());
+            let clock = seconds(name[open..].trim_matches(['[', ']', '(', ')', ' ']));
+            (found.name("name").map_or(name, |name| name.as_str()), clock)
+        }
+        None => (name, start_s),
+    };
+    Line {
+        speaker: Some(name.to_owned()),
+        start_s,
+        text: words.to_owned(),
+        ..Line::default()
+    }
+}
+
+pub fn read(file: &str, text: &str) -> Result<Call, Error> {
+    let wrong = |number: usize, problem: &str| Error::Transcript {
+        file: file.to_owned(),
+        place: format!("line {number}"),
+        problem: problem.to_owned(),
+        remedy: "write each turn on a line of its own as \"Name: words\"",
+    };
+    let rows = rows(text);
+    let headers = rows.iter().any(|row| header(row.raw).is_some());
+    let seen: Vec<Seen<'_>> = rows
+        .iter()
+        .filter(|row| header(row.raw).is_none())
+        .map(|row| Seen {
+            text: row.rest,
+            timed: row.start_s.is_some(),
+            after_blank: row.after_blank,
+        })
+        .collect();
+    let labels = Labels::of(&seen, headers);
+    let named = headers || !labels.is_empty();
+    let replicas = !named && rows.iter().filter(|row| REPLICA.is_match(row.rest)).count() * 2 > rows.len();
+    let mut lines: Vec<Line> = Vec::new();
+    for row in &rows {
+        if let Some(line) = header(row.raw) {
+            lines.push(line);
+        } else if let Some((name, words)) = labels.split(row.rest) {
+            lines.push(labelled(name, words, row.start_s));
+        } else if replicas && REPLICA.is_match(row.rest) {
+            // A dash says that the speaker changes, not who speaks.
             lines.push(Line {
-                speaker: Some(name.to_owned()),
-                start_s,
-                end_s: None,
-                text: words.to_owned(),
+                start_s: row.start_s,
+                text: row.rest.trim_start_matches(['-', '–', '—', ' ']).to_owned(),
+                opens: true,
+                ..Line::default()
             });
-        } else if let Some(last) = lines.last_mut().filter(|_| named) {
+        } else if let Some(last) = lines.last_mut().filter(|_| named || replicas) {
             // Goes on with what was said before.
             if !last.text.is_empty() {
                 last.text.push(' ');
             }
-            last.text.push_str(rest);
-        } else if start_s.is_some() {
+            last.text.push_str(row.rest);
+        } else if row.start_s.is_some() && !named {
             lines.push(Line {
-                speaker: None,
-                start_s,
-                end_s: None,
-                text: rest.to_owned(),
+                start_s: row.start_s,
+                text: row.rest.to_owned(),
+                ..Line::default()
             });
         } else {
-            return Err(Error::Transcript {
-                file: file.to_owned(),
-                place: format!("line {}", line_number(text, raw)),
-                problem: "it does not begin with a name".to_owned(),
-                remedy: "write each turn as \"Name: words\"",
-            });
+            return Err(wrong(row.number, "it does not begin with a name"));
         }
+    }
+    if named && lines.len() == 1 && rows.len() > UNSPLIT + 1 {
+        // The first line has the name, so the next is the first without.
+        return Err(wrong(rows[1].number, "nobody but the first speaker has a name"));
     }
     // A turn ends where the next begins, at the latest.
     let starts: Vec<Option<f64>> = lines.iter().map(|line| line.start_s).collect();
@@ -136,10 +170,4 @@ pub fn read(file: &str, text: &str) -> Result<Call, Error> {
         }
     }
     Ok(call(file, lines))
-}
-
-fn line_number(text: &str, line: &str) -> usize {
-    text.lines()
-        .position(|candidate| candidate.trim() == line)
-        .map_or(1, |at| at + 1)
 }

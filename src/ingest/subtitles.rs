@@ -6,7 +6,7 @@ use regex::Regex;
 use subtp::srt::SubRip;
 use subtp::vtt::{VttBlock, VttTimestamp, WebVtt};
 
-use super::plain::split_name;
+use super::labels::{Labels, Seen};
 use super::{Error, Line, call};
 use crate::domain::Call;
 
@@ -35,13 +35,19 @@ pub fn vtt(file: &str, text: &str) -> Result<Call, Error> {
     let parsed =
         WebVtt::parse(text.trim_start()).map_err(|error| wrong(file, "WebVTT".to_owned(), one_line(&error)))?;
     let mut lines = Vec::new();
-    let mut number = 0;
-    for block in parsed.blocks {
-        let VttBlock::Que(cue) = block else { continue };
-        number += 1;
-        let (start, end) = (vtt_seconds(&cue.timings.start), vtt_seconds(&cue.timings.end));
-        check_times(file, number, start, end)?;
-        lines.extend(voices(&cue.payload.join("\n"), start, end));
+    let cues: Vec<_> = parsed
+        .blocks
+        .into_iter()
+        .filter_map(|block| match block {
+            VttBlock::Que(cue) => Some((cue.timings, cue.payload.join("\n"))),
+            _ => None,
+        })
+        .collect();
+    let labels = labels(cues.iter().map(|(_, payload)| payload.as_str()));
+    for (at, (timings, payload)) in cues.iter().enumerate() {
+        let (start, end) = (vtt_seconds(&timings.start), vtt_seconds(&timings.end));
+        check_times(file, at + 1, start, end)?;
+        lines.extend(voices(payload, &labels, start, end));
     }
     Ok(call(file, lines))
 }
@@ -49,14 +55,27 @@ pub fn vtt(file: &str, text: &str) -> Result<Call, Error> {
 pub fn srt(file: &str, text: &str) -> Result<Call, Error> {
     let parsed = SubRip::parse(text.trim_start()).map_err(|error| wrong(file, "SRT".to_owned(), one_line(&error)))?;
     let mut lines = Vec::new();
-    for (at, cue) in parsed.subtitles.iter().enumerate() {
+    let payloads: Vec<String> = parsed.subtitles.iter().map(|cue| cue.text.join("\n")).collect();
+    let labels = labels(payloads.iter().map(String::as_str));
+    for (at, (cue, payload)) in parsed.subtitles.iter().zip(&payloads).enumerate() {
         let seconds =
             |time: &subtp::srt::SrtTimestamp| clock(time.hours, time.minutes, time.seconds, time.milliseconds);
         let (start, end) = (seconds(&cue.start), seconds(&cue.end));
         check_times(file, at + 1, start, end)?;
-        lines.extend(voices(&cue.text.join("\n"), start, end));
+        lines.extend(voices(payload, &labels, start, end));
     }
     Ok(call(file, lines))
+}
+
+fn labels<'a>(payloads: impl Iterator<Item = &'a str>) -> Labels {
+    let seen: Vec<Seen<'_>> = payloads
+        .flat_map(str::lines)
+        .map(|text| Seen {
+            text,
+            ..Seen::default()
+        })
+        .collect();
+    Labels::of(&seen, false)
 }
 
 fn one_line(error: &impl std::fmt::Display) -> String {
@@ -79,18 +98,19 @@ fn vtt_seconds(time: &VttTimestamp) -> f64 {
 }
 
 /// The voices of one cue: `<v Name>` tags, else "Name: words" at the beginning of a line.
-fn voices(payload: &str, start: f64, end: f64) -> Vec<Line> {
+fn voices(payload: &str, labels: &Labels, start: f64, end: f64) -> Vec<Line> {
     let line = |speaker: Option<String>, text: &str| Line {
         speaker,
         start_s: Some(start),
         end_s: Some(end),
         text: plain_text(text),
+        ..Line::default()
     };
     let tags: Vec<_> = VOICE.captures_iter(payload).collect();
     if tags.is_empty() {
         let mut lines: Vec<Line> = Vec::new();
         for part in payload.lines() {
-            match split_name(part) {
+            match labels.split(part) {
                 Some((name, words)) => lines.push(line(Some(name.to_owned()), words)),
                 None => match lines.last_mut() {
                     Some(last) => {

@@ -96,6 +96,106 @@ fn text_with_names() {
     );
 }
 
+fn said(text: &str) -> Vec<(String, String)> {
+    let turns = lines("c.txt", text);
+    turns.into_iter().map(|(speaker, _, words)| (speaker, words)).collect()
+}
+
+fn pair(speaker: &str, words: &str) -> (String, String) {
+    (speaker.to_owned(), words.to_owned())
+}
+
+#[test]
+fn text_with_companies_and_titles_in_its_labels() {
+    let text =
+        "ООО \"Лютик\", Ольга: Здравствуйте.\nОлег Иванович, директор: Слушаю.\nООО \"Лютик\", Ольга: Два вопроса.";
+    assert_eq!(
+        said(text),
+        [
+            pair("ООО \"Лютик\", Ольга", "Здравствуйте."),
+            pair("Олег Иванович, директор", "Слушаю."),
+            pair("ООО \"Лютик\", Ольга", "Два вопроса.")
+        ]
+    );
+}
+
+#[test]
+fn a_colon_in_a_turn_starts_no_turn() {
+    let text = "Анна: Что важно?\nОлег: Две вещи.\nСроки: это главное?\nАнна: Да.\nОлег: Ясно.";
+    assert_eq!(said(text)[1], pair("Олег", "Две вещи. Сроки: это главное?"));
+    assert_eq!(said(text).len(), 4);
+    let text = "WEBVTT\n\n00:01.000 --> 00:02.000\nАнна: Что важно?\n\n00:02.000 --> 00:03.000\nОлег: Две вещи.\n\n\
+                00:03.000 --> 00:04.000\nОлег: Скажу прямо.\nСроки: это главное.\n\n00:05.000 --> 00:06.000\nАнна: Да.\n";
+    assert_eq!(lines("c.vtt", text)[1].2, "Две вещи. Скажу прямо. Сроки: это главное.");
+}
+
+#[test]
+fn a_turn_without_words_is_no_turn() {
+    let text = "Анна: Алло?\nОлег: \nСветлана: Связь плохая.\nОлег:\nАнна: Да.";
+    assert_eq!(
+        said(text),
+        [
+            pair("Анна", "Алло?"),
+            pair("Светлана", "Связь плохая."),
+            pair("Анна", "Да.")
+        ]
+    );
+    let text = "Анна: Алло?\nОлег: \nАнна: Слышно?";
+    assert_eq!(said(text), [pair("Анна", "Алло? Слышно?")]);
+    let text = "Анна:\nАлло?\n\nОлег:\nДа, слушаю.\nГоворите.\n";
+    assert_eq!(
+        said(text),
+        [pair("Анна", "Алло?"), pair("Олег", "Да, слушаю. Говорите.")]
+    );
+}
+
+#[test]
+fn dialogue_with_dashes() {
+    let text = "— Здравствуйте\n— Да, слушаю.\nГоворите.\n- Сколько стоит?";
+    assert_eq!(
+        said(text),
+        [
+            pair("S1", "Здравствуйте"),
+            pair("S1", "Да, слушаю. Говорите."),
+            pair("S1", "Сколько стоит?")
+        ]
+    );
+    let text = "Анна – Здравствуйте.\nОлег – Да, слушаю.";
+    assert_eq!(said(text), [pair("Анна", "Здравствуйте."), pair("Олег", "Да, слушаю.")]);
+    let text = "- Анна: Здравствуйте.\n- Олег: Да, слушаю.\n";
+    assert_eq!(said(text), [pair("Анна", "Здравствуйте."), pair("Олег", "Да, слушаю.")]);
+}
+
+#[test]
+fn a_time_behind_a_name() {
+    assert_eq!(
+        lines("c.txt", "Anna (0:15): Hello.\nMark (1:02): Hi.\n"),
+        [line("Anna", 15.0, "Hello."), line("Mark", 62.0, "Hi.")]
+    );
+}
+
+#[test]
+fn text_that_cannot_be_split_is_refused() {
+    let text = "Анна: Здравствуйте.\nда слушаю\nсколько стоит\nсто рублей\n";
+    assert!(error("c.txt", text).contains("line 2"), "{}", error("c.txt", text));
+    let text = "Расшифровка звонка\n\nАнна: Здравствуйте.\nОлег: Да.\n";
+    assert!(
+        error("c.txt", text).contains("line 1: it does not begin with a name; write each turn"),
+        "{}",
+        error("c.txt", text)
+    );
+}
+
+#[test]
+fn an_unknown_encoding_says_what_to_do() {
+    let koi8 = [0xe1, 0xce, 0xce, 0xc1, b':', b' ', 0xe4, 0xc1, b'.'];
+    let error = read_bytes("k.txt", koi8.to_vec(), &Options::default()).expect_err("KOI8-R");
+    assert!(
+        error.to_string().contains("k.txt: the encoding") && error.to_string().contains("save it as UTF-8"),
+        "{error}"
+    );
+}
+
 #[test]
 fn json_of_recognisers() {
     let whisper = r#"{"text":"x","language":"ru","segments":[{"id":0,"start":0.0,"end":4.2,"text":" Добрый день."},{"id":1,"start":4.5,"end":6.0,"text":" Слушаю."}]}"#;
@@ -250,6 +350,16 @@ fn errors_name_the_place() {
         error("c.json", twice)
     );
     assert!(error("c.json", r#"{"turns":[{"i":1,"role":"boss","text":"a"}]}"#).contains("boss"));
+    let date = error("c.json", r#"{"call_date":"16.04.2026","turns":[{"text":"a"}]}"#);
+    assert!(
+        date.contains("call_date: `16.04.2026` is no date; write it as YYYY-MM-DD"),
+        "{date}"
+    );
+    assert!(date.ends_with("see README, \"The call file\""), "{date}");
+    assert!(
+        include_str!("../../README.md").contains("\n## The call file\n"),
+        "errors point to it"
+    );
     assert!(error("c.json", "{\"turns\":[{\"i\":1,\n\"te").contains("line 2"));
     assert!(error("c.json", r#"{"event":"media","streamSid":"M","media":{}}"#).contains("telephone"));
     assert!(

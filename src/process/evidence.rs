@@ -130,7 +130,8 @@ pub fn sentence(turn: &Turn, cues: &[&str]) -> Evidence {
     }
 }
 
-fn sentences(text: &str) -> Vec<&str> {
+/// The sentences of a text, each an exact part of it.
+pub fn sentences(text: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let mut from = 0;
     let mut marked = false;

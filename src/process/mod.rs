@@ -9,7 +9,7 @@ mod evidence;
 mod file;
 
 pub use assess::assess;
-pub use evidence::{has_date, is_dated, sentence};
+pub use evidence::{has_date, is_dated, sentence, sentences};
 pub use file::{ActionRule, ElementRule, Process, Thresholds};
 
 /// What is wrong with a process file.
