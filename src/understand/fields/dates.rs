@@ -22,6 +22,9 @@ const RU_MONTHS: &str = "январ[ьяею]|феврал[ьяею]|март[а
 const EN_ORDINAL: &str = "(?:twenty|thirty)[ -](?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth)|first|second|third|\
     fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|thirteenth|fourteenth|fifteenth|sixteenth|seventeenth|\
     eighteenth|nineteenth|twentieth|thirtieth|\\d{1,2}(?:st|nd|rd|th)";
+/// Ordinals that hardly count anything but days.
+const EN_LATE_ORDINAL: &str = "(?:twenty|thirty)[ -](?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth)|tenth|\
+    eleventh|twelfth|thirteenth|fourteenth|fifteenth|sixteenth|seventeenth|eighteenth|nineteenth|twentieth|thirtieth";
 const RU_ORDINAL: &str = "(?:двадцать|тридцать) (?:перв|втор|треть|четв[её]рт|пят|шест|седьм|восьм|девят)(?:ого|его|ому|ему|ое)|\
     (?:перв|втор|треть|четв[её]рт|пят|шест|седьм|восьм|девят|десят|одиннадцат|двенадцат|тринадцат|четырнадцат|пятнадцат|\
     шестнадцат|семнадцат|восемнадцат|девятнадцат|двадцат|тридцат)(?:ого|его|ому|ему|ое)|\\d{1,2}(?:-?го|-?му|-?ое)?";
@@ -41,7 +44,8 @@ fn rules() -> Rules {
         (format!(r"\b(?:(by|before|until|on|from|after) )?(?:the )?({EN_ORDINAL}) (?:of )?({EN_MONTHS})\b"), en_day_month),
         (format!(r"\b(?:(by|before|until|on|from|after) )?({EN_MONTHS}) (?:the )?({EN_ORDINAL}|\d{{1,2}})\b"), en_month_day),
         (format!(r"\b(by|before|until|on|for|from|after) the ({EN_ORDINAL})\b"), en_day),
-        (format!(r"\bthe ({EN_ORDINAL})(?: at| is| works| would|,|\.|$)"), en_day_alone),
+        (format!(r"\b(?<said>the ({EN_ORDINAL}))(?: at| is| works| would|,|\.|$)"), en_day_alone),
+        (format!(r"\b(?<said>({EN_LATE_ORDINAL})) at\b"), en_day_alone),
         (r"\b(?:(by|before|until) )?(this|next) (week|month|quarter|year)\b".to_owned(), en_this_next),
         (r"\bin (?:about |around )?(a couple of|a couple|a few|a|an|one|two|three|four|five|six|eight|ten|\d{1,2}) (day|week|month)s?\b".to_owned(), en_in),
         (r"\b(day after tomorrow|tomorrow|today|tonight|this afternoon|this evening|this morning)\b".to_owned(), en_today),
@@ -82,8 +86,11 @@ pub fn find(text: &str, language: Language, call_date: NaiveDate) -> Vec<Found<D
     let mut found: Vec<Found<DateValue>> = Vec::new();
     for (pattern, rule) in &RULES.0 {
         for captures in pattern.captures_iter(text) {
-            let Some(whole) = captures.get(0) else { continue };
-            let range = whole.range();
+            // Words behind a day may only show that it is one.
+            let Some(said) = captures.name("said").or(captures.get(0)) else {
+                continue;
+            };
+            let range = said.range();
             if found
                 .iter()
                 .any(|other| other.range.start < range.end && range.start < other.range.end)
@@ -97,10 +104,49 @@ pub fn find(text: &str, language: Language, call_date: NaiveDate) -> Vec<Found<D
         }
     }
     found.sort_by_key(|found| found.range.start);
+    join_weekdays(text, &mut found);
     for one in &mut found {
         add_time(text, one);
     }
     found
+}
+
+/// "Tuesday the third", «восьмого апреля в среду» are one day, and the number says which.
+fn join_weekdays(text: &str, found: &mut Vec<Found<DateValue>>) {
+    let mut at = 1;
+    while at < found.len() {
+        let (before, behind) = (&found[at - 1], &found[at]);
+        let between = text[before.range.end..behind.range.start].trim().to_lowercase();
+        let is_weekday = |one: &Found<DateValue>| is_weekday_alone(&text[one.range.clone()]);
+        let range = before.range.start..behind.range.end;
+        let weekday = |one: &Found<DateValue>| one.value.date.map(|date| date.weekday());
+        if matches!(between.as_str(), "" | "," | "the" | ", the")
+            && is_weekday(before) != is_weekday(behind)
+            && weekday(before).is_some()
+            && weekday(before) == weekday(behind)
+        {
+            let value = if is_weekday(before) { behind } else { before }.value.clone();
+            found[at - 1] = Found { range, value };
+            found.remove(at);
+        } else {
+            at += 1;
+        }
+    }
+}
+
+/// The words name a weekday, without a number and without "next".
+pub fn is_weekday_alone(words: &str) -> bool {
+    let words = tokens(words);
+    let is_weekday = |word: &str| word.chars().count() > 4 && weekday(word).is_some();
+    let starts = ["next", "this", "following", "следующ", "эт"];
+    words.iter().any(|word| is_weekday(&word.lower))
+        && !words.iter().any(|word| {
+            let in_words = !word.lower.starts_with(|c: char| c.is_ascii_digit());
+            in_words && ordinal(&word.lower).is_some() || starts.iter().any(|start| word.lower.starts_with(start))
+        })
+        && !words
+            .iter()
+            .any(|word| month(&word.lower).is_some_and(|_| word.lower.chars().count() > 2 && !is_weekday(&word.lower)))
 }
 
 /// "… at three", «… в одиннадцать» right behind (or before) a day.
@@ -550,7 +596,7 @@ fn en_day(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateV
 
 fn en_day_alone(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
     // "the first", "the second" count things as often as days.
-    let day = ordinal(&lower(captures, 1)).filter(|day| *day > 3)?;
+    let day = ordinal(&lower(captures, 2)).filter(|day| *day > 3)?;
     Some(on(coming_day(day, call)?))
 }
 
@@ -797,6 +843,7 @@ fn ru_may(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateV
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::samples::day as said;
     use super::*;
 
     fn date(text: &str) -> NaiveDate {
@@ -808,38 +855,6 @@ mod tests {
         assert_eq!(found.len(), 1, "{text}: {found:?}");
         assert!(text.get(found[0].range.clone()).is_some());
         found[0].value.clone()
-    }
-
-    /// As in the tables: "by 2025-06-30", "2025-04-21 .. 2025-04-27", with marks.
-    fn said(value: &DateValue) -> String {
-        if value.past {
-            return "past".to_owned();
-        }
-        let mut text = match value.qualifier {
-            DateQualifier::By => "by ".to_owned(),
-            DateQualifier::Before => "before ".to_owned(),
-            DateQualifier::After => "after ".to_owned(),
-            DateQualifier::On | DateQualifier::Approx => String::new(),
-        };
-        match (value.date, value.start, value.end) {
-            (Some(date), ..) => text.push_str(&date.to_string()),
-            (None, Some(start), Some(end)) => text.push_str(&format!("{start} .. {end}")),
-            (None, Some(start), None) => text.push_str(&start.to_string()),
-            _ => text.push('?'),
-        }
-        if let Some(time) = value.time {
-            text.push_str(&time.format(" %H:%M").to_string());
-        }
-        if let Some(time) = value.time_end {
-            text.push_str(&time.format("-%H:%M").to_string());
-        }
-        if value.qualifier == DateQualifier::Approx {
-            text.push_str(", approx");
-        }
-        if value.ambiguous {
-            text.push_str(", ambiguous");
-        }
-        text
     }
 
     fn check(language: Language, call: &str, table: &[(&str, &str)]) {
@@ -927,6 +942,8 @@ mod tests {
                 ("in three weeks", "2025-04-02"),
                 ("the eighteenth is fine", "2025-03-18"),
                 ("next week", "2025-03-17 .. 2025-03-23"),
+                ("Tuesday the twenty-fifth at nine", "2025-03-25 09:00"),
+                ("Twenty-eighth at two, fine", "2025-03-28 14:00"),
                 ("monday at 4 pm", "2025-03-17 16:00"),
                 ("by the end of the month", "by 2025-03-31"),
                 ("before Christmas", "by 2025-12-24"),
@@ -951,6 +968,7 @@ mod tests {
                 ("на этой неделе", "2025-04-14 .. 2025-04-20"),
                 ("двадцать девятого в девять", "2025-04-29 09:00"),
                 ("в понедельник в два", "2025-04-21 14:00"),
+                ("в среду, двадцать третьего апреля, в два", "2025-04-23 14:00"),
                 ("послезавтра утром", "2025-04-18"),
                 ("до конца года", "by 2025-12-31"),
                 ("с первого июня", "after 2025-06-01"),

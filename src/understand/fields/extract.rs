@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use chrono::NaiveDate;
 
-use super::text::{Found, sentence_around, tokens};
-use super::{dates, money, numbers, people};
+use super::text::{Found, says, sentence_around, tokens};
+use super::{dates, meeting, money, numbers, people};
 use crate::domain::{
     Call, Commitment, Competitor, CompetitorStatus, DateValue, DecidedBy, DecisionRole, Field, FieldName, FieldStatus,
     FieldValue, Language, Period, Person, Quantity, Role, Signal, Turn, TurnLabels,
@@ -135,36 +135,6 @@ const SIGNS: &[&str] = &[
     "могу сам",
     "могу подписать",
 ];
-const MEETS: &[&str] = &[
-    "meet",
-    "call",
-    "talk",
-    "book",
-    "invite",
-    "demo",
-    "session",
-    "catch up",
-    "show you",
-    "walk",
-    "visit",
-    "speak",
-    "works",
-    "is fine",
-    "suits",
-    "встре",
-    "созвон",
-    "позвон",
-    "покаж",
-    "приед",
-    "подъед",
-    "давайте",
-    "наберу",
-    "увид",
-    "слот",
-    "расч",
-    "хорошо",
-    "подходит",
-];
 const PROMISES: &[&str] = &[
     "i'll",
     "i will",
@@ -203,33 +173,6 @@ const PROMISES: &[&str] = &[
     "займусь",
     "направлю",
     "обсужу",
-];
-const YES: &[&str] = &[
-    "yes",
-    "yeah",
-    "sure",
-    "okay",
-    "ok",
-    "fine",
-    "perfect",
-    "sounds good",
-    "works",
-    "great",
-    "let's",
-    "good",
-    "deal",
-    "да",
-    "хорошо",
-    "давайте",
-    "ладно",
-    "договорились",
-    "окей",
-    "отлично",
-    "подходит",
-    "конечно",
-    "можно",
-    "согласен",
-    "согласна",
 ];
 const DISCOUNT: &[&str] = &["discount", "off", "скидк", "скину", "дешевле"];
 const IN_HOUSE: &[&str] = &[
@@ -278,20 +221,12 @@ pub fn extract(call: &Call, labels: &[TurnLabels], language: Language, call_date
             Role::Unknown => {}
         }
     }
+    extractor.next_meeting();
     extractor.finish()
 }
 
 fn contains(lower: &str, words: &[&str]) -> bool {
     words.iter().any(|word| lower.contains(word))
-}
-
-/// A word of the text is one of `words`, or begins a phrase of it.
-fn says(lower: &str, words: &[&str]) -> bool {
-    words.iter().any(|word| {
-        lower
-            .match_indices(word)
-            .any(|(at, _)| !lower[..at].ends_with(|c: char| c.is_alphanumeric()))
-    })
 }
 
 impl Extractor<'_> {
@@ -449,7 +384,6 @@ impl Extractor<'_> {
             self.competitor(at);
         }
         if self.has(at, Signal::BuyerCommitment) {
-            self.buyer_meeting(at);
             self.promises(at, Role::Buyer);
         }
         self.unknown(at);
@@ -460,7 +394,6 @@ impl Extractor<'_> {
             self.price(at);
         }
         if self.has(at, Signal::RepNextStep) {
-            self.rep_meeting(at);
             self.promises(at, Role::Rep);
         }
     }
@@ -782,66 +715,24 @@ impl Extractor<'_> {
         }
     }
 
-    /// A day that the rep proposes for a talk: confirmed if the buyer's next turn takes it, else only proposed.
-    fn rep_meeting(&mut self, at: usize) {
-        if !says(&self.lower(at), MEETS) {
+    fn next_meeting(&mut self) {
+        let Some(found) = meeting::find(self.call, self.labels, self.language, self.call_date) else {
             return;
-        }
-        let Some(day) = self.meeting_day(at) else { return };
-        let answer = (at + 1..self.call.turns.len()).find(|&next| self.turn(next).role == Role::Buyer);
-        let taken = answer.is_some_and(|next| {
-            next <= at + 2
-                && (self.has(next, Signal::BuyerCommitment)
-                    || says(&self.lower(next), YES)
-                        && !self.has(next, Signal::BuyerDelay)
-                        && !self.has(next, Signal::BuyerRefusal))
-        });
-        let status = if taken {
-            FieldStatus::Confirmed
-        } else {
-            FieldStatus::Proposed
         };
+        let confidence = match found.status {
+            FieldStatus::Confirmed => 0.85,
+            FieldStatus::Stated => 0.75,
+            _ => 0.6,
+        };
+        let value = FieldValue::Date(found.day.value);
         self.add_as(
             FieldName::NextMeeting,
-            at,
-            &day.range,
-            Some(FieldValue::Date(day.value)),
-            if taken { 0.85 } else { 0.6 },
-            status,
+            found.at,
+            &found.day.range,
+            Some(value),
+            confidence,
+            found.status,
         );
-    }
-
-    /// A day that the buyer names for a talk.
-    fn buyer_meeting(&mut self, at: usize) {
-        let lower = self.lower(at);
-        if !says(&lower, MEETS) && !says(&lower, YES) {
-            return;
-        }
-        let known = self
-            .found
-            .iter()
-            .any(|field| field.field == FieldName::NextMeeting && field.status == FieldStatus::Confirmed);
-        let Some(day) = self.meeting_day(at).filter(|_| !known) else {
-            return;
-        };
-        self.add(
-            FieldName::NextMeeting,
-            at,
-            &day.range,
-            Some(FieldValue::Date(day.value)),
-            0.75,
-        );
-    }
-
-    /// A day with a clock time is a meeting before one without; deadlines and today are none.
-    fn meeting_day(&self, at: usize) -> Option<Found<DateValue>> {
-        let mut days = self.days(at);
-        days.retain(|day| {
-            let deadline = day.value.qualifier == crate::domain::DateQualifier::By && day.value.time.is_none();
-            day.value.date.is_some_and(|date| date > self.call_date) && !day.value.past && !deadline
-        });
-        let timed = days.iter().position(|day| day.value.time.is_some()).unwrap_or(0);
-        (!days.is_empty()).then(|| days.swap_remove(timed))
     }
 
     /// Sentences by which somebody promises something.
@@ -921,7 +812,6 @@ impl Extractor<'_> {
             FieldName::Timeline,
             FieldName::Budget,
             FieldName::SigningLimit,
-            FieldName::NextMeeting,
             FieldName::TeamSize,
         ] {
             self.settle(name);
@@ -942,12 +832,8 @@ impl Extractor<'_> {
             return;
         }
         self.found.retain(|field| field.field != name);
-        // A meeting that was taken makes other proposals pointless; for kinds and units there may be one each.
-        if name == FieldName::NextMeeting
-            && let Some(taken) = same.iter().rposition(|field| field.status != FieldStatus::Proposed)
-        {
-            same = vec![same.swap_remove(taken)];
-        } else if matches!(name, FieldName::Timeline | FieldName::TeamSize) && all_differ_in_kind(&same) {
+        // For kinds and units there may be one each.
+        if matches!(name, FieldName::Timeline | FieldName::TeamSize) && all_differ_in_kind(&same) {
             // Several facts, no conflict.
         } else {
             same.reverse();

@@ -6,9 +6,12 @@
 
 mod dates;
 mod extract;
+mod meeting;
 mod money;
 mod numbers;
 mod people;
+#[cfg(test)]
+mod samples;
 mod text;
 
 pub use extract::{LOOKED_FOR, extract};
