@@ -58,10 +58,11 @@ fn rules() -> Rules {
         (r"\bна прошлой неделе\b|\bпрошлой (?:весной|осенью|зимой)\b|\bпрошлым летом\b".to_owned(), past),
         (r"\b(?:(до|к|ко|в) )?кон(?:ца|цу|це) (?:этого |текущего )?(следующего |следующей )?(недели|месяца|квартала|года)\b".to_owned(), ru_end_of),
         (format!(r"\b(?:в |к |ко |до )?(начал|середин|кон)(?:е|у|ы|цу|це|ца|а)? ({RU_MONTHS})\b"), ru_part_of_month),
+        (format!(r"\b{ru_prefix}({RU_ORDINAL}) ({RU_MONTHS})\b"), ru_day_month),
+        (format!(r"\b{ru_prefix}({RU_DAYS}),? ((?:двадцать |тридцать )?\w+(?:ого|его)|\d{{1,2}}-?го)\b"), ru_weekday_number),
         (format!(r"\b{ru_prefix}(?:(эт\w+|следующ\w+) )?({RU_DAYS})\b"), ru_weekday),
         (r"\b(?:(до|к) )?(?:на )?(этой|следующей|той|следующую|эту) недел[еюи]\b".to_owned(), ru_week),
         (r"\bчерез (пару|пару-тройку|неделю|месяц|день|две|два|три|четыре|пять|шесть|десять|полтора|\d{1,2}) ?(дн\w+|недел\w+|месяц\w*)?\b".to_owned(), ru_in),
-        (format!(r"\b{ru_prefix}({RU_ORDINAL}) ({RU_MONTHS})\b"), ru_day_month),
         (format!(r"\b(до|к|ко|после|с|на) ({RU_ORDINAL})(?: числ[ау])?\b"), ru_day),
         (r"\b((?:двадцать|тридцать) (?:перв|втор|треть|четв[её]рт|пят|шест|седьм|восьм|девят)(?:ого|его)|(?:десят|одиннадцат|двенадцат|тринадцат|четырнадцат|пятнадцат|шестнадцат|семнадцат|восемнадцат|девятнадцат|двадцат|тридцат)ого|\d{1,2}-?го)(?: числа)?\b".to_owned(), ru_day_alone),
         (r"\b(после|до) майских(?: праздников)?\b".to_owned(), ru_may),
@@ -176,6 +177,26 @@ fn add_time(text: &str, found: &mut Found<DateValue>) {
     let Some((hour, minute)) = clock(&captures[1]) else {
         return;
     };
+    // "on Friday, at seven thousand" is a price.
+    let behind = rest[captures[0].len()..].trim_start().to_lowercase();
+    if [
+        "thousand",
+        "hundred",
+        "grand",
+        "million",
+        "percent",
+        "%",
+        "тыс",
+        "сот",
+        "млн",
+        "миллион",
+        "процент",
+    ]
+    .iter()
+    .any(|scale| behind.starts_with(scale))
+    {
+        return;
+    }
     let minute = match captures.get(2).map(|word| word.as_str().to_lowercase()) {
         Some(word) if matches!(word.as_str(), "thirty" | "тридцать") => 30,
         Some(word) if matches!(word.as_str(), "fifteen" | "пятнадцать") => 15,
@@ -212,6 +233,9 @@ fn clock(word: &str) -> Option<(u32, u32)> {
     let lower = word.to_lowercase();
     if matches!(lower.as_str(), "noon" | "полдень") {
         return Some((12, 0));
+    }
+    if lower == "час" {
+        return Some((1, 0));
     }
     if let Some((hour, minute)) = lower.split_once([':', '.']) {
         return Some((hour.parse().ok().filter(|hour| *hour < 24)?, minute.parse().ok()?));
@@ -584,6 +608,15 @@ fn en_month_day(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option
 
 fn ru_day_month(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
     let date = day_of(ordinal(&lower(captures, 2))?, month(&lower(captures, 3))?, call)?;
+    Some(with(date, qualifier(captures.get(1))))
+}
+
+fn ru_weekday_number(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    let (day, number) = (weekday(&lower(captures, 2))?, ordinal(&lower(captures, 3))?);
+    let first = call.with_day(1)?;
+    let date = (0..4)
+        .filter_map(|ahead| first.checked_add_months(Months::new(ahead))?.with_day(number))
+        .find(|date| *date >= call && date.weekday() == day)?;
     Some(with(date, qualifier(captures.get(1))))
 }
 
@@ -969,6 +1002,7 @@ mod tests {
                 ("двадцать девятого в девять", "2025-04-29 09:00"),
                 ("в понедельник в два", "2025-04-21 14:00"),
                 ("в среду, двадцать третьего апреля, в два", "2025-04-23 14:00"),
+                ("в среду четвёртого, в час", "2025-06-04 13:00"),
                 ("послезавтра утром", "2025-04-18"),
                 ("до конца года", "by 2025-12-31"),
                 ("с первого июня", "after 2025-06-01"),

@@ -8,7 +8,7 @@ use std::ops::Range;
 use chrono::{Datelike, NaiveDate};
 
 use super::dates;
-use super::text::{Found, says, sentence_around, tokens};
+use super::text::{Found, has_word, says, sentence_around, tokens};
 use crate::domain::{Call, DateQualifier, DateValue, FieldStatus, Language, Role, Signal, TurnLabels};
 
 /// Turns that a proposal waits for its answer.
@@ -36,7 +36,7 @@ const MEETS: &[&str] = &[
     "stop by",
     "drop by",
     "half an hour",
-    "minutes",
+    "minutes with",
     "slot",
     "calendar",
     "diary",
@@ -59,7 +59,6 @@ const MEETS: &[&str] = &[
     "жду вас",
     "консультац",
     "полчаса",
-    "минут",
     "календар",
 ];
 const CALLS: &[&str] = &[
@@ -500,15 +499,6 @@ fn is_proposal(mention: &Mention, text: &str, role: Role, labels: &TurnLabels, b
         || labels.has(Signal::RepNextStep) && bare && says(&lower(text), MEETS)
 }
 
-fn has_word(lower: &str, words: &[&str]) -> bool {
-    words.iter().any(|word| {
-        lower.match_indices(word).any(|(at, _)| {
-            !lower[..at].ends_with(|c: char| c.is_alphanumeric())
-                && !lower[at + word.len()..].starts_with(|c: char| c.is_alphanumeric())
-        })
-    })
-}
-
 fn refuses(text: &str) -> bool {
     let lower = lower(text);
     let first = tokens(&lower).into_iter().next().map(|word| word.lower);
@@ -629,6 +619,53 @@ mod tests {
             ]),
             "2025-03-25 09:00 confirmed"
         );
+    }
+
+    #[test]
+    fn a_promise_is_no_meeting() {
+        for text in [
+            "Хорошо. Я вам пришлю вариант завтра.",
+            "Давайте, завтра скину, подходит?",
+            "Хорошо, тогда с двадцать седьмого давайте.",
+            "Номер через пять минут, а бумагу на две страницы в пятницу.",
+        ] {
+            for answer in ["Да, хорошо.", "Завтра, отлично."] {
+                let said = [(Rep, &[RepNextStep][..], text), (Buyer, &[BuyerCommitment], answer)];
+                assert_eq!(meeting(Language::Ru, &said), "none", "{text} {answer}");
+            }
+            assert_eq!(
+                meeting(Language::Ru, &[(Buyer, &[BuyerCommitment], text)]),
+                "none",
+                "{text}"
+            );
+        }
+        for text in [
+            "Okay, I'll send you the quote tomorrow.",
+            "Good, let's start on the first, works for me.",
+            "We clear it on Friday, at seven thousand three hundred, do we have a deal?",
+        ] {
+            let said = [
+                (Rep, &[RepNextStep][..], text),
+                (Buyer, &[BuyerCommitment], "Yes, sounds good."),
+            ];
+            assert_eq!(meeting(Language::En, &said), "none", "{text}");
+            assert_eq!(
+                meeting(Language::En, &[(Buyer, &[BuyerCommitment], text)]),
+                "none",
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_call_back_that_was_agreed_to() {
+        let said: [Said<'_>; 2] = [
+            (Rep, &[RepNextStep], "Тогда тридцатого апреля звоню?"),
+            (Buyer, &[], "Да."),
+        ];
+        assert_eq!(meeting(Language::Ru, &said), "2025-04-30 confirmed call");
+        let said: [Said<'_>; 2] = [(Rep, &[], "Shall I call you on Friday?"), (Buyer, &[], "Yes, do.")];
+        assert_eq!(meeting(Language::En, &said), "2025-03-14 confirmed call");
     }
 
     #[test]
