@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use chrono::NaiveDate;
 
-use super::text::{Found, says, sentence_around, tokens};
-use super::{dates, meeting, money, numbers, people};
+use super::text::{Found, sentence_around, tokens};
+use super::{dates, meeting, money, numbers, people, promises};
 use crate::domain::{
     Call, Commitment, Competitor, CompetitorStatus, DateValue, DecidedBy, DecisionRole, Field, FieldName, FieldStatus,
     FieldValue, Language, Period, Person, Quantity, Role, Signal, Turn, TurnLabels,
@@ -33,18 +33,6 @@ pub const LOOKED_FOR: &[FieldName] = &[
 /// How far back a sum may lend its scale to another.
 const NEARBY_TURNS: usize = 5;
 
-/// Words that turn a sentence into a supposition or somebody else's story.
-const SUPPOSED: &[&str] = &[
-    "if you had",
-    "if we had",
-    "let's say you",
-    "imagine",
-    "suppose",
-    "если бы",
-    "допустим",
-    "представьте",
-    "например, у",
-];
 const PEOPLE: &[&str] = &[
     "rep",
     "people",
@@ -135,45 +123,6 @@ const SIGNS: &[&str] = &[
     "могу сам",
     "могу подписать",
 ];
-const PROMISES: &[&str] = &[
-    "i'll",
-    "i will",
-    "we'll",
-    "we will",
-    "let me send",
-    "i am going to",
-    "i'm going to",
-    "you'll have",
-    "пришлю",
-    "отправлю",
-    "вышлю",
-    "скину",
-    "подготовлю",
-    "сделаю",
-    "позвоню",
-    "наберу",
-    "перезвоню",
-    "приведу",
-    "согласую",
-    "уточню",
-    "передам",
-    "подъеду",
-    "приеду",
-    "поставлю",
-    "подпишу",
-    "оплачу",
-    "возьму",
-    "соберу",
-    "покажу",
-    "закажу",
-    "выставлю",
-    "сброшу",
-    "позову",
-    "принесу",
-    "займусь",
-    "направлю",
-    "обсужу",
-];
 const DISCOUNT: &[&str] = &["discount", "off", "скидк", "скину", "дешевле"];
 const IN_HOUSE: &[&str] = &[
     "in house",
@@ -257,10 +206,12 @@ impl Extractor<'_> {
         status: FieldStatus,
     ) {
         let turn = self.turn(at);
-        let (Some(raw), Some(quote)) = (
-            turn.text.get(range.clone()),
-            turn.text.get(sentence_around(&turn.text, range)),
-        ) else {
+        // A sentence of two promises would prove neither of them.
+        let around = match name {
+            FieldName::Commitments => range.clone(),
+            _ => sentence_around(&turn.text, range),
+        };
+        let (Some(raw), Some(quote)) = (turn.text.get(range.clone()), turn.text.get(around)) else {
             return;
         };
         if raw.is_empty() || !quote.contains(raw) {
@@ -290,7 +241,7 @@ impl Extractor<'_> {
     fn supposed(&self, at: usize, range: &Range<usize>) -> bool {
         let text = &self.turn(at).text;
         text.get(sentence_around(text, range))
-            .is_some_and(|sentence| contains(&sentence.to_lowercase(), SUPPOSED))
+            .is_some_and(|sentence| contains(&sentence.to_lowercase(), promises::SUPPOSED))
     }
 
     /// Amounts said within the last turns and the coming one.
@@ -735,42 +686,19 @@ impl Extractor<'_> {
         );
     }
 
-    /// Sentences by which somebody promises something.
     fn promises(&mut self, at: usize, who: Role) {
         let text = self.turn(at).text.clone();
-        let days = self.days(at);
-        let mut from = 0;
-        while from < text.len() {
-            let rest = &text[from..];
-            let blank = rest.len() - rest.trim_start().len();
-            if blank == rest.len() {
-                break;
-            }
-            let start = from + blank;
-            let first = start..start + text[start..].chars().next().map_or(1, char::len_utf8);
-            let range = sentence_around(&text, &first);
-            let end = range.end.max(first.end);
-            let sentence = &text[start..end];
-            from = end;
-            let lower = sentence.to_lowercase().replace('ё', "е");
-            if !says(&lower, PROMISES) || contains(&lower, SUPPOSED) {
-                continue;
-            }
-            // The day nearest behind the words of promise is its own.
-            let due = days
-                .iter()
-                .filter(|day| start <= day.range.start && day.range.end <= end && !day.value.past)
-                .next_back();
-            let promise = Commitment {
+        for promise in promises::find(&text, &self.days(at)) {
+            let value = Commitment {
                 who,
-                what: sentence.trim().to_owned(),
-                due: due.map(|day| day.value.clone()),
+                what: text[promise.range.clone()].to_owned(),
+                due: promise.value,
             };
             self.add(
                 FieldName::Commitments,
                 at,
-                &(start..end),
-                Some(FieldValue::Commitment(promise)),
+                &promise.range,
+                Some(FieldValue::Commitment(value)),
                 0.75,
             );
         }

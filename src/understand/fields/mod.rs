@@ -10,6 +10,7 @@ mod meeting;
 mod money;
 mod numbers;
 mod people;
+mod promises;
 #[cfg(test)]
 mod samples;
 mod text;
