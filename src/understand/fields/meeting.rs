@@ -85,7 +85,7 @@ const WORKS: &[&str] = &[
     "deliver",
     "text you",
     "you'll have",
-    "sign",
+    "sign ",
     "launch",
     "start",
     "go live",

@@ -162,10 +162,13 @@ fn parts(text: &str, sentence: &Range<usize>, days: &[Found<DateValue>]) -> Vec<
         let between = &text[pair[0].end..pair[1].start.max(pair[0].end)];
         let Some((end, start)) = border(between) else { continue };
         let (end, start) = (pair[0].end + end, pair[0].end + start);
-        let dated = days
-            .iter()
-            .any(|day| start <= day.range.start && day.range.end <= sentence.end);
-        if dated && from <= end {
+        let dated = |part: Range<usize>| {
+            days.iter()
+                .any(|day| part.start <= day.range.start && day.range.end <= part.end)
+        };
+        // "I will fill and send it by Friday" is one promise.
+        let bare = VERBS_BEHIND_AND.contains(&lower(&text[pair[1].clone()]).as_str());
+        if from <= end && dated(start..sentence.end) && (!bare || dated(from..end)) {
             parts.push(from..end);
             from = start;
         }
@@ -232,7 +235,14 @@ fn belongs(text: &str, verb: &Range<usize>, day: &Range<usize>, part: &Range<usi
     let own = rest
         .find([',', '.', '?', '!'])
         .map_or(rest.as_str(), |end| &rest[..end]);
-    !has_word(&between[at..], OTHERS) && !has_word(own, OTHERS)
+    // "and send to you", "call you": that you does nothing.
+    let statement = ["to you", "for you", "with you"]
+        .iter()
+        .fold(between[at..].to_owned(), |part, object| part.replace(object, " "));
+    let statement = VERBS_BEHIND_AND
+        .iter()
+        .fold(statement, |part, verb| part.replace(&format!("{verb} you"), " "));
+    !has_word(&statement, OTHERS) && !has_word(own, OTHERS)
 }
 
 #[cfg(test)]
@@ -303,6 +313,10 @@ mod tests {
         assert_eq!(
             en("The fix goes out on Thursday, and I'll write to you."),
             ["The fix goes out on Thursday, and I'll write to you.: undated"]
+        );
+        assert_eq!(
+            en("The form I will fill and send to you by Friday."),
+            ["The form I will fill and send to you by Friday.: by 2025-03-14"]
         );
         assert_eq!(
             en("I'll send the invite for the twenty-eighth."),
