@@ -34,11 +34,13 @@ static RULES: LazyLock<Rules> = LazyLock::new(rules);
 fn rules() -> Rules {
     let ru_prefix = "(?:(до|к|ко|после|в|во|с|на) )?";
     let list: Vec<(String, Rule)> = vec![
+        (r"\b(\d{1,2})\.(\d{1,2})(?:\.(20\d\d|\d\d))?\b".to_owned(), numeric),
         // English
         (r"\b(?:end of day|eod|close of business) (today|tomorrow)\b".to_owned(), end_of_day),
         (r"\b(?:last|past) (?:week|month|quarter|year|spring|summer|fall|autumn|winter|monday|tuesday|wednesday|thursday|friday)\b".to_owned(), past),
         (r"\b(?:(by|before|until|till) )?(?:the )?end of (?:the |this )?(next )?(week|month|quarter|year)\b".to_owned(), en_end_of),
         (format!(r"\b(early|mid|late|the beginning of|the middle of|the end of|end of)[ -]?(?:in )?({EN_MONTHS})\b"), en_part_of_month),
+        (r"\bin a fortnight(?:'s time)?\b".to_owned(), fortnight),
         (format!(r"\b(?:a|one) week from ({EN_DAYS})\b"), en_week_from),
         (format!(r"\b(?:(by|before|until|till|on|this|next) )?(?:(this|next|the following) )?({EN_DAYS})\b"), en_weekday),
         (format!(r"\b(?:(by|before|until|on|from|after) )?(?:the )?({EN_ORDINAL}) (?:of )?({EN_MONTHS})\b"), en_day_month),
@@ -57,14 +59,19 @@ fn rules() -> Rules {
         (r"\bв прошл(?:ом|ый|ую|ой|ое) (?:год[уа]?|квартале?|месяце?|недел[еюи]|понедельник|вторник|среду|четверг|пятницу|лето|весн[ыу])\b".to_owned(), past),
         (r"\bна прошлой неделе\b|\bпрошлой (?:весной|осенью|зимой)\b|\bпрошлым летом\b".to_owned(), past),
         (r"\b(?:(до|к|ко|в) )?кон(?:ца|цу|це) (?:этого |текущего )?(следующего |следующей )?(недели|месяца|квартала|года)\b".to_owned(), ru_end_of),
+        (format!(r"\b(?:в |к |ко |до )?(перв|втор)(?:ой|ую|ая) половин(?:е|у|ы|а) ({RU_MONTHS})\b"), ru_half_of_month),
+        (format!(r"\bв (десятых|двадцатых) числах ({RU_MONTHS})\b"), ru_tens_of_month),
         (format!(r"\b(?:в |к |ко |до )?(начал|середин|кон)(?:е|у|ы|цу|це|ца|а)? ({RU_MONTHS})\b"), ru_part_of_month),
         (format!(r"\b{ru_prefix}({RU_ORDINAL}) ({RU_MONTHS})\b"), ru_day_month),
         (format!(r"\b{ru_prefix}({RU_DAYS}),? ((?:двадцать |тридцать )?\w+(?:ого|его)|\d{{1,2}}-?го)\b"), ru_weekday_number),
         (format!(r"\b{ru_prefix}(?:(эт\w+|следующ\w+) )?({RU_DAYS})\b"), ru_weekday),
         (r"\b(?:(до|к) )?(?:на )?(этой|следующей|той|следующую|эту) недел[еюи]\b".to_owned(), ru_week),
+        (r"\bв (?:(этом|текущем)|следующем) (месяце|квартале|году)\b".to_owned(), ru_this_next),
+        (r"\bчерез (полгода|год)\b".to_owned(), ru_in_years),
         (r"\bчерез (пару|пару-тройку|неделю|месяц|день|две|два|три|четыре|пять|шесть|десять|полтора|\d{1,2}) ?(дн\w+|недел\w+|месяц\w*)?\b".to_owned(), ru_in),
         (format!(r"\b(до|к|ко|после|с|на) ({RU_ORDINAL})(?: числ[ау])?\b"), ru_day),
         (r"\b((?:двадцать|тридцать) (?:перв|втор|треть|четв[её]рт|пят|шест|седьм|восьм|девят)(?:ого|его)|(?:десят|одиннадцат|двенадцат|тринадцат|четырнадцат|пятнадцат|шестнадцат|семнадцат|восемнадцат|девятнадцат|двадцат|тридцат)ого|\d{1,2}-?го)(?: числа)?\b".to_owned(), ru_day_alone),
+        (r"\b((?:перв|втор|треть|четв[её]рт|пят|шест|седьм|восьм|девят)(?:ого|его)) числа\b".to_owned(), ru_day_alone),
         (r"\b(после|до) майских(?: праздников)?\b".to_owned(), ru_may),
         (r"\b(?:(до|к) )?(послезавтра|завтра|сегодня)(?: (к обеду|утром|вечером|дн[её]м|до вечера))?\b".to_owned(), ru_today),
         (r"\bна днях\b".to_owned(), ru_soon),
@@ -162,6 +169,11 @@ fn add_time(text: &str, found: &mut Found<DateValue>) {
         return;
     }
     let rest = &text[found.range.end..];
+    if let Some((length, time)) = half_hour(rest) {
+        found.range.end += length;
+        found.value.time = Some(time);
+        return;
+    }
     let introduced = rest.trim_start_matches([',', ' ']).to_lowercase();
     let has_word = ["at ", "в ", "к ", "до ", "by ", "around ", "about ", "на "]
         .iter()
@@ -222,6 +234,22 @@ fn add_time(text: &str, found: &mut Found<DateValue>) {
     let Some(whole) = captures.get(0) else { return };
     found.range.end += whole.as_str().trim_end().len();
     found.value.time = Some(time);
+}
+
+/// "at half past two", «в половине третьего» right behind a day, with its length; in business hours.
+fn half_hour(rest: &str) -> Option<(usize, NaiveTime)> {
+    static HALF: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r"(?i)^,? ?(?:(?:at |by )?half past ([a-z]+|\d{1,2})|(?:в |к )?(?:половин[еу] |пол)([а-яё]+ого|[а-яё]+его))\b").ok()
+    });
+    let captures = HALF.as_ref()?.captures(rest)?;
+    let hour = match (captures.get(1), captures.get(2)) {
+        (Some(past), _) => clock(past.as_str())?.0,
+        // «половина третьего» is half an hour before three.
+        (_, Some(coming)) => ordinal(coming.as_str()).filter(|hour| *hour <= 12)?.checked_sub(1)?,
+        _ => return None,
+    };
+    let hour = if (1..=7).contains(&hour) { hour + 12 } else { hour };
+    Some((captures[0].len(), NaiveTime::from_hms_opt(hour, 30, 0)?))
 }
 
 fn small_hour(word: &str) -> bool {
@@ -647,21 +675,30 @@ fn ru_day_alone(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option
 }
 
 fn en_this_next(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
-    let next = lower(captures, 2) == "next";
-    let unit = lower(captures, 3);
-    let interval = match unit.as_str() {
+    let interval = this_next(&lower(captures, 3), lower(captures, 2) == "next", call)?;
+    Some(DateValue {
+        qualifier: qualifier(captures.get(1)),
+        ..interval
+    })
+}
+
+/// The whole of this week, month, quarter or year, or of the next one.
+fn this_next(unit: &str, next: bool, call: NaiveDate) -> Option<DateValue> {
+    let months = |count: u32| {
+        call.with_day(1)?
+            .checked_add_months(Months::new(if next { count } else { 0 }))
+    };
+    Some(match unit {
         "week" => {
             let monday = plus(monday_of(call), if next { 7 } else { 0 });
             between(monday, plus(monday, 6))
         }
         "month" => {
-            let first = call.with_day(1)?.checked_add_months(Months::new(u32::from(next)))?;
+            let first = months(1)?;
             between(first, last_of_month(first))
         }
         "quarter" => {
-            let moved = call
-                .with_day(1)?
-                .checked_add_months(Months::new(if next { 3 } else { 0 }))?;
+            let moved = months(3)?;
             let (start, end) = quarter(moved.year(), quarter_of(moved))?;
             between(start, end)
         }
@@ -672,10 +709,64 @@ fn en_this_next(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option
                 NaiveDate::from_ymd_opt(year, 12, 31)?,
             )
         }
+    })
+}
+
+/// "01.06.2025"; without a year only a month in two digits is one: "2.5" is a number.
+fn numeric(captures: &Captures<'_>, call: NaiveDate, language: Language) -> Option<DateValue> {
+    let (first, second): (u32, u32) = (captures[1].parse().ok()?, captures[2].parse().ok()?);
+    let (day, month) = match language {
+        Language::En if second > 12 || first <= 12 && captures.get(3).is_none() => return None,
+        _ => (first, second),
     };
+    let Some(year) = captures.get(3) else {
+        return (captures[1].len() == 2 && captures[2].len() == 2 && captures[1].parse::<u32>().ok()? > 23)
+            .then(|| day_of(day, month, call).map(on))?;
+    };
+    let year: i32 = year.as_str().parse().ok()?;
+    let date = NaiveDate::from_ymd_opt(if year < 100 { 2000 + year } else { year }, month, day)?;
     Some(DateValue {
-        qualifier: qualifier(captures.get(1)),
-        ..interval
+        past: date < call,
+        ..on(date)
+    })
+}
+
+fn fortnight(_: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    Some(on(plus(call, 14)))
+}
+
+fn ru_this_next(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    let unit = match lower(captures, 2).as_str() {
+        "месяце" => "month",
+        "квартале" => "quarter",
+        _ => "year",
+    };
+    this_next(unit, captures.get(1).is_none(), call)
+}
+
+fn ru_in_years(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    let months = if lower(captures, 1) == "год" { 12 } else { 6 };
+    Some(with(
+        call.checked_add_months(Months::new(months))?,
+        DateQualifier::Approx,
+    ))
+}
+
+fn ru_half_of_month(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    let first = coming_month(month(&lower(captures, 2))?, call)?;
+    Some(if lower(captures, 1) == "перв" {
+        between(first, first.with_day(15)?)
+    } else {
+        between(first.with_day(16)?, last_of_month(first))
+    })
+}
+
+fn ru_tens_of_month(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    let first = coming_month(month(&lower(captures, 2))?, call)?;
+    Some(if lower(captures, 1) == "десятых" {
+        between(first.with_day(10)?, first.with_day(19)?)
+    } else {
+        between(first.with_day(20)?, first.with_day(29).unwrap_or(last_of_month(first)))
     })
 }
 
@@ -975,6 +1066,12 @@ mod tests {
                 ("in three weeks", "2025-04-02"),
                 ("the eighteenth is fine", "2025-03-18"),
                 ("next week", "2025-03-17 .. 2025-03-23"),
+                ("live by the first of June", "by 2025-06-01"),
+                ("on the first of June", "2025-06-01"),
+                ("in a fortnight", "2025-03-26"),
+                ("Tuesday at half past two", "2025-03-18 14:30"),
+                ("by the end of next week", "by 2025-03-21"),
+                ("end of next week", "2025-03-21"),
                 ("Tuesday the twenty-fifth at nine", "2025-03-25 09:00"),
                 ("Twenty-eighth at two, fine", "2025-03-28 14:00"),
                 ("monday at 4 pm", "2025-03-17 16:00"),
@@ -1002,6 +1099,16 @@ mod tests {
                 ("двадцать девятого в девять", "2025-04-29 09:00"),
                 ("в понедельник в два", "2025-04-21 14:00"),
                 ("в среду, двадцать третьего апреля, в два", "2025-04-23 14:00"),
+                ("с 01.06.2025", "2025-06-01"),
+                ("25.04 подпишем", "2025-04-25"),
+                ("в следующем месяце", "2025-05-01 .. 2025-05-31"),
+                ("в этом квартале", "2025-04-01 .. 2025-06-30"),
+                ("через полгода", "2025-10-16, approx"),
+                ("в первой половине июня", "2025-06-01 .. 2025-06-15"),
+                ("первого числа", "2025-05-01"),
+                ("в двадцатых числах мая", "2025-05-20 .. 2025-05-29"),
+                ("во вторник в половине третьего", "2025-04-22 14:30"),
+                ("во вторник в час дня", "2025-04-22 13:00"),
                 ("в среду четвёртого, в час", "2025-06-04 13:00"),
                 ("послезавтра утром", "2025-04-18"),
                 ("до конца года", "by 2025-12-31"),
