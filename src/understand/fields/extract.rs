@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use chrono::NaiveDate;
 
-use super::text::{Found, sentence_around, tokens};
+use super::text::{Found, says, sentence_around, tokens};
 use super::{dates, meeting, money, numbers, people, promises};
 use crate::domain::{
-    Call, Commitment, Competitor, CompetitorStatus, DateValue, DecidedBy, DecisionRole, Field, FieldName, FieldStatus,
-    FieldValue, Language, Period, Person, Quantity, Role, Signal, Turn, TurnLabels,
+    Call, Commitment, Competitor, CompetitorStatus, DateQualifier, DateValue, DecidedBy, DecisionRole, Field,
+    FieldName, FieldStatus, FieldValue, Language, Period, Person, Quantity, Role, Signal, Turn, TurnLabels,
 };
 
 /// Fields that the rules look for; each that is not found is said to be not stated.
@@ -122,6 +122,71 @@ const SIGNS: &[&str] = &[
     "могу провести",
     "могу сам",
     "могу подписать",
+];
+/// What a business does every year; no wish of the buyer by itself.
+const SEASONS: &[&str] = &[
+    "season",
+    "peak",
+    "busy",
+    "quiet",
+    "vacation",
+    "holiday",
+    "сезон",
+    "отпуск",
+    "вал ",
+    "пик ",
+    "затишье",
+];
+const NEEDS: &[&str] = &[
+    "need",
+    "want",
+    "must",
+    "has to",
+    "have to",
+    "should",
+    "would like",
+    "live",
+    "start",
+    "launch",
+    "decide",
+    "decision",
+    "deadline",
+    "надо",
+    "нужн",
+    "хоте",
+    "хоти",
+    "хочу",
+    "долж",
+    "запус",
+    "старт",
+    "начать",
+    "начн",
+    "реша",
+    "реши",
+    "решен",
+    "успе",
+    "срок",
+    "внедр",
+];
+const ASKS_BY_WHEN: &[&str] = &[
+    "when do you need",
+    "when would you need",
+    "when do you want",
+    "by when",
+    "what date",
+    "which date",
+    "what's the deadline",
+    "к какому сроку",
+    "к какой дате",
+    "к какому числу",
+    "какие сроки",
+    "в какие сроки",
+    "когда нужно",
+    "когда вам нужно",
+    "когда надо",
+    "когда хотите",
+    "когда планируете",
+    "до какого числа",
 ];
 const DISCOUNT: &[&str] = &["discount", "off", "скидк", "скину", "дешевле"];
 const IN_HOUSE: &[&str] = &[
@@ -328,7 +393,7 @@ impl Extractor<'_> {
         if self.has(at, Signal::BuyerDecider) {
             self.deciders(at);
         }
-        if self.has(at, Signal::BuyerTimeline) {
+        if self.has(at, Signal::BuyerTimeline) || self.asked_for_a_day(at) {
             self.timeline(at);
         }
         if self.has(at, Signal::BuyerCompetitor) {
@@ -553,6 +618,16 @@ impl Extractor<'_> {
         }
     }
 
+    /// The rep's last turn asks until when.
+    fn asked_for_a_day(&self, at: usize) -> bool {
+        let Some(question) = at.checked_sub(1).filter(|&before| self.turn(before).role == Role::Rep) else {
+            return false;
+        };
+        let lower = self.lower(question);
+        contains(&lower, ASKS_BY_WHEN)
+            || self.has(question, Signal::RepQDecision) && says(&lower, &["when", "date", "когда", "срок"])
+    }
+
     fn timeline(&mut self, at: usize) {
         let lower = self.lower(at);
         let kind = if contains(&lower, &["decid", "decision", "реш", "комитет"]) {
@@ -567,7 +642,14 @@ impl Extractor<'_> {
         } else {
             "go_live"
         };
-        if let Some(mut day) = self.days(at).into_iter().find(|day| !day.value.past) {
+        let text = &self.turn(at).text;
+        let of_need = |day: &Found<DateValue>| {
+            let deadline = matches!(day.value.qualifier, DateQualifier::By | DateQualifier::Before);
+            let sentence = text[sentence_around(text, &day.range)].to_lowercase();
+            deadline || says(&sentence, NEEDS) || !contains(&sentence, SEASONS)
+        };
+        let days = self.days(at).into_iter();
+        if let Some(mut day) = days.filter(|day| !day.value.past).find(of_need) {
             day.value.kind = Some(kind.to_owned());
             self.add(
                 FieldName::Timeline,
@@ -829,4 +911,68 @@ fn percent(text: &str) -> Option<(Range<usize>, f64)> {
             || sign.lower == "per";
         is_percent.then(|| (words[number.from].range.start..sign.range.end, number.value))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{self, Said};
+    use super::*;
+    use Role::{Buyer, Rep};
+    use Signal::{BuyerTimeline, RepQDecision};
+
+    fn timelines(language: Language, said: &[Said<'_>]) -> Vec<String> {
+        samples::fields(FieldName::Timeline, language, "2025-04-16", said)
+            .iter()
+            .map(|field| match &field.value {
+                Some(FieldValue::Date(day)) => samples::day(day),
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_season_is_no_deadline() {
+        let buyer = |text: &str| timelines(Language::Ru, &[(Buyer, &[BuyerTimeline], text)]);
+        assert!(buyer("Запуститься надо как можно скорее. В июле у нас высокий сезон.").is_empty());
+        assert_eq!(
+            buyer("В июле у нас высокий сезон. Хотим запуститься в мае."),
+            ["2025-05-01 .. 2025-05-31"]
+        );
+        assert_eq!(buyer("До сезона, до июня."), ["by 2025-05-31"]);
+    }
+
+    #[test]
+    fn a_short_answer_to_by_when() {
+        for (signals, question) in [
+            (&[RepQDecision][..], "А когда планируете решить?"),
+            (&[], "К какому сроку это должно работать?"),
+            (&[], "Когда нужно?"),
+        ] {
+            assert_eq!(
+                timelines(
+                    Language::Ru,
+                    &[(Rep, signals, question), (Buyer, &[], "До конца квартала.")]
+                ),
+                ["by 2025-06-30"],
+                "{question}"
+            );
+        }
+        assert_eq!(
+            timelines(
+                Language::En,
+                &[(Rep, &[], "By when do you need it?"), (Buyer, &[], "End of June.")]
+            ),
+            ["2025-06-21 .. 2025-06-30"]
+        );
+        assert!(
+            timelines(
+                Language::Ru,
+                &[
+                    (Rep, &[RepQDecision], "Кто решает?"),
+                    (Buyer, &[], "Директор, он в пятницу будет.")
+                ]
+            )
+            .is_empty()
+        );
+    }
 }
