@@ -712,16 +712,12 @@ fn this_next(unit: &str, next: bool, call: NaiveDate) -> Option<DateValue> {
     })
 }
 
-/// "01.06.2025"; without a year only a month in two digits is one: "2.5" is a number.
+/// "01.06.2025". Without a year it must be Russian and can be no clock time: «25.04», where "25.04" is a number.
 fn numeric(captures: &Captures<'_>, call: NaiveDate, language: Language) -> Option<DateValue> {
-    let (first, second): (u32, u32) = (captures[1].parse().ok()?, captures[2].parse().ok()?);
-    let (day, month) = match language {
-        Language::En if second > 12 || first <= 12 && captures.get(3).is_none() => return None,
-        _ => (first, second),
-    };
+    let (day, month): (u32, u32) = (captures[1].parse().ok()?, captures[2].parse().ok()?);
     let Some(year) = captures.get(3) else {
-        return (captures[1].len() == 2 && captures[2].len() == 2 && captures[1].parse::<u32>().ok()? > 23)
-            .then(|| day_of(day, month, call).map(on))?;
+        let is_date = language == Language::Ru && day > 23 && captures[2].len() == 2;
+        return is_date.then(|| day_of(day, month, call))?.map(on);
     };
     let year: i32 = year.as_str().parse().ok()?;
     let date = NaiveDate::from_ymd_opt(if year < 100 { 2000 + year } else { year }, month, day)?;
@@ -1125,6 +1121,7 @@ mod tests {
             "we march on",
             "he was first to call",
             "a day like this",
+            "it costs 25.04 a month",
         ] {
             assert!(find(text, Language::En, date("2025-03-12")).is_empty(), "{text}");
         }
