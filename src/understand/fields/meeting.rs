@@ -261,8 +261,7 @@ pub fn find(call: &Call, labels: &[TurnLabels], language: Language, call_date: N
     let mut offer = Offer::default();
     let mut taken: Option<(Mention, FieldStatus)> = None;
     let mut proposed: Option<Mention> = None;
-    for at in 0..call.turns.len().min(labels.len()) {
-        let turn = &call.turns[at];
+    for (at, (turn, labels)) in call.turns.iter().zip(labels).enumerate() {
         if turn.role == Role::Unknown {
             continue;
         }
@@ -297,7 +296,7 @@ pub fn find(call: &Call, labels: &[TurnLabels], language: Language, call_date: N
             continue;
         }
         let bargaining = turned_down || live;
-        named.retain(|day| is_proposal(day, &turn.text, turn.role, &labels[at], bargaining));
+        named.retain(|day| is_proposal(day, &turn.text, turn.role, labels, bargaining));
         if let Some(first) = preferred(&named) {
             let lower = lower(&turn.text);
             let settled = matches!(taken, Some((_, FieldStatus::Confirmed))) && !says(&lower, OTHER_DAY);
@@ -309,7 +308,7 @@ pub fn find(call: &Call, labels: &[TurnLabels], language: Language, call_date: N
             } else {
                 // The rep's other day takes the place of the one that only the buyer named.
                 taken = taken.filter(|(_, status)| *status == FieldStatus::Confirmed || !live);
-                if labels[at].has(Signal::RepNextStep) || bargaining {
+                if labels.has(Signal::RepNextStep) || bargaining {
                     proposed = Some(first.clone());
                 }
             }
@@ -323,7 +322,7 @@ pub fn find(call: &Call, labels: &[TurnLabels], language: Language, call_date: N
         }
         if live && offer.by != turn.role && !offer.answered {
             offer.answered = true;
-            if consents(&turn.text, &labels[at])
+            if consents(&turn.text, labels)
                 && let Some(day) = preferred(&offer.days)
             {
                 taken = Some((day.clone(), FieldStatus::Confirmed));
