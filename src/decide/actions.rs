@@ -1,11 +1,9 @@
 //! Next best actions (D.1, D.2): the first of the playbook; at most five, none without its trigger.
 
-use chrono::{Days, NaiveDate};
-
 use super::Situation;
 use crate::domain::{
-    Action, ActionId, Commitment, DealStage, Element, Evidence, FieldName, FieldValue, Language, Owner, Role, Signal,
-    calendar,
+    Action, ActionId, Commitment, DealStage, Element, Evidence, FieldName, FieldStatus, FieldValue, Language, Owner,
+    Role, Signal, calendar,
 };
 
 /// More than this nobody does.
@@ -35,7 +33,7 @@ pub fn next_actions(situation: &Situation<'_>) -> Vec<Action> {
         let why = say(situation, "while it is fresh", "пока разговор свеж в памяти");
         actions.extend(act(situation, ActionId::SendRecapEmail, why, None));
     }
-    if situation.dated_commitments().is_empty() && !situation.deal.on_hold {
+    if situation.dated_commitments().is_empty() && !meeting_agreed(situation) && !situation.deal.on_hold {
         let why = say(
             situation,
             "the call ended without a dated step of theirs",
@@ -56,6 +54,13 @@ pub fn next_actions(situation: &Situation<'_>) -> Vec<Action> {
     actions.extend(act(situation, ActionId::UpdateCrm, fields_found(situation), None));
     actions.truncate(MOST);
     actions
+}
+
+/// The buyer named or took a day to talk on.
+fn meeting_agreed(situation: &Situation<'_>) -> bool {
+    situation
+        .said(FieldName::NextMeeting)
+        .any(|field| matches!(field.status, FieldStatus::Stated | FieldStatus::Confirmed))
 }
 
 fn say(situation: &Situation<'_>, en: &str, ru: &str) -> String {
@@ -106,7 +111,7 @@ fn promises(situation: &Situation<'_>) -> Vec<Action> {
                 let mut action = act(situation, ActionId::FulfilPromise, why, Some(quote))?;
                 action.title = action.title.replace("{what}", &promise.what);
                 if let Some(day) = promise.due.as_ref().and_then(|due| due.latest()) {
-                    action.due = Some(on_business_day(day, situation));
+                    action.due = Some(situation.work_day(day.max(situation.call_date)));
                 }
                 Some(action)
             }
@@ -126,15 +131,6 @@ fn is_artefact(promise: &Commitment) -> bool {
     !MEETS.iter().any(|word| lower.contains(word))
 }
 
-/// The last business day not after `day`, and not before the call.
-fn on_business_day(day: NaiveDate, situation: &Situation<'_>) -> NaiveDate {
-    let mut day = day;
-    while day > situation.call_date && !calendar::is_business_day(day, situation.language) {
-        day = day - Days::new(1);
-    }
-    day.max(situation.call_date)
-}
-
 fn postponed(situation: &Situation<'_>) -> Option<Action> {
     if !situation.deal.on_hold {
         return None;
@@ -152,7 +148,10 @@ fn postponed(situation: &Situation<'_>) -> Option<Action> {
         .process
         .action(ActionId::NurtureUntilDate)
         .map_or(0, |rule| rule.days);
-    action.due = until.map(|day| calendar::add_business_days(day, days, situation.language).max(situation.call_date));
+    action.due = until.map(|day| {
+        let before = calendar::add_business_days(day, days, situation.language);
+        situation.work_day(before.max(situation.call_date))
+    });
     Some(action)
 }
 
@@ -214,4 +213,128 @@ fn first_gap(situation: &Situation<'_>, stage: DealStage) -> Option<Action> {
         _ => return None,
     };
     act(situation, id, why, at.map(|at| situation.quote(at)))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::NaiveDate;
+
+    use super::*;
+    use crate::domain::{Call, DateQualifier, DateValue, Deal, DecidedBy, Field};
+    use crate::process::Process;
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().expect("a date")
+    }
+
+    fn on(date: &str) -> DateValue {
+        DateValue {
+            kind: None,
+            date: Some(day(date)),
+            start: None,
+            end: None,
+            time: None,
+            time_end: None,
+            qualifier: DateQualifier::On,
+            ambiguous: false,
+            past: false,
+        }
+    }
+
+    fn field(name: FieldName, status: FieldStatus, value: FieldValue) -> Field {
+        Field {
+            field: name,
+            status,
+            value: Some(value),
+            raw: "words".to_owned(),
+            turn: Some(1),
+            role: Some(Role::Rep),
+            quote: "words".to_owned(),
+            confidence: 0.8,
+            decided_by: DecidedBy::Rules,
+        }
+    }
+
+    fn actions(fields: &[Field], call_date: &str) -> Vec<Action> {
+        let call = Call {
+            id: "c".to_owned(),
+            source: "c.txt".to_owned(),
+            language: None,
+            call_date: None,
+            kind: None,
+            seller: None,
+            previous_stage: None,
+            duration_s: None,
+            channels: None,
+            turns: Vec::new(),
+        };
+        let deal = Deal {
+            process: "ppvvc".to_owned(),
+            process_hash: String::new(),
+            stage: Some(DealStage::Pain),
+            confidence: 0.9,
+            abstained: false,
+            on_hold: false,
+            flags: Vec::new(),
+            elements: Vec::new(),
+            coverage: 0.0,
+            index: 0.0,
+            call_outcome: None,
+            previous_stage: None,
+            step: None,
+        };
+        next_actions(&Situation {
+            process: &Process::builtin().expect("the built-in process"),
+            call: &call,
+            labels: &[],
+            fields,
+            deal: &deal,
+            language: Language::Ru,
+            call_date: day(call_date),
+        })
+    }
+
+    #[test]
+    fn a_promise_due_on_a_day_off_moves_forward() {
+        // Friday → Monday; 30 April → over the first days of May; the past → the day of the call.
+        for (call, said, due) in [
+            ("2025-04-18", "2025-04-19", "2025-04-21"),
+            ("2025-04-29", "2025-05-01", "2025-05-05"),
+            ("2025-04-16", "2025-04-17", "2025-04-17"),
+            ("2025-04-19", "2025-04-19", "2025-04-21"),
+            ("2025-04-16", "2025-04-10", "2025-04-16"),
+        ] {
+            let promise = Commitment {
+                who: Role::Rep,
+                what: "пришлю расчёт".to_owned(),
+                due: Some(on(said)),
+            };
+            let promise = field(
+                FieldName::Commitments,
+                FieldStatus::Stated,
+                FieldValue::Commitment(promise),
+            );
+            let actions = actions(&[promise], call);
+            assert_eq!(actions[0].id, ActionId::FulfilPromise);
+            assert_eq!(actions[0].due, Some(day(due)), "{said}");
+            for action in actions {
+                let due = action.due.expect("a day");
+                assert!(calendar::is_business_day(due, Language::Ru), "{action:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_agreed_meeting_is_a_next_step() {
+        let meeting = |status| field(FieldName::NextMeeting, status, FieldValue::Date(on("2025-04-30")));
+        let asks = |fields: &[Field]| {
+            actions(fields, "2025-04-16")
+                .iter()
+                .any(|action| action.id == ActionId::FixNextStep)
+        };
+        assert!(asks(&[]));
+        assert!(asks(&[meeting(FieldStatus::Proposed)]));
+        assert!(!asks(&[meeting(FieldStatus::Confirmed)]));
+        assert!(!asks(&[meeting(FieldStatus::Stated)]));
+    }
 }

@@ -120,7 +120,7 @@ pub enum DateQualifier {
 /// A day or an interval, counted from the date of the call.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DateValue {
-    /// go_live, decision, contract_end, budget_opens; None where the words do not say.
+    /// go_live, decision, contract_end, budget_opens; call for a meeting by phone; None where the words do not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

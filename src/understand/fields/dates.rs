@@ -22,6 +22,9 @@ const RU_MONTHS: &str = "январ[ьяею]|феврал[ьяею]|март[а
 const EN_ORDINAL: &str = "(?:twenty|thirty)[ -](?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth)|first|second|third|\
     fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|thirteenth|fourteenth|fifteenth|sixteenth|seventeenth|\
     eighteenth|nineteenth|twentieth|thirtieth|\\d{1,2}(?:st|nd|rd|th)";
+/// Ordinals that hardly count anything but days.
+const EN_LATE_ORDINAL: &str = "(?:twenty|thirty)[ -](?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth)|tenth|\
+    eleventh|twelfth|thirteenth|fourteenth|fifteenth|sixteenth|seventeenth|eighteenth|nineteenth|twentieth|thirtieth";
 const RU_ORDINAL: &str = "(?:двадцать|тридцать) (?:перв|втор|треть|четв[её]рт|пят|шест|седьм|восьм|девят)(?:ого|его|ому|ему|ое)|\
     (?:перв|втор|треть|четв[её]рт|пят|шест|седьм|восьм|девят|десят|одиннадцат|двенадцат|тринадцат|четырнадцат|пятнадцат|\
     шестнадцат|семнадцат|восемнадцат|девятнадцат|двадцат|тридцат)(?:ого|его|ому|ему|ое)|\\d{1,2}(?:-?го|-?му|-?ое)?";
@@ -31,17 +34,20 @@ static RULES: LazyLock<Rules> = LazyLock::new(rules);
 fn rules() -> Rules {
     let ru_prefix = "(?:(до|к|ко|после|в|во|с|на) )?";
     let list: Vec<(String, Rule)> = vec![
+        (r"\b(\d{1,2})\.(\d{1,2})(?:\.(20\d\d|\d\d))?\b".to_owned(), numeric),
         // English
         (r"\b(?:end of day|eod|close of business) (today|tomorrow)\b".to_owned(), end_of_day),
         (r"\b(?:last|past) (?:week|month|quarter|year|spring|summer|fall|autumn|winter|monday|tuesday|wednesday|thursday|friday)\b".to_owned(), past),
         (r"\b(?:(by|before|until|till) )?(?:the )?end of (?:the |this )?(next )?(week|month|quarter|year)\b".to_owned(), en_end_of),
         (format!(r"\b(early|mid|late|the beginning of|the middle of|the end of|end of)[ -]?(?:in )?({EN_MONTHS})\b"), en_part_of_month),
+        (r"\bin a fortnight(?:'s time)?\b".to_owned(), fortnight),
         (format!(r"\b(?:a|one) week from ({EN_DAYS})\b"), en_week_from),
         (format!(r"\b(?:(by|before|until|till|on|this|next) )?(?:(this|next|the following) )?({EN_DAYS})\b"), en_weekday),
         (format!(r"\b(?:(by|before|until|on|from|after) )?(?:the )?({EN_ORDINAL}) (?:of )?({EN_MONTHS})\b"), en_day_month),
         (format!(r"\b(?:(by|before|until|on|from|after) )?({EN_MONTHS}) (?:the )?({EN_ORDINAL}|\d{{1,2}})\b"), en_month_day),
         (format!(r"\b(by|before|until|on|for|from|after) the ({EN_ORDINAL})\b"), en_day),
-        (format!(r"\bthe ({EN_ORDINAL})(?: at| is| works| would|,|\.|$)"), en_day_alone),
+        (format!(r"\b(?<said>the ({EN_ORDINAL}))(?: at| is| works| would|,|\.|$)"), en_day_alone),
+        (format!(r"\b(?<said>({EN_LATE_ORDINAL})) at\b"), en_day_alone),
         (r"\b(?:(by|before|until) )?(this|next) (week|month|quarter|year)\b".to_owned(), en_this_next),
         (r"\bin (?:about |around )?(a couple of|a couple|a few|a|an|one|two|three|four|five|six|eight|ten|\d{1,2}) (day|week|month)s?\b".to_owned(), en_in),
         (r"\b(day after tomorrow|tomorrow|today|tonight|this afternoon|this evening|this morning)\b".to_owned(), en_today),
@@ -53,13 +59,19 @@ fn rules() -> Rules {
         (r"\bв прошл(?:ом|ый|ую|ой|ое) (?:год[уа]?|квартале?|месяце?|недел[еюи]|понедельник|вторник|среду|четверг|пятницу|лето|весн[ыу])\b".to_owned(), past),
         (r"\bна прошлой неделе\b|\bпрошлой (?:весной|осенью|зимой)\b|\bпрошлым летом\b".to_owned(), past),
         (r"\b(?:(до|к|ко|в) )?кон(?:ца|цу|це) (?:этого |текущего )?(следующего |следующей )?(недели|месяца|квартала|года)\b".to_owned(), ru_end_of),
+        (format!(r"\b(?:в |к |ко |до )?(перв|втор)(?:ой|ую|ая) половин(?:е|у|ы|а) ({RU_MONTHS})\b"), ru_half_of_month),
+        (format!(r"\bв (десятых|двадцатых) числах ({RU_MONTHS})\b"), ru_tens_of_month),
         (format!(r"\b(?:в |к |ко |до )?(начал|середин|кон)(?:е|у|ы|цу|це|ца|а)? ({RU_MONTHS})\b"), ru_part_of_month),
+        (format!(r"\b{ru_prefix}({RU_ORDINAL}) ({RU_MONTHS})\b"), ru_day_month),
+        (format!(r"\b{ru_prefix}({RU_DAYS}),? ((?:двадцать |тридцать )?\w+(?:ого|его)|\d{{1,2}}-?го)\b"), ru_weekday_number),
         (format!(r"\b{ru_prefix}(?:(эт\w+|следующ\w+) )?({RU_DAYS})\b"), ru_weekday),
         (r"\b(?:(до|к) )?(?:на )?(этой|следующей|той|следующую|эту) недел[еюи]\b".to_owned(), ru_week),
+        (r"\bв (?:(этом|текущем)|следующем) (месяце|квартале|году)\b".to_owned(), ru_this_next),
+        (r"\bчерез (полгода|год)\b".to_owned(), ru_in_years),
         (r"\bчерез (пару|пару-тройку|неделю|месяц|день|две|два|три|четыре|пять|шесть|десять|полтора|\d{1,2}) ?(дн\w+|недел\w+|месяц\w*)?\b".to_owned(), ru_in),
-        (format!(r"\b{ru_prefix}({RU_ORDINAL}) ({RU_MONTHS})\b"), ru_day_month),
         (format!(r"\b(до|к|ко|после|с|на) ({RU_ORDINAL})(?: числ[ау])?\b"), ru_day),
         (r"\b((?:двадцать|тридцать) (?:перв|втор|треть|четв[её]рт|пят|шест|седьм|восьм|девят)(?:ого|его)|(?:десят|одиннадцат|двенадцат|тринадцат|четырнадцат|пятнадцат|шестнадцат|семнадцат|восемнадцат|девятнадцат|двадцат|тридцат)ого|\d{1,2}-?го)(?: числа)?\b".to_owned(), ru_day_alone),
+        (r"\b((?:перв|втор|треть|четв[её]рт|пят|шест|седьм|восьм|девят)(?:ого|его)) числа\b".to_owned(), ru_day_alone),
         (r"\b(после|до) майских(?: праздников)?\b".to_owned(), ru_may),
         (r"\b(?:(до|к) )?(послезавтра|завтра|сегодня)(?: (к обеду|утром|вечером|дн[её]м|до вечера))?\b".to_owned(), ru_today),
         (r"\bна днях\b".to_owned(), ru_soon),
@@ -82,8 +94,11 @@ pub fn find(text: &str, language: Language, call_date: NaiveDate) -> Vec<Found<D
     let mut found: Vec<Found<DateValue>> = Vec::new();
     for (pattern, rule) in &RULES.0 {
         for captures in pattern.captures_iter(text) {
-            let Some(whole) = captures.get(0) else { continue };
-            let range = whole.range();
+            // Words behind a day may only show that it is one.
+            let Some(said) = captures.name("said").or(captures.get(0)) else {
+                continue;
+            };
+            let range = said.range();
             if found
                 .iter()
                 .any(|other| other.range.start < range.end && range.start < other.range.end)
@@ -97,10 +112,49 @@ pub fn find(text: &str, language: Language, call_date: NaiveDate) -> Vec<Found<D
         }
     }
     found.sort_by_key(|found| found.range.start);
+    join_weekdays(text, &mut found);
     for one in &mut found {
         add_time(text, one);
     }
     found
+}
+
+/// "Tuesday the third", «восьмого апреля в среду» are one day, and the number says which.
+fn join_weekdays(text: &str, found: &mut Vec<Found<DateValue>>) {
+    let mut at = 1;
+    while at < found.len() {
+        let (before, behind) = (&found[at - 1], &found[at]);
+        let between = text[before.range.end..behind.range.start].trim().to_lowercase();
+        let is_weekday = |one: &Found<DateValue>| is_weekday_alone(&text[one.range.clone()]);
+        let range = before.range.start..behind.range.end;
+        let weekday = |one: &Found<DateValue>| one.value.date.map(|date| date.weekday());
+        if matches!(between.as_str(), "" | "," | "the" | ", the")
+            && is_weekday(before) != is_weekday(behind)
+            && weekday(before).is_some()
+            && weekday(before) == weekday(behind)
+        {
+            let value = if is_weekday(before) { behind } else { before }.value.clone();
+            found[at - 1] = Found { range, value };
+            found.remove(at);
+        } else {
+            at += 1;
+        }
+    }
+}
+
+/// The words name a weekday, without a number and without "next".
+pub fn is_weekday_alone(words: &str) -> bool {
+    let words = tokens(words);
+    let is_weekday = |word: &str| word.chars().count() > 4 && weekday(word).is_some();
+    let starts = ["next", "this", "following", "следующ", "эт"];
+    words.iter().any(|word| is_weekday(&word.lower))
+        && !words.iter().any(|word| {
+            let in_words = !word.lower.starts_with(|c: char| c.is_ascii_digit());
+            in_words && ordinal(&word.lower).is_some() || starts.iter().any(|start| word.lower.starts_with(start))
+        })
+        && !words
+            .iter()
+            .any(|word| month(&word.lower).is_some_and(|_| word.lower.chars().count() > 2 && !is_weekday(&word.lower)))
 }
 
 /// "… at three", «… в одиннадцать» right behind (or before) a day.
@@ -115,6 +169,11 @@ fn add_time(text: &str, found: &mut Found<DateValue>) {
         return;
     }
     let rest = &text[found.range.end..];
+    if let Some((length, time)) = half_hour(rest) {
+        found.range.end += length;
+        found.value.time = Some(time);
+        return;
+    }
     let introduced = rest.trim_start_matches([',', ' ']).to_lowercase();
     let has_word = ["at ", "в ", "к ", "до ", "by ", "around ", "about ", "на "]
         .iter()
@@ -130,6 +189,26 @@ fn add_time(text: &str, found: &mut Found<DateValue>) {
     let Some((hour, minute)) = clock(&captures[1]) else {
         return;
     };
+    // "on Friday, at seven thousand" is a price.
+    let behind = rest[captures[0].len()..].trim_start().to_lowercase();
+    if [
+        "thousand",
+        "hundred",
+        "grand",
+        "million",
+        "percent",
+        "%",
+        "тыс",
+        "сот",
+        "млн",
+        "миллион",
+        "процент",
+    ]
+    .iter()
+    .any(|scale| behind.starts_with(scale))
+    {
+        return;
+    }
     let minute = match captures.get(2).map(|word| word.as_str().to_lowercase()) {
         Some(word) if matches!(word.as_str(), "thirty" | "тридцать") => 30,
         Some(word) if matches!(word.as_str(), "fifteen" | "пятнадцать") => 15,
@@ -157,6 +236,22 @@ fn add_time(text: &str, found: &mut Found<DateValue>) {
     found.value.time = Some(time);
 }
 
+/// "at half past two", «в половине третьего» right behind a day, with its length; in business hours.
+fn half_hour(rest: &str) -> Option<(usize, NaiveTime)> {
+    static HALF: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r"(?i)^,? ?(?:(?:at |by )?half past ([a-z]+|\d{1,2})|(?:в |к )?(?:половин[еу] |пол)([а-яё]+ого|[а-яё]+его))\b").ok()
+    });
+    let captures = HALF.as_ref()?.captures(rest)?;
+    let hour = match (captures.get(1), captures.get(2)) {
+        (Some(past), _) => clock(past.as_str())?.0,
+        // «половина третьего» is half an hour before three.
+        (_, Some(coming)) => ordinal(coming.as_str()).filter(|hour| *hour <= 12)?.checked_sub(1)?,
+        _ => return None,
+    };
+    let hour = if (1..=7).contains(&hour) { hour + 12 } else { hour };
+    Some((captures[0].len(), NaiveTime::from_hms_opt(hour, 30, 0)?))
+}
+
 fn small_hour(word: &str) -> bool {
     clock(word).is_some_and(|(hour, _)| (1..=20).contains(&hour)) && word.chars().all(char::is_alphabetic)
 }
@@ -166,6 +261,9 @@ fn clock(word: &str) -> Option<(u32, u32)> {
     let lower = word.to_lowercase();
     if matches!(lower.as_str(), "noon" | "полдень") {
         return Some((12, 0));
+    }
+    if lower == "час" {
+        return Some((1, 0));
     }
     if let Some((hour, minute)) = lower.split_once([':', '.']) {
         return Some((hour.parse().ok().filter(|hour| *hour < 24)?, minute.parse().ok()?));
@@ -541,6 +639,15 @@ fn ru_day_month(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option
     Some(with(date, qualifier(captures.get(1))))
 }
 
+fn ru_weekday_number(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    let (day, number) = (weekday(&lower(captures, 2))?, ordinal(&lower(captures, 3))?);
+    let first = call.with_day(1)?;
+    let date = (0..4)
+        .filter_map(|ahead| first.checked_add_months(Months::new(ahead))?.with_day(number))
+        .find(|date| *date >= call && date.weekday() == day)?;
+    Some(with(date, qualifier(captures.get(1))))
+}
+
 fn en_day(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
     Some(with(
         coming_day(ordinal(&lower(captures, 2))?, call)?,
@@ -550,7 +657,7 @@ fn en_day(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateV
 
 fn en_day_alone(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
     // "the first", "the second" count things as often as days.
-    let day = ordinal(&lower(captures, 1)).filter(|day| *day > 3)?;
+    let day = ordinal(&lower(captures, 2)).filter(|day| *day > 3)?;
     Some(on(coming_day(day, call)?))
 }
 
@@ -568,21 +675,30 @@ fn ru_day_alone(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option
 }
 
 fn en_this_next(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
-    let next = lower(captures, 2) == "next";
-    let unit = lower(captures, 3);
-    let interval = match unit.as_str() {
+    let interval = this_next(&lower(captures, 3), lower(captures, 2) == "next", call)?;
+    Some(DateValue {
+        qualifier: qualifier(captures.get(1)),
+        ..interval
+    })
+}
+
+/// The whole of this week, month, quarter or year, or of the next one.
+fn this_next(unit: &str, next: bool, call: NaiveDate) -> Option<DateValue> {
+    let months = |count: u32| {
+        call.with_day(1)?
+            .checked_add_months(Months::new(if next { count } else { 0 }))
+    };
+    Some(match unit {
         "week" => {
             let monday = plus(monday_of(call), if next { 7 } else { 0 });
             between(monday, plus(monday, 6))
         }
         "month" => {
-            let first = call.with_day(1)?.checked_add_months(Months::new(u32::from(next)))?;
+            let first = months(1)?;
             between(first, last_of_month(first))
         }
         "quarter" => {
-            let moved = call
-                .with_day(1)?
-                .checked_add_months(Months::new(if next { 3 } else { 0 }))?;
+            let moved = months(3)?;
             let (start, end) = quarter(moved.year(), quarter_of(moved))?;
             between(start, end)
         }
@@ -593,10 +709,60 @@ fn en_this_next(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option
                 NaiveDate::from_ymd_opt(year, 12, 31)?,
             )
         }
+    })
+}
+
+/// "01.06.2025". Without a year it must be Russian and can be no clock time: «25.04», where "25.04" is a number.
+fn numeric(captures: &Captures<'_>, call: NaiveDate, language: Language) -> Option<DateValue> {
+    let (day, month): (u32, u32) = (captures[1].parse().ok()?, captures[2].parse().ok()?);
+    let Some(year) = captures.get(3) else {
+        let is_date = language == Language::Ru && day > 23 && captures[2].len() == 2;
+        return is_date.then(|| day_of(day, month, call))?.map(on);
     };
+    let year: i32 = year.as_str().parse().ok()?;
+    let date = NaiveDate::from_ymd_opt(if year < 100 { 2000 + year } else { year }, month, day)?;
     Some(DateValue {
-        qualifier: qualifier(captures.get(1)),
-        ..interval
+        past: date < call,
+        ..on(date)
+    })
+}
+
+fn fortnight(_: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    Some(on(plus(call, 14)))
+}
+
+fn ru_this_next(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    let unit = match lower(captures, 2).as_str() {
+        "месяце" => "month",
+        "квартале" => "quarter",
+        _ => "year",
+    };
+    this_next(unit, captures.get(1).is_none(), call)
+}
+
+fn ru_in_years(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    let months = if lower(captures, 1) == "год" { 12 } else { 6 };
+    Some(with(
+        call.checked_add_months(Months::new(months))?,
+        DateQualifier::Approx,
+    ))
+}
+
+fn ru_half_of_month(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    let first = coming_month(month(&lower(captures, 2))?, call)?;
+    Some(if lower(captures, 1) == "перв" {
+        between(first, first.with_day(15)?)
+    } else {
+        between(first.with_day(16)?, last_of_month(first))
+    })
+}
+
+fn ru_tens_of_month(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    let first = coming_month(month(&lower(captures, 2))?, call)?;
+    Some(if lower(captures, 1) == "десятых" {
+        between(first.with_day(10)?, first.with_day(19)?)
+    } else {
+        between(first.with_day(20)?, first.with_day(29).unwrap_or(last_of_month(first)))
     })
 }
 
@@ -797,6 +963,7 @@ fn ru_may(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateV
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::samples::day as said;
     use super::*;
 
     fn date(text: &str) -> NaiveDate {
@@ -808,38 +975,6 @@ mod tests {
         assert_eq!(found.len(), 1, "{text}: {found:?}");
         assert!(text.get(found[0].range.clone()).is_some());
         found[0].value.clone()
-    }
-
-    /// As in the tables: "by 2025-06-30", "2025-04-21 .. 2025-04-27", with marks.
-    fn said(value: &DateValue) -> String {
-        if value.past {
-            return "past".to_owned();
-        }
-        let mut text = match value.qualifier {
-            DateQualifier::By => "by ".to_owned(),
-            DateQualifier::Before => "before ".to_owned(),
-            DateQualifier::After => "after ".to_owned(),
-            DateQualifier::On | DateQualifier::Approx => String::new(),
-        };
-        match (value.date, value.start, value.end) {
-            (Some(date), ..) => text.push_str(&date.to_string()),
-            (None, Some(start), Some(end)) => text.push_str(&format!("{start} .. {end}")),
-            (None, Some(start), None) => text.push_str(&start.to_string()),
-            _ => text.push('?'),
-        }
-        if let Some(time) = value.time {
-            text.push_str(&time.format(" %H:%M").to_string());
-        }
-        if let Some(time) = value.time_end {
-            text.push_str(&time.format("-%H:%M").to_string());
-        }
-        if value.qualifier == DateQualifier::Approx {
-            text.push_str(", approx");
-        }
-        if value.ambiguous {
-            text.push_str(", ambiguous");
-        }
-        text
     }
 
     fn check(language: Language, call: &str, table: &[(&str, &str)]) {
@@ -927,6 +1062,14 @@ mod tests {
                 ("in three weeks", "2025-04-02"),
                 ("the eighteenth is fine", "2025-03-18"),
                 ("next week", "2025-03-17 .. 2025-03-23"),
+                ("live by the first of June", "by 2025-06-01"),
+                ("on the first of June", "2025-06-01"),
+                ("in a fortnight", "2025-03-26"),
+                ("Tuesday at half past two", "2025-03-18 14:30"),
+                ("by the end of next week", "by 2025-03-21"),
+                ("end of next week", "2025-03-21"),
+                ("Tuesday the twenty-fifth at nine", "2025-03-25 09:00"),
+                ("Twenty-eighth at two, fine", "2025-03-28 14:00"),
                 ("monday at 4 pm", "2025-03-17 16:00"),
                 ("by the end of the month", "by 2025-03-31"),
                 ("before Christmas", "by 2025-12-24"),
@@ -951,6 +1094,18 @@ mod tests {
                 ("на этой неделе", "2025-04-14 .. 2025-04-20"),
                 ("двадцать девятого в девять", "2025-04-29 09:00"),
                 ("в понедельник в два", "2025-04-21 14:00"),
+                ("в среду, двадцать третьего апреля, в два", "2025-04-23 14:00"),
+                ("с 01.06.2025", "2025-06-01"),
+                ("25.04 подпишем", "2025-04-25"),
+                ("в следующем месяце", "2025-05-01 .. 2025-05-31"),
+                ("в этом квартале", "2025-04-01 .. 2025-06-30"),
+                ("через полгода", "2025-10-16, approx"),
+                ("в первой половине июня", "2025-06-01 .. 2025-06-15"),
+                ("первого числа", "2025-05-01"),
+                ("в двадцатых числах мая", "2025-05-20 .. 2025-05-29"),
+                ("во вторник в половине третьего", "2025-04-22 14:30"),
+                ("во вторник в час дня", "2025-04-22 13:00"),
+                ("в среду четвёртого, в час", "2025-06-04 13:00"),
                 ("послезавтра утром", "2025-04-18"),
                 ("до конца года", "by 2025-12-31"),
                 ("с первого июня", "after 2025-06-01"),
@@ -966,6 +1121,7 @@ mod tests {
             "we march on",
             "he was first to call",
             "a day like this",
+            "it costs 25.04 a month",
         ] {
             assert!(find(text, Language::En, date("2025-03-12")).is_empty(), "{text}");
         }

@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use chrono::NaiveDate;
 
-use super::text::{Found, sentence_around, tokens};
-use super::{dates, money, numbers, people};
+use super::text::{Found, says, sentence_around, tokens};
+use super::{dates, meeting, money, numbers, people, promises};
 use crate::domain::{
-    Call, Commitment, Competitor, CompetitorStatus, DateValue, DecidedBy, DecisionRole, Field, FieldName, FieldStatus,
-    FieldValue, Language, Period, Person, Quantity, Role, Signal, Turn, TurnLabels,
+    Call, Commitment, Competitor, CompetitorStatus, DateQualifier, DateValue, DecidedBy, DecisionRole, Field,
+    FieldName, FieldStatus, FieldValue, Language, Period, Person, Quantity, Role, Signal, Turn, TurnLabels,
 };
 
 /// Fields that the rules look for; each that is not found is said to be not stated.
@@ -33,18 +33,6 @@ pub const LOOKED_FOR: &[FieldName] = &[
 /// How far back a sum may lend its scale to another.
 const NEARBY_TURNS: usize = 5;
 
-/// Words that turn a sentence into a supposition or somebody else's story.
-const SUPPOSED: &[&str] = &[
-    "if you had",
-    "if we had",
-    "let's say you",
-    "imagine",
-    "suppose",
-    "если бы",
-    "допустим",
-    "представьте",
-    "например, у",
-];
 const PEOPLE: &[&str] = &[
     "rep",
     "people",
@@ -135,101 +123,70 @@ const SIGNS: &[&str] = &[
     "могу сам",
     "могу подписать",
 ];
-const MEETS: &[&str] = &[
-    "meet",
-    "call",
-    "talk",
-    "book",
-    "invite",
-    "demo",
-    "session",
-    "catch up",
-    "show you",
-    "walk",
-    "visit",
-    "speak",
-    "works",
-    "is fine",
-    "suits",
-    "встре",
-    "созвон",
-    "позвон",
-    "покаж",
-    "приед",
-    "подъед",
-    "давайте",
-    "наберу",
-    "увид",
-    "слот",
-    "расч",
-    "хорошо",
-    "подходит",
+/// What a business does every year; no wish of the buyer by itself.
+const SEASONS: &[&str] = &[
+    "season",
+    "peak",
+    "busy",
+    "quiet",
+    "vacation",
+    "holiday",
+    "сезон",
+    "отпуск",
+    "вал ",
+    "пик ",
+    "затишье",
 ];
-const PROMISES: &[&str] = &[
-    "i'll",
-    "i will",
-    "we'll",
-    "we will",
-    "let me send",
-    "i am going to",
-    "i'm going to",
-    "you'll have",
-    "пришлю",
-    "отправлю",
-    "вышлю",
-    "скину",
-    "подготовлю",
-    "сделаю",
-    "позвоню",
-    "наберу",
-    "перезвоню",
-    "приведу",
-    "согласую",
-    "уточню",
-    "передам",
-    "подъеду",
-    "приеду",
-    "поставлю",
-    "подпишу",
-    "оплачу",
-    "возьму",
-    "соберу",
-    "покажу",
-    "закажу",
-    "выставлю",
-    "сброшу",
-    "позову",
-    "принесу",
-    "займусь",
-    "направлю",
-    "обсужу",
+const NEEDS: &[&str] = &[
+    "need",
+    "want",
+    "must",
+    "has to",
+    "have to",
+    "should",
+    "would like",
+    "live",
+    "start",
+    "launch",
+    "decide",
+    "decision",
+    "deadline",
+    "надо",
+    "нужн",
+    "хоте",
+    "хоти",
+    "хочу",
+    "долж",
+    "запус",
+    "старт",
+    "начать",
+    "начн",
+    "реша",
+    "реши",
+    "решен",
+    "успе",
+    "срок",
+    "внедр",
 ];
-const YES: &[&str] = &[
-    "yes",
-    "yeah",
-    "sure",
-    "okay",
-    "ok",
-    "fine",
-    "perfect",
-    "sounds good",
-    "works",
-    "great",
-    "let's",
-    "good",
-    "deal",
-    "да",
-    "хорошо",
-    "давайте",
-    "ладно",
-    "договорились",
-    "окей",
-    "отлично",
-    "подходит",
-    "конечно",
-    "можно",
-    "согласен",
-    "согласна",
+const ASKS_BY_WHEN: &[&str] = &[
+    "when do you need",
+    "when would you need",
+    "when do you want",
+    "by when",
+    "what date",
+    "which date",
+    "what's the deadline",
+    "к какому сроку",
+    "к какой дате",
+    "к какому числу",
+    "какие сроки",
+    "в какие сроки",
+    "когда нужно",
+    "когда вам нужно",
+    "когда надо",
+    "когда хотите",
+    "когда планируете",
+    "до какого числа",
 ];
 const DISCOUNT: &[&str] = &["discount", "off", "скидк", "скину", "дешевле"];
 const IN_HOUSE: &[&str] = &[
@@ -278,20 +235,12 @@ pub fn extract(call: &Call, labels: &[TurnLabels], language: Language, call_date
             Role::Unknown => {}
         }
     }
+    extractor.next_meeting();
     extractor.finish()
 }
 
 fn contains(lower: &str, words: &[&str]) -> bool {
     words.iter().any(|word| lower.contains(word))
-}
-
-/// A word of the text is one of `words`, or begins a phrase of it.
-fn says(lower: &str, words: &[&str]) -> bool {
-    words.iter().any(|word| {
-        lower
-            .match_indices(word)
-            .any(|(at, _)| !lower[..at].ends_with(|c: char| c.is_alphanumeric()))
-    })
 }
 
 impl Extractor<'_> {
@@ -322,10 +271,12 @@ impl Extractor<'_> {
         status: FieldStatus,
     ) {
         let turn = self.turn(at);
-        let (Some(raw), Some(quote)) = (
-            turn.text.get(range.clone()),
-            turn.text.get(sentence_around(&turn.text, range)),
-        ) else {
+        // A sentence of two promises would prove neither of them.
+        let around = match name {
+            FieldName::Commitments => range.clone(),
+            _ => sentence_around(&turn.text, range),
+        };
+        let (Some(raw), Some(quote)) = (turn.text.get(range.clone()), turn.text.get(around)) else {
             return;
         };
         if raw.is_empty() || !quote.contains(raw) {
@@ -355,7 +306,7 @@ impl Extractor<'_> {
     fn supposed(&self, at: usize, range: &Range<usize>) -> bool {
         let text = &self.turn(at).text;
         text.get(sentence_around(text, range))
-            .is_some_and(|sentence| contains(&sentence.to_lowercase(), SUPPOSED))
+            .is_some_and(|sentence| contains(&sentence.to_lowercase(), promises::SUPPOSED))
     }
 
     /// Amounts said within the last turns and the coming one.
@@ -442,14 +393,13 @@ impl Extractor<'_> {
         if self.has(at, Signal::BuyerDecider) {
             self.deciders(at);
         }
-        if self.has(at, Signal::BuyerTimeline) {
+        if self.has(at, Signal::BuyerTimeline) || self.asked_for_a_day(at) {
             self.timeline(at);
         }
         if self.has(at, Signal::BuyerCompetitor) {
             self.competitor(at);
         }
         if self.has(at, Signal::BuyerCommitment) {
-            self.buyer_meeting(at);
             self.promises(at, Role::Buyer);
         }
         self.unknown(at);
@@ -460,7 +410,6 @@ impl Extractor<'_> {
             self.price(at);
         }
         if self.has(at, Signal::RepNextStep) {
-            self.rep_meeting(at);
             self.promises(at, Role::Rep);
         }
     }
@@ -669,6 +618,16 @@ impl Extractor<'_> {
         }
     }
 
+    /// The rep's last turn asks until when.
+    fn asked_for_a_day(&self, at: usize) -> bool {
+        let Some(question) = at.checked_sub(1).filter(|&before| self.turn(before).role == Role::Rep) else {
+            return false;
+        };
+        let lower = self.lower(question);
+        contains(&lower, ASKS_BY_WHEN)
+            || self.has(question, Signal::RepQDecision) && says(&lower, &["when", "date", "когда", "срок"])
+    }
+
     fn timeline(&mut self, at: usize) {
         let lower = self.lower(at);
         let kind = if contains(&lower, &["decid", "decision", "реш", "комитет"]) {
@@ -683,7 +642,14 @@ impl Extractor<'_> {
         } else {
             "go_live"
         };
-        if let Some(mut day) = self.days(at).into_iter().find(|day| !day.value.past) {
+        let text = &self.turn(at).text;
+        let of_need = |day: &Found<DateValue>| {
+            let deadline = matches!(day.value.qualifier, DateQualifier::By | DateQualifier::Before);
+            let sentence = text[sentence_around(text, &day.range)].to_lowercase();
+            deadline || says(&sentence, NEEDS) || !contains(&sentence, SEASONS)
+        };
+        let days = self.days(at).into_iter();
+        if let Some(mut day) = days.filter(|day| !day.value.past).find(of_need) {
             day.value.kind = Some(kind.to_owned());
             self.add(
                 FieldName::Timeline,
@@ -782,104 +748,39 @@ impl Extractor<'_> {
         }
     }
 
-    /// A day that the rep proposes for a talk: confirmed if the buyer's next turn takes it, else only proposed.
-    fn rep_meeting(&mut self, at: usize) {
-        if !says(&self.lower(at), MEETS) {
+    fn next_meeting(&mut self) {
+        let Some(found) = meeting::find(self.call, self.labels, self.language, self.call_date) else {
             return;
-        }
-        let Some(day) = self.meeting_day(at) else { return };
-        let answer = (at + 1..self.call.turns.len()).find(|&next| self.turn(next).role == Role::Buyer);
-        let taken = answer.is_some_and(|next| {
-            next <= at + 2
-                && (self.has(next, Signal::BuyerCommitment)
-                    || says(&self.lower(next), YES)
-                        && !self.has(next, Signal::BuyerDelay)
-                        && !self.has(next, Signal::BuyerRefusal))
-        });
-        let status = if taken {
-            FieldStatus::Confirmed
-        } else {
-            FieldStatus::Proposed
         };
+        let confidence = match found.status {
+            FieldStatus::Confirmed => 0.85,
+            FieldStatus::Stated => 0.75,
+            _ => 0.6,
+        };
+        let value = FieldValue::Date(found.day.value);
         self.add_as(
             FieldName::NextMeeting,
-            at,
-            &day.range,
-            Some(FieldValue::Date(day.value)),
-            if taken { 0.85 } else { 0.6 },
-            status,
+            found.at,
+            &found.day.range,
+            Some(value),
+            confidence,
+            found.status,
         );
     }
 
-    /// A day that the buyer names for a talk.
-    fn buyer_meeting(&mut self, at: usize) {
-        let lower = self.lower(at);
-        if !says(&lower, MEETS) && !says(&lower, YES) {
-            return;
-        }
-        let known = self
-            .found
-            .iter()
-            .any(|field| field.field == FieldName::NextMeeting && field.status == FieldStatus::Confirmed);
-        let Some(day) = self.meeting_day(at).filter(|_| !known) else {
-            return;
-        };
-        self.add(
-            FieldName::NextMeeting,
-            at,
-            &day.range,
-            Some(FieldValue::Date(day.value)),
-            0.75,
-        );
-    }
-
-    /// A day with a clock time is a meeting before one without; deadlines and today are none.
-    fn meeting_day(&self, at: usize) -> Option<Found<DateValue>> {
-        let mut days = self.days(at);
-        days.retain(|day| {
-            let deadline = day.value.qualifier == crate::domain::DateQualifier::By && day.value.time.is_none();
-            day.value.date.is_some_and(|date| date > self.call_date) && !day.value.past && !deadline
-        });
-        let timed = days.iter().position(|day| day.value.time.is_some()).unwrap_or(0);
-        (!days.is_empty()).then(|| days.swap_remove(timed))
-    }
-
-    /// Sentences by which somebody promises something.
     fn promises(&mut self, at: usize, who: Role) {
         let text = self.turn(at).text.clone();
-        let days = self.days(at);
-        let mut from = 0;
-        while from < text.len() {
-            let rest = &text[from..];
-            let blank = rest.len() - rest.trim_start().len();
-            if blank == rest.len() {
-                break;
-            }
-            let start = from + blank;
-            let first = start..start + text[start..].chars().next().map_or(1, char::len_utf8);
-            let range = sentence_around(&text, &first);
-            let end = range.end.max(first.end);
-            let sentence = &text[start..end];
-            from = end;
-            let lower = sentence.to_lowercase().replace('ё', "е");
-            if !says(&lower, PROMISES) || contains(&lower, SUPPOSED) {
-                continue;
-            }
-            // The day nearest behind the words of promise is its own.
-            let due = days
-                .iter()
-                .filter(|day| start <= day.range.start && day.range.end <= end && !day.value.past)
-                .next_back();
-            let promise = Commitment {
+        for promise in promises::find(&text, &self.days(at)) {
+            let value = Commitment {
                 who,
-                what: sentence.trim().to_owned(),
-                due: due.map(|day| day.value.clone()),
+                what: text[promise.range.clone()].to_owned(),
+                due: promise.value,
             };
             self.add(
                 FieldName::Commitments,
                 at,
-                &(start..end),
-                Some(FieldValue::Commitment(promise)),
+                &promise.range,
+                Some(FieldValue::Commitment(value)),
                 0.75,
             );
         }
@@ -921,7 +822,6 @@ impl Extractor<'_> {
             FieldName::Timeline,
             FieldName::Budget,
             FieldName::SigningLimit,
-            FieldName::NextMeeting,
             FieldName::TeamSize,
         ] {
             self.settle(name);
@@ -942,12 +842,8 @@ impl Extractor<'_> {
             return;
         }
         self.found.retain(|field| field.field != name);
-        // A meeting that was taken makes other proposals pointless; for kinds and units there may be one each.
-        if name == FieldName::NextMeeting
-            && let Some(taken) = same.iter().rposition(|field| field.status != FieldStatus::Proposed)
-        {
-            same = vec![same.swap_remove(taken)];
-        } else if matches!(name, FieldName::Timeline | FieldName::TeamSize) && all_differ_in_kind(&same) {
+        // For kinds and units there may be one each.
+        if matches!(name, FieldName::Timeline | FieldName::TeamSize) && all_differ_in_kind(&same) {
             // Several facts, no conflict.
         } else {
             same.reverse();
@@ -1015,4 +911,68 @@ fn percent(text: &str) -> Option<(Range<usize>, f64)> {
             || sign.lower == "per";
         is_percent.then(|| (words[number.from].range.start..sign.range.end, number.value))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{self, Said};
+    use super::*;
+    use Role::{Buyer, Rep};
+    use Signal::{BuyerTimeline, RepQDecision};
+
+    fn timelines(language: Language, said: &[Said<'_>]) -> Vec<String> {
+        samples::fields(FieldName::Timeline, language, "2025-04-16", said)
+            .iter()
+            .map(|field| match &field.value {
+                Some(FieldValue::Date(day)) => samples::day(day),
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_season_is_no_deadline() {
+        let buyer = |text: &str| timelines(Language::Ru, &[(Buyer, &[BuyerTimeline], text)]);
+        assert!(buyer("Запуститься надо как можно скорее. В июле у нас высокий сезон.").is_empty());
+        assert_eq!(
+            buyer("В июле у нас высокий сезон. Хотим запуститься в мае."),
+            ["2025-05-01 .. 2025-05-31"]
+        );
+        assert_eq!(buyer("До сезона, до июня."), ["by 2025-05-31"]);
+    }
+
+    #[test]
+    fn a_short_answer_to_by_when() {
+        for (signals, question) in [
+            (&[RepQDecision][..], "А когда планируете решить?"),
+            (&[], "К какому сроку это должно работать?"),
+            (&[], "Когда нужно?"),
+        ] {
+            assert_eq!(
+                timelines(
+                    Language::Ru,
+                    &[(Rep, signals, question), (Buyer, &[], "До конца квартала.")]
+                ),
+                ["by 2025-06-30"],
+                "{question}"
+            );
+        }
+        assert_eq!(
+            timelines(
+                Language::En,
+                &[(Rep, &[], "By when do you need it?"), (Buyer, &[], "End of June.")]
+            ),
+            ["2025-06-21 .. 2025-06-30"]
+        );
+        assert!(
+            timelines(
+                Language::Ru,
+                &[
+                    (Rep, &[RepQDecision], "Кто решает?"),
+                    (Buyer, &[], "Директор, он в пятницу будет.")
+                ]
+            )
+            .is_empty()
+        );
+    }
 }

@@ -6,9 +6,13 @@
 
 mod dates;
 mod extract;
+mod meeting;
 mod money;
 mod numbers;
 mod people;
+mod promises;
+#[cfg(test)]
+mod samples;
 mod text;
 
 pub use extract::{LOOKED_FOR, extract};

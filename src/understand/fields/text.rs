@@ -66,6 +66,25 @@ pub fn tokens(text: &str) -> Vec<Token> {
     tokens
 }
 
+/// A word of the text is one of `words`, or begins a phrase of it.
+pub fn says(lower: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| {
+        lower
+            .match_indices(word)
+            .any(|(at, _)| !lower[..at].ends_with(|c: char| c.is_alphanumeric()))
+    })
+}
+
+/// One of `words` is there, whole.
+pub fn has_word(lower: &str, words: &[&str]) -> bool {
+    words.iter().any(|word| {
+        lower.match_indices(word).any(|(at, _)| {
+            !lower[..at].ends_with(|c: char| c.is_alphanumeric())
+                && !lower[at + word.len()..].starts_with(|c: char| c.is_alphanumeric())
+        })
+    })
+}
+
 /// The sentence (or clause of a long one) around a place.
 pub fn sentence_around(text: &str, range: &Range<usize>) -> Range<usize> {
     let is_end = |at: usize, c: char| {
