@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::text::is_form_of;
 use crate::domain::DecisionRole;
 
 /// A title with the part it usually plays.
@@ -307,17 +308,18 @@ pub fn deciders(text: &str) -> Vec<Mention> {
     for title in TITLES {
         for stem in title.stems {
             let place = lower.match_indices(stem).find(|(at, _)| {
+                let last = lower[..at + stem.len()]
+                    .rfind(' ')
+                    .map_or(*at, |space| (space + 1).max(*at));
+                let last_stem = &lower[last..at + stem.len()];
                 !lower[..*at].ends_with(char::is_alphanumeric)
+                    && is_form_of(&lower[last..word_end(&lower, at + stem.len())], last_stem)
                     && mentions
                         .iter()
                         .all(|other| !(other.range.start < at + stem.len() && *at < other.range.end))
             });
             let Some((start, _)) = place else { continue };
-            let end = start
-                + lower[start..]
-                    .find(|c: char| !(c.is_alphanumeric() || c == ' ' && stem.contains(' ')))
-                    .unwrap_or(lower.len() - start);
-            let mut end = end.max(start + stem.len()).min(word_end(&lower, start + stem.len()));
+            let mut end = word_end(&lower, start + stem.len());
             // «финансовый директор» is one person, not a CFO and a director.
             if [" директор", " director"]
                 .iter()
@@ -386,7 +388,7 @@ pub fn tools(text: &str) -> Vec<Range<usize>> {
     static RULES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         vec![
             pattern(
-                r"(?i)\b(?P<tool>spread ?sheets?|excel|google sheets|pen and paper|whiteboard|эксел\w*|excel|гугл[- ]таблиц\w*|таблиц(?:е|ах|у)|тетрад\w+|битрикс\w*|1с\b|амо\w*|сапе?)",
+                r"(?i)\b(?P<tool>spread ?sheets?|excel|google sheets|pen and paper|whiteboard|эксел\w*|excel|гугл[- ]таблиц\w*|таблиц(?:е|ах|у)|тетрад\w+|битрикс\w*|1с\b|амо(?:[- ]?(?:crm|срм|црм))?\b|сап(?:а|е|у|ом)?\b)",
             ),
             pattern(&format!(
                 r"\b(?:we use|we're using|we are using|we run on|we run|runs on|running on|currently on|go(?:es)? into|sits in|using|work in|tracked in|live in|все в|всё в|ведём в|ведем в|работаем в|работаем на|пользуемся|сидим на|стоит) (?P<tool>{NAME}(?:\d+)?)"
@@ -498,6 +500,17 @@ mod tests {
             [(some("Patel"), None)]
         );
         assert_eq!(all("it is my call"), []);
+        for text in [
+            "Женщины обычно звонят",
+            "мужской отдел, вот и ропот",
+            "we use a directory",
+        ] {
+            assert_eq!(all(text), [], "{text}");
+        }
+        assert_eq!(
+            all("спрошу жену и ропа"),
+            [(None, some("partner")), (None, some("head of sales"))]
+        );
     }
 
     #[test]
@@ -506,6 +519,8 @@ mod tests {
         assert_eq!(all("Calls are recorded, orders go into Salesforce."), ["Salesforce"]);
         assert_eq!(all("Everything is planned in a spreadsheet."), ["spreadsheet"]);
         assert_eq!(all("Двадцать два человека, Битрикс, телефония там же."), ["Битрикс"]);
+        assert_eq!(all("Возим сапоги, амортизация большая"), Vec::<&str>::new());
+        assert_eq!(all("Работаем в амоCRM и в Сапе"), ["амоCRM", "Сапе"]);
     }
 
     proptest! {

@@ -57,13 +57,33 @@ pub fn tokens(text: &str) -> Vec<Token> {
             hyphen_before: !tokens.is_empty()
                 && matches!(between, "-" | "–" | "—")
                 && start == last_end + between.len(),
-            break_before: between.contains(['.', ',', ';', '!', '?', ':', '…']),
+            break_before: between.contains(['.', ',', ';', '!', '?', ':', '…'])
+                && !(between == "." && !c.is_uppercase() && tokens.last().is_some_and(is_abbreviation)),
             capital: c.is_uppercase(),
         });
         last_end = end;
         at = next;
     }
     tokens
+}
+
+/// The full stop behind it ends no sentence if the next word is small: «1,2 млн руб. в год».
+fn is_abbreviation(token: &Token) -> bool {
+    matches!(token.lower.as_str(), "руб" | "р" | "тыс" | "млн" | "млрд")
+}
+
+/// Endings of nouns and adjectives in both languages: what may stand behind a stem in the same word.
+const ENDINGS: &[&str] = &[
+    "", "s", "es", "а", "у", "о", "е", "и", "ы", "ь", "я", "ю", "й", "ом", "ем", "ам", "ям", "ов", "ев", "ей", "ий",
+    "ый", "ой", "ая", "ое", "ую", "ые", "ие", "ых", "ым", "им", "ого", "его", "ому", "ему", "ыми", "ими", "ами", "ями",
+    "ах", "ях", "ием", "ия", "ию", "ью", "ец", "ца", "цу", "цем", "цы", "цев", "цам", "цами", "ьца", "ьцу", "ьцем",
+    "ьцы", "ьцев", "ьцам", "ок", "ка", "ке", "ки", "ку", "кой", "ков", "кам", "ками", "ках",
+];
+
+/// A word is a stem with nothing but an ending: «мужем» is of «муж», «мужской» is not.
+pub fn is_form_of(word: &str, stem: &str) -> bool {
+    let word = word.strip_suffix("'s").unwrap_or(word);
+    word.strip_prefix(stem).is_some_and(|rest| ENDINGS.contains(&rest))
 }
 
 /// The sentence (or clause of a long one) around a place.
@@ -103,6 +123,33 @@ mod tests {
         assert_eq!(words("Ещё «Ёлка» — I'll"), ["еще", "елка", "i'll"]);
         assert!(tokens("триста-четыреста")[1].hyphen_before);
         assert!(!tokens("триста - четыреста")[1].hyphen_before);
+    }
+
+    #[test]
+    fn stems_take_endings_alone() {
+        for (word, stem) in [
+            ("мужем", "муж"),
+            ("жена", "жен"),
+            ("владельца", "владел"),
+            ("owners", "owner"),
+        ] {
+            assert!(is_form_of(word, stem), "{word}");
+        }
+        for (word, stem) in [
+            ("мужской", "муж"),
+            ("женщины", "жен"),
+            ("ропот", "роп"),
+            ("ownership", "owner"),
+            ("directory", "director"),
+        ] {
+            assert!(!is_form_of(word, stem), "{word}");
+        }
+    }
+
+    #[test]
+    fn an_abbreviation_ends_no_clause() {
+        assert!(!tokens("500 тыс. руб. в год").iter().any(|token| token.break_before));
+        assert!(tokens("500 руб. Потом")[2].break_before);
     }
 
     #[test]
