@@ -6,6 +6,8 @@
 
 mod dates;
 mod extract;
+#[cfg(test)]
+mod facts_tests;
 mod money;
 mod numbers;
 mod people;

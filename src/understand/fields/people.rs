@@ -101,6 +101,9 @@ pub struct Mention {
 
 const NAME: &str = r"[A-ZА-ЯЁ][a-zа-яё]+(?:[- ][A-ZА-ЯЁ][a-zа-яё]+)?";
 
+/// Firms and products: capitals and digits wherever, joined by hyphens, spaces or "&".
+const BRAND: &str = r"[A-ZА-ЯЁ][\w'-]*\w(?:(?: (?:&|of))? [A-ZА-ЯЁ][\w'-]*\w)*";
+
 fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("patterns are constants, and tested")
 }
@@ -201,6 +204,33 @@ const NOT_NAMES: &[&str] = &[
     "Меня",
     "Удобно",
     "Понял",
+    "Не",
+    "Никого",
+    "Никто",
+    "Никого",
+    "Пока",
+    "Смотрим",
+    "Смотрели",
+    "Решаю",
+    "Решает",
+    "Решаем",
+    "Подписываю",
+    "Подписывает",
+    "Наверное",
+    "Точно",
+    "Только",
+    "Ещё",
+    "Еще",
+    "Был",
+    "Была",
+    "Были",
+    "Есть",
+    "Nobody",
+    "None",
+    "Only",
+    "Honestly",
+    "Depends",
+    "Looking",
     "Поняла",
     "Давайте",
     "Сейчас",
@@ -381,6 +411,50 @@ pub fn name_inside(text: &str) -> Option<Range<usize>> {
         .captures_iter(text)
         .find_map(|captures| captures.name("name").filter(|name| is_name(name.as_str())))?;
     Some(found.range())
+}
+
+/// A name with which a turn begins, if more than the capital of a sentence tells that it is one.
+pub fn name_first(text: &str) -> Option<Range<usize>> {
+    static RULE: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"^(?:Ну,? |Well,? )?(?P<name>{NAME})")));
+    let name = RULE
+        .captures(text)?
+        .name("name")
+        .filter(|name| is_name(name.as_str()))?;
+    let sure = name.as_str().contains(' ')
+        || matches!(
+            text[name.end()..].trim_start().chars().next(),
+            None | Some('.' | ',' | '!')
+        );
+    sure.then(|| name.range())
+}
+
+/// Names of firms or products in a list of them: in quotes, or with a capital that is not a sentence's own.
+pub fn brands(text: &str) -> Vec<Range<usize>> {
+    static RULE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(&format!(
+            r"«(?P<quoted>[^»]{{2,40}})»|\x22(?P<marked>[^\x22]{{2,40}})\x22|\b(?P<name>{BRAND})"
+        ))
+    });
+    RULE.captures_iter(text)
+        .filter_map(|found| {
+            if let Some(quoted) = found.name("quoted").or_else(|| found.name("marked")) {
+                return Some(quoted.range());
+            }
+            let name = found.name("name")?;
+            let begins = text[..name.start()]
+                .trim_end()
+                .chars()
+                .next_back()
+                .is_none_or(|c| matches!(c, '.' | '!' | '?' | '…' | '—'));
+            let behind = text[name.end()..].trim_start();
+            let listed = behind.is_empty()
+                || behind.starts_with([',', '.', '!'])
+                || ["and ", "or ", "и ", "или ", "да "]
+                    .iter()
+                    .any(|link| behind.starts_with(link));
+            (is_name(name.as_str()) && (!begins || listed)).then(|| name.range())
+        })
+        .collect()
 }
 
 /// Tools in use: a generic word or a product behind a word of use.

@@ -58,7 +58,9 @@ pub fn tokens(text: &str) -> Vec<Token> {
                 && matches!(between, "-" | "–" | "—")
                 && start == last_end + between.len(),
             break_before: between.contains(['.', ',', ';', '!', '?', ':', '…'])
-                && !(between == "." && !c.is_uppercase() && tokens.last().is_some_and(is_abbreviation)),
+                && !(between == "."
+                    && !c.is_uppercase()
+                    && tokens.last().is_some_and(|token| is_abbreviation(&token.lower))),
             capital: c.is_uppercase(),
         });
         last_end = end;
@@ -68,8 +70,13 @@ pub fn tokens(text: &str) -> Vec<Token> {
 }
 
 /// The full stop behind it ends no sentence if the next word is small: «1,2 млн руб. в год».
-fn is_abbreviation(token: &Token) -> bool {
-    matches!(token.lower.as_str(), "руб" | "р" | "тыс" | "млн" | "млрд")
+fn is_abbreviation(word: &str) -> bool {
+    matches!(word, "руб" | "р" | "тыс" | "млн" | "млрд")
+}
+
+fn goes_on(before: &str, behind: &str) -> bool {
+    let word = before.rsplit(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
+    is_abbreviation(&word.to_lowercase()) && behind.trim_start().starts_with(char::is_lowercase)
 }
 
 /// Endings of nouns and adjectives in both languages: what may stand behind a stem in the same word.
@@ -89,8 +96,10 @@ pub fn is_form_of(word: &str, stem: &str) -> bool {
 /// The sentence (or clause of a long one) around a place.
 pub fn sentence_around(text: &str, range: &Range<usize>) -> Range<usize> {
     let is_end = |at: usize, c: char| {
+        let behind = &text[at + c.len_utf8()..];
         matches!(c, '.' | '!' | '?' | '…' | '\n')
-            && text[at + c.len_utf8()..].chars().next().is_none_or(char::is_whitespace)
+            && behind.chars().next().is_none_or(char::is_whitespace)
+            && !(c == '.' && goes_on(&text[..at], behind))
     };
     let start = text[..range.start]
         .char_indices()
@@ -157,5 +166,7 @@ mod tests {
         let text = "Fine. It costs 2.5 K a month. Okay?";
         let at = text.find("2.5").expect("there");
         assert_eq!(&text[sentence_around(text, &(at..at + 3))], "It costs 2.5 K a month.");
+        let text = "По 40 руб. за штуку. Да.";
+        assert_eq!(&text[sentence_around(text, &(0..4))], "По 40 руб. за штуку.");
     }
 }
