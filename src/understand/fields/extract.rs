@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use chrono::NaiveDate;
 
-use super::text::{Found, says, sentence_around, tokens};
+use super::text::{Found, is_form_of, says, sentence_around, tokens};
 use super::{dates, meeting, money, numbers, people, promises};
 use crate::domain::{
     Call, Commitment, Competitor, CompetitorStatus, DateQualifier, DateValue, DecidedBy, DecisionRole, Field,
@@ -112,9 +112,194 @@ const COUNTED: &[&str] = &[
     "витрин",
     "рейс",
 ];
+/// Words of loss, of the cost of the problem, of lost time or of risk.
+const LOSSES: &[&str] = &[
+    "lose",
+    "losing",
+    "lost",
+    "loss",
+    "losses",
+    "cost us",
+    "costs us",
+    "costing us",
+    "costs me",
+    "cost me",
+    "waste",
+    "wasted",
+    "wasting",
+    "miss",
+    "missed",
+    "missing",
+    "penalt",
+    "fines",
+    "fined",
+    "downtime",
+    "overtime",
+    "write off",
+    "written off",
+    "wrote off",
+    "scrap",
+    "rework",
+    "idle",
+    "churn",
+    "refund",
+    "risk",
+    "leak",
+    "bleed",
+    "burn",
+    "spoil",
+    "chargeback",
+    "late",
+    "walk away",
+    "no-show",
+    "hours",
+    "spend",
+    "теря",
+    "потер",
+    "убыт",
+    "ущерб",
+    "простои",
+    "простоя",
+    "простой",
+    "простаив",
+    "штраф",
+    "списа",
+    "списыва",
+    "перепла",
+    "недополуч",
+    "недосчит",
+    "брак",
+    "возврат",
+    "неустойк",
+    "выкин",
+    "уход",
+    "ушл",
+    "срыв",
+    "сорв",
+    "риск",
+    "опозда",
+    "впустую",
+    "зря",
+    "в минус",
+    "минус",
+    "обходится нам",
+    "стоит нам",
+    "сгор",
+    "слив",
+    "упуск",
+    "упуст",
+    "упущен",
+    "утек",
+    "протух",
+    "срок годности",
+    "просроч",
+    "часов",
+    "часа",
+    "тратим",
+    "тратит",
+    "трачу",
+];
+/// A price is judged, ours as a rule.
+const JUDGES_PRICE: &[&str] = &[
+    "expensive",
+    "pricey",
+    "steep",
+    "too much",
+    "a lot of money",
+    "your price",
+    "your quote",
+    "cheap",
+    "дорого",
+    "дороговат",
+    "дорогое",
+    "кусается",
+    "много денег",
+    "ваша цена",
+    "вашу цену",
+    "за внедрение",
+    "за подписку",
+    "за лицензи",
+    "дешев",
+];
+/// What costs money without being a loss: growth of prices, and wages.
+const ORDINARY_COST: &[&str] = &[
+    "went up",
+    "goes up",
+    "gone up",
+    "price increase",
+    "salary",
+    "salaries",
+    "wage",
+    "вырос",
+    "выраст",
+    "подорожа",
+    "подня",
+    "зарплат",
+    "оклад",
+    "зп",
+    "получает",
+];
+const ASKS_BUDGET: &[&str] = &[
+    "budget",
+    "set aside",
+    "put aside",
+    "earmark",
+    "allocated",
+    "бюджет",
+    "заложи",
+    "заложе",
+    "закладыва",
+    "выделил",
+    "выделен",
+];
+const ASKS_DECIDER: &[&str] = &[
+    "who decides",
+    "who makes the decision",
+    "who makes the final",
+    "who makes that decision",
+    "who signs",
+    "who approves",
+    "who has the final",
+    "who else needs to sign",
+    "кто принимает решени",
+    "кто у вас принимает решени",
+    "кто будет принимать решени",
+    "кто решает",
+    "кто у вас решает",
+    "кто подписывает",
+    "кто у вас подписывает",
+    "кто утверждает",
+    "кто согласует",
+    "кто согласовывает",
+];
+const ASKS_COMPETITOR: &[&str] = &[
+    "who else are you looking",
+    "who else are you talking",
+    "who else are you considering",
+    "what else are you looking",
+    "anyone else are you looking",
+    "looking at anyone else",
+    "looking at anybody else",
+    "other vendors",
+    "other options are you",
+    "кого еще смотрите",
+    "кого еще рассматриваете",
+    "кого вы еще смотрите",
+    "кого вы еще рассматриваете",
+    "еще кого смотрите",
+    "еще кого-то смотрите",
+    "кого-то еще смотрите",
+    "что еще смотрите",
+    "с кем сравниваете",
+    "с кем еще общаетесь",
+    "с кем еще говорите",
+];
 const SIGNS: &[&str] = &[
     "i can sign",
     "i can approve",
+    "i'm able to sign",
+    "могу подписывать",
+    "подписываю сам",
     "i sign up to",
     "without asking",
     "сам могу",
@@ -239,6 +424,11 @@ pub fn extract(call: &Call, labels: &[TurnLabels], language: Language, call_date
     extractor.finish()
 }
 
+/// In lower case with ё as е: only for looking, never for places.
+fn small(text: &str) -> String {
+    text.to_lowercase().replace('ё', "е")
+}
+
 fn contains(lower: &str, words: &[&str]) -> bool {
     words.iter().any(|word| lower.contains(word))
 }
@@ -254,7 +444,7 @@ impl Extractor<'_> {
 
     /// The text with ё as е, in lower case: only for looking, never for places.
     fn lower(&self, at: usize) -> String {
-        self.turn(at).text.to_lowercase().replace('ё', "е")
+        small(&self.turn(at).text)
     }
 
     fn add(&mut self, name: FieldName, at: usize, range: &Range<usize>, value: Option<FieldValue>, confidence: f32) {
@@ -384,19 +574,22 @@ impl Extractor<'_> {
         if self.has(at, Signal::BuyerSituation) || self.has(at, Signal::BuyerPain) {
             self.tools(at);
         }
-        if self.has(at, Signal::BuyerImpact) {
+        let of_budget = self.has(at, Signal::BuyerBudget) || self.asked(at, ASKS_BUDGET);
+        if !self.asked(at, ASKS_BUDGET) {
             self.impact(at);
         }
-        if self.has(at, Signal::BuyerBudget) {
+        if of_budget || self.signs(at) {
             self.budget(at);
         }
-        if self.has(at, Signal::BuyerDecider) {
+        if self.has(at, Signal::BuyerDecider) || self.asked(at, ASKS_DECIDER) {
             self.deciders(at);
         }
         if self.has(at, Signal::BuyerTimeline) || self.asked_for_a_day(at) {
             self.timeline(at);
         }
-        if self.has(at, Signal::BuyerCompetitor) {
+        if self.asked(at, ASKS_COMPETITOR) {
+            self.competitors_named(at);
+        } else if self.has(at, Signal::BuyerCompetitor) {
             self.competitor(at);
         }
         if self.has(at, Signal::BuyerCommitment) {
@@ -420,6 +613,33 @@ impl Extractor<'_> {
             let value = FieldValue::Text(text[range.clone()].to_owned());
             self.add(FieldName::BuyerCompany, at, &range, Some(value), 0.7);
         }
+    }
+
+    /// The rep asked one of `questions` right before the buyer's turn.
+    fn asked(&self, at: usize, questions: &[&str]) -> bool {
+        (0..at)
+            .rev()
+            .take_while(|&before| self.turn(before).role == Role::Rep)
+            .any(|before| {
+                let lower = self.lower(before);
+                lower.contains('?') && says(&lower, questions)
+            })
+    }
+
+    /// What the buyer said last before this turn.
+    fn buyer_before(&self, at: usize) -> String {
+        (0..at)
+            .rev()
+            .find(|&before| self.turn(before).role == Role::Buyer)
+            .map_or_else(String::new, |before| self.lower(before))
+    }
+
+    /// The buyer tells up to which sum the buyer may sign.
+    fn signs(&self, at: usize) -> bool {
+        let text = &self.turn(at).text;
+        self.sums(at)
+            .iter()
+            .any(|sum| contains(&small(&text[sentence_around(text, &sum.range)]), SIGNS))
     }
 
     /// People of the team and things that are counted, where the buyer tells how things are.
@@ -481,10 +701,38 @@ impl Extractor<'_> {
         }
     }
 
+    /// The number at `range` may be what the problem costs.
+    fn is_loss(&self, at: usize, range: &Range<usize>) -> bool {
+        let text = &self.turn(at).text;
+        let sentence = small(&text[sentence_around(text, range)]);
+        if says(&sentence, LOSSES) {
+            return !contains(&sentence, JUDGES_PRICE);
+        }
+        if says(&sentence, JUDGES_PRICE) || says(&sentence, ORDINARY_COST) {
+            return false;
+        }
+        let whole = self.lower(at);
+        let judged = says(&whole, JUDGES_PRICE);
+        let asked_how_much = self.asked(
+            at,
+            &["how much", "how many", "what does that cost", "сколько", "во что"],
+        );
+        !judged
+            && (self.has(at, Signal::BuyerImpact)
+                || says(&whole, LOSSES)
+                || asked_how_much && says(&self.buyer_before(at), LOSSES))
+    }
+
     fn impact(&mut self, at: usize) {
-        let sums = self.sums(at);
-        let any = !sums.is_empty();
-        for sum in sums {
+        let mut any = false;
+        for sum in self.sums(at) {
+            let text = &self.turn(at).text;
+            let loss_said = says(&small(&text[sentence_around(text, &sum.range)]), LOSSES);
+            let of_unit = sum.value.per.is_some() || per_piece(&text[sum.range.end..]);
+            if !self.is_loss(at, &sum.range) || of_unit && !loss_said {
+                continue;
+            }
+            any = true;
             self.add(
                 FieldName::PainImpact,
                 at,
@@ -493,42 +741,59 @@ impl Extractor<'_> {
                 0.8,
             );
         }
-        if any {
+        if any || !self.has(at, Signal::BuyerImpact) {
             return;
         }
-        // No money: hours, orders, people, shares.
+        // No money: hours, orders, shares; heads only where they are lost.
         let text = self.turn(at).text.clone();
         let words = tokens(&text);
-        let Some((number, noun)) = (0..words.len()).find_map(|index| {
-            let number = numbers::read(&words, index)?;
-            let noun = words
+        let mut index = 0;
+        while index < words.len() {
+            let Some(number) = numbers::read(&words, index) else {
+                index += 1;
+                continue;
+            };
+            index = number.to;
+            let Some(noun) = words
                 .get(number.to)
-                .filter(|word| !word.break_before && word.lower.chars().all(char::is_alphabetic))?;
-            (noun.lower.chars().count() > 2).then_some((number, noun))
-        }) else {
+                .filter(|word| !word.break_before && word.lower.chars().all(char::is_alphabetic))
+                .filter(|word| word.lower.chars().count() > 2)
+            else {
+                continue;
+            };
+            let range = words[number.from].range.start..noun.range.end;
+            let heads = PEOPLE.iter().any(|stem| is_form_of(&noun.lower, stem));
+            let loss_said = says(&small(&text[sentence_around(&text, &range)]), LOSSES);
+            let in_sum = self
+                .sums(at)
+                .iter()
+                .any(|sum| sum.range.start < range.end && range.start < sum.range.end);
+            if in_sum || heads && !loss_said || !self.is_loss(at, &range) {
+                continue;
+            }
+            let quantity = Quantity {
+                n: Some(number.value),
+                min: None,
+                max: None,
+                unit: Some(noun.lower.clone()),
+                period: period_behind(&words, &noun.range),
+                approx: number.approx || approximate(&words, number.from),
+            };
+            self.add(
+                FieldName::PainImpact,
+                at,
+                &range,
+                Some(FieldValue::Quantity(quantity)),
+                0.6,
+            );
             return;
-        };
-        let range = words[number.from].range.start..noun.range.end;
-        let quantity = Quantity {
-            n: Some(number.value),
-            min: None,
-            max: None,
-            unit: Some(noun.lower.clone()),
-            period: period_behind(&words, &noun.range),
-            approx: number.approx || approximate(&words, number.from),
-        };
-        self.add(
-            FieldName::PainImpact,
-            at,
-            &range,
-            Some(FieldValue::Quantity(quantity)),
-            0.6,
-        );
+        }
     }
 
     fn budget(&mut self, at: usize) {
         let lower = self.lower(at);
-        let limit = contains(&lower, SIGNS) || self.has(at, Signal::BuyerDecider) && lower.contains("sign");
+        let limit =
+            self.signs(at) || contains(&lower, SIGNS) || self.has(at, Signal::BuyerDecider) && lower.contains("sign");
         let name = if limit {
             FieldName::SigningLimit
         } else {
@@ -542,7 +807,17 @@ impl Extractor<'_> {
         for (cue, value) in [
             ("no budget", "none"),
             ("isn't any budget", "none"),
+            ("nothing set aside", "none"),
+            ("haven't set aside", "none"),
+            ("haven't budgeted", "none"),
+            ("not budgeted", "none"),
             ("бюджета нет", "none"),
+            ("нет бюджета", "none"),
+            ("бюджета не", "none"),
+            ("не закладывали", "none"),
+            ("не заложили", "none"),
+            ("не заложен", "none"),
+            ("не выделяли", "none"),
             ("бюджета под это", "none"),
             ("бюджета пока нет", "none"),
             ("not approved", "pending"),
@@ -566,7 +841,21 @@ impl Extractor<'_> {
 
     fn deciders(&mut self, at: usize) {
         let text = self.turn(at).text.clone();
-        for mention in people::deciders(&text) {
+        let mut mentions = people::deciders(&text);
+        // An answer may begin with the name; elsewhere the first capital is that of the sentence.
+        if mentions.iter().all(|mention| mention.title.is_none())
+            && self.asked(at, ASKS_DECIDER)
+            && let Some(name) = people::name_first(&text)
+        {
+            mentions.clear();
+            mentions.push(people::Mention {
+                name: Some(text[name.clone()].to_owned()),
+                range: name,
+                title: None,
+                roles: vec![DecisionRole::Approver],
+            });
+        }
+        for mention in mentions {
             let person = Person {
                 name: mention.name,
                 title: mention.title,
@@ -589,9 +878,15 @@ impl Extractor<'_> {
             "my call",
             "my decision",
             "i decide",
+            "i do the signing",
+            "i sign",
             "i can sign",
             "решаю я",
             "решение за мной",
+            "подписываю я",
+            "я подписываю",
+            "я сам решаю",
+            "я и решаю",
             "я решаю",
             "сам решу",
             "сама решу",
@@ -708,6 +1003,34 @@ impl Extractor<'_> {
         }
     }
 
+    /// The names in an answer to the question whom else the buyer looks at.
+    fn competitors_named(&mut self, at: usize) {
+        let text = self.turn(at).text.clone();
+        for range in people::brands(&text) {
+            if !dates::find(&text[range.clone()], self.language, self.call_date).is_empty() {
+                continue;
+            }
+            let value = Competitor {
+                name: Some(text[range.clone()].to_owned()),
+                status: CompetitorStatus::Considering,
+            };
+            self.add(
+                FieldName::Competitors,
+                at,
+                &range,
+                Some(FieldValue::Competitor(value)),
+                0.65,
+            );
+        }
+        let known = self
+            .found
+            .iter()
+            .any(|field| field.field == FieldName::Competitors && field.turn == Some(self.turn(at).i));
+        if !known && self.has(at, Signal::BuyerCompetitor) {
+            self.competitor(at);
+        }
+    }
+
     fn price(&mut self, at: usize) {
         let text = self.turn(at).text.clone();
         for sum in self.sums(at) {
@@ -723,8 +1046,20 @@ impl Extractor<'_> {
                     "вы назвали",
                     "вы теряете",
                     "теми ",
+                    "стоит вам",
+                    "обходится вам",
+                    "вам обходится",
+                    "вам стоит",
+                    "теряете",
+                    "простой ",
+                    "cost you",
+                    "costs you",
+                    "costing you",
+                    "you're losing",
+                    "you are losing",
                 ],
-            ) {
+            ) && !is_difference(&text, &sum.range)
+            {
                 self.add(
                     FieldName::QuotedPrice,
                     at,
@@ -797,8 +1132,13 @@ impl Extractor<'_> {
             return;
         };
         let question = self.lower(at - 1);
-        let name = if contains(&question, &["budget", "бюджет", "money", "денег"]) {
+        let name = if says(&question, ASKS_BUDGET) || contains(&question, &["money", "денег", "деньги"]) {
             FieldName::Budget
+        } else if says(
+            &question,
+            &["how much", "cost", "price", "сколько", "стоит", "цена", "сумм"],
+        ) {
+            return;
         } else if contains(&question, &["when", "когда", "срок", "date"]) {
             FieldName::Timeline
         } else {
@@ -897,6 +1237,63 @@ fn period_behind(words: &[super::text::Token], noun: &Range<usize>) -> Option<Pe
             "year" | "annually" | "год" => Some(Period::Year),
             _ => None,
         })
+}
+
+/// «за штуку», "a piece": behind a sum, a price of one thing.
+fn per_piece(behind: &str) -> bool {
+    const PIECES: &[&str] = &[
+        "за штуку",
+        "за метр",
+        "за кило",
+        "за тонн",
+        "за литр",
+        "за единицу",
+        "за коробк",
+        "за квадрат",
+        "штука",
+        "a piece",
+        "apiece",
+        "per unit",
+        "a unit",
+        "per piece",
+        "per pound",
+        "per gallon",
+        "a gallon",
+        "a mile",
+        "per mile",
+        "an hour",
+        "per hour",
+    ];
+    let behind = small(behind);
+    PIECES
+        .iter()
+        .any(|piece| behind.trim_start_matches([' ', '.']).starts_with(piece))
+}
+
+/// «дороже на 7 500», "cheaper by 200": how far two prices lie apart.
+fn is_difference(text: &str, range: &Range<usize>) -> bool {
+    let before = small(&text[..range.start]);
+    let behind = small(&text[range.end..]);
+    let before = before
+        .trim_end()
+        .trim_end_matches(" примерно")
+        .trim_end_matches(" about");
+    [
+        "дороже на",
+        "дешевле на",
+        "больше на",
+        "меньше на",
+        "dearer by",
+        "cheaper by",
+        "more by",
+        "less by",
+        "more expensive by",
+    ]
+    .iter()
+    .any(|words| before.ends_with(words))
+        || ["дороже", "дешевле", "dearer", "cheaper", "more expensive"]
+            .iter()
+            .any(|words| behind.trim_start().starts_with(words))
 }
 
 /// A share in percent with its place.

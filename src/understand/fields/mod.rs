@@ -6,6 +6,8 @@
 
 mod dates;
 mod extract;
+#[cfg(test)]
+mod facts_tests;
 mod meeting;
 mod money;
 mod numbers;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::numbers::{self, Number};
-use super::text::{Found, Token, tokens};
+use super::text::{Found, Token, is_form_of, tokens};
 use crate::domain::{Language, Money, MoneyQualifier, Period, Vat};
 
 fn currency(word: &str) -> Option<&'static str> {
@@ -12,16 +12,12 @@ fn currency(word: &str) -> Option<&'static str> {
         ("buck", "USD"),
         ("usd", "USD"),
         ("euro", "EUR"),
-        ("eur", "EUR"),
         ("pound", "GBP"),
         ("quid", "GBP"),
         ("gbp", "GBP"),
         ("рубл", "RUB"),
-        ("руб", "RUB"),
-        ("rub", "RUB"),
         ("доллар", "USD"),
         ("бакс", "USD"),
-        ("евро", "EUR"),
         ("тенге", "KZT"),
     ];
     match word {
@@ -29,9 +25,11 @@ fn currency(word: &str) -> Option<&'static str> {
         "€" => Some("EUR"),
         "£" => Some("GBP"),
         "₽" | "р" => Some("RUB"),
+        "руб" | "rub" => Some("RUB"),
+        "евро" | "eur" => Some("EUR"),
         _ => STEMS
             .iter()
-            .find(|(stem, _)| word.starts_with(stem))
+            .find(|(stem, _)| is_form_of(word, stem))
             .map(|(_, code)| *code),
     }
 }
@@ -109,7 +107,27 @@ pub fn find(text: &str, language: Language, nearby: &[f64], expected: bool) -> V
             None => at = numbers::read(&tokens, at).map_or(at + 1, |number| number.to),
         }
     }
+    lend_currency(&tokens, &mut found);
     found
+}
+
+/// A sum without a currency takes the one that is said nearest to it in the same turn.
+fn lend_currency(tokens: &[Token], found: &mut [Found<Money>]) {
+    let said: Vec<(usize, &str)> = tokens
+        .iter()
+        .filter_map(|token| Some((token.range.start, currency(&token.lower)?)))
+        // A single letter says too little away from its number.
+        .filter(|(start, _)| {
+            tokens
+                .iter()
+                .any(|token| token.range.start == *start && token.lower != "р")
+        })
+        .collect();
+    for sum in found.iter_mut().filter(|sum| sum.value.currency_inferred) {
+        if let Some((_, code)) = said.iter().min_by_key(|(start, _)| start.abs_diff(sum.range.start)) {
+            sum.value.currency = (*code).to_owned();
+        }
+    }
 }
 
 fn word(tokens: &[Token], at: usize) -> &str {
@@ -154,6 +172,7 @@ fn qualifier_before(tokens: &[Token], at: usize) -> (MoneyQualifier, usize) {
         (&["порядка"], MoneyQualifier::Approx),
         (&["где", "то"], MoneyQualifier::Approx),
         (&["почти"], MoneyQualifier::Approx),
+        (&["под"], MoneyQualifier::Approx),
         (&["ну"], MoneyQualifier::Approx),
     ];
     for (words, qualifier) in WORDS {
@@ -216,6 +235,10 @@ fn counts_something(tokens: &[Token], at: usize) -> bool {
         "plus",
         "all",
         "total",
+        "one",
+        "разово",
+        "единоразово",
+        "под",
         "monthly",
         "annually",
         "annual",
@@ -270,7 +293,6 @@ fn counts_something(tokens: &[Token], at: usize) -> bool {
         "ежемесячно",
         "каждый",
         "каждую",
-        "разово",
         "сразу",
         "вместе",
         "списали",
@@ -301,7 +323,9 @@ fn sum_at(
     if let (Some(last), true) = (last, scale_shared) {
         low *= scale_of(last.value);
     }
-    let end = last.map_or(first.to, |number| number.to);
+    let number_end = last.map_or(first.to, |number| number.to);
+    let loose = loosely(tokens, number_end);
+    let end = number_end + loose;
     let named = currency(word(tokens, end)).filter(|_| !tokens[end].break_before);
     let slang = first.money_scale || last.is_some_and(|number| number.money_scale);
     let scaled = first.scaled || last.is_some_and(|number| number.scaled);
@@ -333,7 +357,8 @@ fn sum_at(
         money.currency = code.to_owned();
         money.currency_inferred = false;
     }
-    let approx = first.approx || last.is_some_and(|number| number.approx) || qualifier == MoneyQualifier::Approx;
+    let approx =
+        first.approx || loose > 0 || last.is_some_and(|number| number.approx) || qualifier == MoneyQualifier::Approx;
     let high = last.map(|number| number.value);
     match high {
         Some(high) if high > low => {
@@ -392,41 +417,66 @@ fn place(money: &mut Money, qualifier: MoneyQualifier, amount: f64) {
     }
 }
 
+/// Words behind a number that make it approximate: «с лишним», "and change".
+fn loosely(tokens: &[Token], at: usize) -> usize {
+    let words = (word(tokens, at), word(tokens, at + 1));
+    let fits = matches!(
+        words,
+        ("с", "лишним" | "небольшим" | "хвостиком" | "хвостом" | "копейками")
+            | ("or", "so")
+            | ("and", "change")
+    );
+    if fits && !tokens[at].break_before { 2 } else { 0 }
+}
+
 /// "twenty to thirty K", «триста-четыреста», "between five and six": the low end, and the number that ends the range.
 fn range_end(tokens: &[Token], first: Number) -> (f64, Option<Number>) {
     let link = word(tokens, first.to);
     let hyphen = tokens.get(first.to).is_some_and(|token| token.hyphen_before);
     let between = first.from > 0 && word(tokens, first.from - 1) == "between";
-    let next = if hyphen {
-        first.to
-    } else if matches!(link, "to" | "or" | "до" | "или") || between && link == "and" {
+    let linked = matches!(link, "to" | "or" | "до" | "или") || between && link == "and";
+    let next = if linked {
         // A mark of currency may stand before the second number too.
         first.to + 1 + usize::from(matches!(word(tokens, first.to + 1), "$" | "€" | "£"))
     } else {
-        return (first.value, None);
+        first.to
     };
-    let second = numbers::read(tokens, next).filter(|second| second.value * 1.0001 > first.value);
-    match second {
-        // «тысяч триста-четыреста»: the inversion holds for both ends.
-        Some(second) if first.approx && first.scaled && !second.scaled => (
-            first.value,
-            None.or(Some(Number {
-                value: second.value * scale_of(first.value),
-                ..second
-            })),
-        ),
-        Some(second) => (first.value, Some(second)),
-        None if hyphen && first.approx && first.scaled => {
-            let second = numbers::read(tokens, next)
-                .map(|second| Number {
-                    value: second.value * scale_of(first.value),
-                    ..second
-                })
-                .filter(|second| second.value > first.value);
-            (first.value, second)
-        }
-        None => (first.value, None),
+    if next == first.to && tokens.get(next).is_none_or(|token| token.break_before) {
+        return (first.value, None);
     }
+    let second = numbers::read(tokens, next).map(|second| {
+        // «тысяч триста-четыреста»: the inversion holds for both ends.
+        let inverted = first.approx && first.scaled && !second.scaled;
+        let factor = if inverted { scale_of(first.value) } else { 1.0 };
+        Number {
+            value: second.value * factor,
+            ..second
+        }
+    });
+    let second = second.filter(|second| {
+        second.value * 1.0001 > first.value && (hyphen || linked || side_by_side(tokens, &first, second))
+    });
+    (first.value, second)
+}
+
+/// «триста четыреста тысяч»: two sizes of one kind without anything between are a range.
+fn side_by_side(tokens: &[Token], first: &Number, second: &Number) -> bool {
+    let in_words = |number: &Number| {
+        !tokens[number.from..number.to]
+            .iter()
+            .any(|token| token.lower.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    let factor = if second.scaled && !first.scaled {
+        scale_of(second.value)
+    } else {
+        1.0
+    };
+    let low = first.value * factor;
+    in_words(first)
+        && in_words(second)
+        && (second.scaled || first.approx)
+        && second.value > low
+        && second.value <= 2.0 * low
 }
 
 /// Period, unit and VAT behind a sum; the index behind them.
@@ -456,6 +506,14 @@ fn tail(tokens: &[Token], from: usize, money: &mut Money) -> usize {
             {
                 money.per = unit_of(target).map(str::to_owned);
                 to += 2 + skip_article;
+            }
+            "разово" | "единоразово" if money.period.is_none() => {
+                money.period = Some(Period::OneOff);
+                to += 1;
+            }
+            "one" if matches!(next, "off" | "time") && money.period.is_none() => {
+                money.period = Some(Period::OneOff);
+                to += 2;
             }
             "monthly" | "annually" | "yearly" | "ежемесячно" if money.period.is_none() => {
                 money.period = period_of(token.lower.as_str()).or(Some(Period::Year));
@@ -684,6 +742,50 @@ mod tests {
         ru("от ста до двухсот тысяч", span(100_000.0, 200_000.0));
         ru("полтора ляма в год с НДС", each(amount(1_500_000.0), Period::Year));
         ru("три с половиной тысячи евро", amount(3500.0));
+        for text in ["тысяч триста четыреста в месяц", "триста четыреста тысяч в месяц"]
+        {
+            ru(text, each(span(300_000.0, 400_000.0), Period::Month));
+        }
+        ru("тысяч триста или четыреста", span(300_000.0, 400_000.0));
+        ru(
+            "теряем тысяч по восемьсот в месяц",
+            each(amount(800_000.0), Period::Month),
+        );
+        ru("миллиона полтора-два", span(1_500_000.0, 2_000_000.0));
+        ru("1,2 млн руб. в год", each(amount(1_200_000.0), Period::Year));
+        ru("пол-ляма", amount(500_000.0));
+        assert_eq!(ru("тыщу рублей", amount(1000.0)).currency, "RUB");
+        for text in ["под миллион", "миллион с лишним", "миллион с лишним рублей"]
+        {
+            assert_eq!(
+                ru(text, amount(1_000_000.0)).qualifier,
+                MoneyQualifier::Approx,
+                "{text}"
+            );
+        }
+        ru("двести тысяч разово", each(amount(200_000.0), Period::OneOff));
+        en("four hundred K", amount(400_000.0));
+        en("a grand and a half", amount(1500.0));
+        en("12 to 15 grand", span(12_000.0, 15_000.0));
+    }
+
+    #[test]
+    fn a_currency_of_the_turn_goes_before_that_of_the_locale() {
+        let codes = |text: &str, language| {
+            find(text, language, &[], true)
+                .into_iter()
+                .map(|sum| sum.value.currency)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(codes("Считаем в долларах: сорок тысяч в год", Language::Ru), ["USD"]);
+        assert_eq!(
+            codes(
+                "Four thousand a month, I mean in euros, maybe five thousand",
+                Language::En
+            ),
+            ["EUR", "EUR"]
+        );
+        assert_eq!(codes("По Европе сорок тысяч в год", Language::Ru), ["RUB"]);
     }
 
     #[test]

@@ -112,6 +112,11 @@ fn scale(word: &str) -> Option<(f64, bool)> {
     })
 }
 
+/// Slang that means one of its kind when it stands alone: «тыщу», «лям».
+fn one_of_slang(word: &str) -> bool {
+    matches!(word, "тыща" | "тыщу" | "косарь" | "лям")
+}
+
 /// One and a half in Russian is a word of its own.
 fn one_and_a_half(word: &str) -> bool {
     matches!(word, "полтора" | "полторы" | "полутора")
@@ -162,6 +167,9 @@ fn special(tokens: &[Token], from: usize) -> Option<Number> {
     if let Some((scale, slang)) = merged("пол") {
         return number(scale / 2.0, 1, false, slang);
     }
+    if let ("пол", Some((scale, slang))) = (w(0), scale(w(1))) {
+        return number(scale / 2.0, 2, false, slang);
+    }
     let (part, skip) = match (w(0), w(1), w(2)) {
         ("half", "a" | "an", _) => (0.5, 2),
         ("a" | "one", "half" | "quarter", "of") => (if w(1) == "half" { 0.5 } else { 0.25 }, 4),
@@ -196,19 +204,38 @@ fn inverted(tokens: &[Token], from: usize) -> Option<Number> {
     ) {
         return None;
     }
-    // «тысяч на двести» is the same as «тысяч двести».
-    let next = from + 1 + usize::from(word(tokens, from + 1) == "на");
-    if tokens.get(next)?.break_before {
+    // «тысяч на двести» is the same as «тысяч двести»; «тысяч в два склада» is not.
+    let between = word(tokens, from + 1);
+    let loose = matches!(between, "по" | "в" | "под" | "за");
+    let next = from + 1 + usize::from(between == "на" || loose);
+    if tokens.get(from + 1..=next)?.iter().any(|token| token.break_before) {
         return None;
     }
-    let number = small(tokens, next)?;
+    let (value, to) = under_thousand(tokens, next)?;
+    if loose && scale < 1e6 && value < 10.0 {
+        return None;
+    }
     Some(Number {
-        value: number.value * scale,
+        value: value * scale,
         from,
-        to: number.to,
+        to,
         approx: true,
         money_scale: slang,
         scaled: true,
+    })
+}
+
+/// A number under a thousand in words or digits, with its half.
+fn under_thousand(tokens: &[Token], at: usize) -> Option<(f64, usize)> {
+    if one_and_a_half(word(tokens, at)) {
+        return Some((1.5, at + 1));
+    }
+    let number = small(tokens, at).or_else(|| in_digits(tokens, at).filter(|number| number.value < 1000.0))?;
+    let half = (word(tokens, number.to), word(tokens, number.to + 1)) == ("с", "половиной");
+    Some(if half {
+        (number.value + 0.5, number.to + 2)
+    } else {
+        (number.value, number.to)
     })
 }
 
@@ -307,7 +334,7 @@ fn plain(tokens: &[Token], from: usize) -> Option<Number> {
             (number.value, number.to)
         } else if matches!(w, "a" | "an") && scale(word(tokens, at + 1)).is_some() {
             (1.0, at + 1)
-        } else if scale(w).is_some() && !any && !scale(w).is_some_and(|(_, slang)| slang) {
+        } else if !any && (scale(w).is_some_and(|(_, slang)| !slang) || one_of_slang(w)) {
             (1.0, at)
         } else {
             break;
@@ -470,6 +497,15 @@ mod tests {
             ("два с половиной ляма", 2_500_000.0),
             ("трёхсот тысяч", 300_000.0),
             ("тысяч триста", 300_000.0),
+            ("тысяч по восемьсот", 800_000.0),
+            ("тысяч в семьсот", 700_000.0),
+            ("тысяч 300", 300_000.0),
+            ("миллиона полтора", 1_500_000.0),
+            ("миллиона два с половиной", 2_500_000.0),
+            ("пол-ляма", 500_000.0),
+            ("тыщу", 1000.0),
+            ("four hundred K", 400_000.0),
+            ("a grand and a half", 1500.0),
             ("девятьсот", 900.0),
             ("сорок один", 41.0),
         ] {

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::text::is_form_of;
 use crate::domain::DecisionRole;
 
 /// A title with the part it usually plays.
@@ -98,7 +99,72 @@ pub struct Mention {
     pub roles: Vec<DecisionRole>,
 }
 
-const NAME: &str = r"[A-ZА-ЯЁ][a-zа-яё]+(?:[- ][A-ZА-ЯЁ][a-zа-яё]+)?";
+/// A Russian patronymic in any case stays with its name, and a surname on either side with both.
+const NAME: &str = r"(?:[А-ЯЁ][а-яё]+ [А-ЯЁ][а-яё]+(?:[оеиыь]в?ич(?:а|у|ем|е)?|[оеи][вч]н(?:а|ы|е|у|ой))\b(?: [А-ЯЁ][а-яё]+)?|[А-ЯЁ][а-яё]+(?:-[А-ЯЁ][а-яё]+)? [А-ЯЁ][а-яё]+ [А-ЯЁ][а-яё]+(?:[оеиыь]в?ич(?:а|у|ем|е)?|[оеи][вч]н(?:а|ы|е|у|ой))\b|[A-ZА-ЯЁ][a-zа-яё]+(?:[- ][A-ZА-ЯЁ][a-zа-яё]+)?)";
+
+/// Name, patronymic and surname in the nominative, in either order.
+const FULL_NAME: &str = r"[А-ЯЁ][а-яё]+ [А-ЯЁ][а-яё]+(?:[оеиыь]в?ич|[оеи][вч]на) [А-ЯЁ][а-яё]+(?:-[А-ЯЁ][а-яё]+)?|[А-ЯЁ][а-яё]+(?:-[А-ЯЁ][а-яё]+)? [А-ЯЁ][а-яё]+ [А-ЯЁ][а-яё]+(?:[оеиыь]в?ич|[оеи][вч]на)";
+
+/// A label of a transcript that is a person's first and last name.
+pub fn full_name(label: &str) -> Option<&str> {
+    const NO_PERSON: &[&str] = &[
+        "account",
+        "executive",
+        "sales",
+        "rep",
+        "manager",
+        "speaker",
+        "customer",
+        "buyer",
+        "seller",
+        "agent",
+        "client",
+        "support",
+        "caller",
+        "unknown",
+        "team",
+        "room",
+        "director",
+        "channel",
+        "left",
+        "right",
+        "prospect",
+        "host",
+        "guest",
+        "iphone",
+        "менеджер",
+        "клиент",
+        "продавец",
+        "покупатель",
+        "спикер",
+        "оператор",
+        "директор",
+        "отдел",
+        "канал",
+        "участник",
+        "говорящий",
+    ];
+    // «Анна Белова (Вектор)»: the firm is not the name.
+    let name = label.split(['(', '[', ',', '|']).next().unwrap_or_default().trim();
+    let words: Vec<&str> = name.split_whitespace().collect();
+    let of_name = |word: &str| {
+        word.starts_with(char::is_uppercase)
+            && word.chars().skip(1).any(char::is_lowercase)
+            && word.chars().all(|c| c.is_alphabetic() || matches!(c, '-' | '\'' | '’'))
+            && !NO_PERSON.contains(&word.to_lowercase().as_str())
+    };
+    let initial = |word: &str| {
+        word.chars().next().is_some_and(char::is_uppercase) && word.trim_end_matches('.').chars().count() == 1
+    };
+    let whole = words
+        .iter()
+        .enumerate()
+        .all(|(at, word)| of_name(word) || at > 0 && at + 1 < words.len() && initial(word));
+    ((2..=4).contains(&words.len()) && whole && is_name(name)).then_some(name)
+}
+
+/// Firms and products: capitals and digits wherever, joined by hyphens, spaces or "&".
+const BRAND: &str = r"[A-ZА-ЯЁ][\w'-]*\w(?:(?: (?:&|of))? [A-ZА-ЯЁ][\w'-]*\w)*";
 
 fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("patterns are constants, and tested")
@@ -200,6 +266,33 @@ const NOT_NAMES: &[&str] = &[
     "Меня",
     "Удобно",
     "Понял",
+    "Не",
+    "Никого",
+    "Никто",
+    "Никого",
+    "Пока",
+    "Смотрим",
+    "Смотрели",
+    "Решаю",
+    "Решает",
+    "Решаем",
+    "Подписываю",
+    "Подписывает",
+    "Наверное",
+    "Точно",
+    "Только",
+    "Ещё",
+    "Еще",
+    "Был",
+    "Была",
+    "Были",
+    "Есть",
+    "Nobody",
+    "None",
+    "Only",
+    "Honestly",
+    "Depends",
+    "Looking",
     "Поняла",
     "Давайте",
     "Сейчас",
@@ -251,6 +344,10 @@ pub fn introduction(text: &str) -> Option<(Range<usize>, Option<Range<usize>>)> 
             pattern(&format!(
                 r"(?:[Мм]еня зовут|[Мм]еня|[Ээ]то) (?P<name>{NAME})(?: зовут)?(?:[,.]? (?:из )?(?:компани[яи]|фирм[аы]) [«\x22]?(?P<company>[A-ZА-ЯЁ][\wа-яёА-ЯЁ-]+(?: [A-ZА-ЯЁ][\wа-яё-]+)?))?"
             )),
+            // Three names at the beginning: nobody is addressed so.
+            pattern(&format!(
+                r"^(?:Да,? |Алло,? |Слушаю,? |Добрый день,? |Здравствуйте,? )?(?P<name>{FULL_NAME})(?:[.,]| слуша|$)"
+            )),
             pattern(&format!(
                 r"(?P<name>{NAME}),? (?:из )?компани[яи] [«\x22]?(?P<company>[A-ZА-ЯЁ][\wа-яёА-ЯЁ-]+(?: [A-ZА-ЯЁ][\wа-яё-]+)?)"
             )),
@@ -271,7 +368,7 @@ pub fn addressed(text: &str) -> Option<Range<usize>> {
             pattern(&format!(
                 r"^(?:Hi|Hello|Hey|Good morning|Good afternoon),? (?P<name>{NAME})\b"
             )),
-            pattern(r"^(?P<name>[А-ЯЁ][а-яё]+ [А-ЯЁ][а-яё]+(?:ович|евич|ич|овна|евна|ична|инична))\b"),
+            pattern(r"^(?P<name>[А-ЯЁ][а-яё]+ [А-ЯЁ][а-яё]+(?:ович|евич|ич|ыч|овна|евна|ична|инична))\b"),
             pattern(
                 r"^(?:Алло,? |Добрый день,? |Здравствуйте,? |Доброе утро,? )(?P<name>[А-ЯЁ][а-яё]+(?: [А-ЯЁ][а-яё]+(?:ович|евич|ич|овна|евна|ична))?)\b",
             ),
@@ -296,6 +393,10 @@ pub fn deciders(text: &str) -> Vec<Mention> {
             pattern(&format!(
                 r"(?P<name>{NAME}),? (?:our|my|the|she's|he's|наш|наша) ?(?:the |our )?$"
             )),
+            // «Костя, операционный директор»
+            pattern(&format!(
+                r"(?P<name>{NAME}),? (?:наш |наша )?(?P<kind>[а-яё]+(?:ый|ий|ой|ая) )?$"
+            )),
         ]
     });
     let lower = text.to_lowercase();
@@ -307,17 +408,18 @@ pub fn deciders(text: &str) -> Vec<Mention> {
     for title in TITLES {
         for stem in title.stems {
             let place = lower.match_indices(stem).find(|(at, _)| {
+                let last = lower[..at + stem.len()]
+                    .rfind(' ')
+                    .map_or(*at, |space| (space + 1).max(*at));
+                let last_stem = &lower[last..at + stem.len()];
                 !lower[..*at].ends_with(char::is_alphanumeric)
+                    && is_form_of(&lower[last..word_end(&lower, at + stem.len())], last_stem)
                     && mentions
                         .iter()
                         .all(|other| !(other.range.start < at + stem.len() && *at < other.range.end))
             });
             let Some((start, _)) = place else { continue };
-            let end = start
-                + lower[start..]
-                    .find(|c: char| !(c.is_alphanumeric() || c == ' ' && stem.contains(' ')))
-                    .unwrap_or(lower.len() - start);
-            let mut end = end.max(start + stem.len()).min(word_end(&lower, start + stem.len()));
+            let mut end = word_end(&lower, start + stem.len());
             // «финансовый директор» is one person, not a CFO and a director.
             if [" директор", " director"]
                 .iter()
@@ -343,6 +445,12 @@ pub fn deciders(text: &str) -> Vec<Mention> {
             {
                 mention.name = Some(name.as_str().to_owned());
                 mention.range.start = name.start();
+            } else if let Some(found) = NEAR[2].captures(&text[..start])
+                && let Some(name) = found.name("name").filter(|name| is_name(name.as_str()))
+                && (found.name("kind").is_some() || text[name.end()..].starts_with(','))
+            {
+                mention.name = Some(name.as_str().to_owned());
+                mention.range.start = name.start();
             }
             mentions.push(mention);
             break;
@@ -359,7 +467,29 @@ pub fn deciders(text: &str) -> Vec<Mention> {
         });
     }
     mentions.sort_by_key(|mention| mention.range.start);
-    mentions
+    same_person(text, mentions)
+}
+
+/// «Муж мой, он же учредитель»: two titles of one person; the second says more of the deal.
+fn same_person(text: &str, mentions: Vec<Mention>) -> Vec<Mention> {
+    let mut merged: Vec<Mention> = Vec::new();
+    for mention in mentions {
+        if let Some(last) = merged.last_mut()
+            && let Some(between) = text.get(last.range.end..mention.range.start)
+            && ["он же", "она же", "who is also", "who's also", "also the", "also our"]
+                .iter()
+                .any(|words| between.contains(words))
+            && !between.contains(['.', '!', '?'])
+        {
+            last.range.end = mention.range.end;
+            last.title = mention.title;
+            last.name = mention.name.or(last.name.take());
+            last.roles = mention.roles;
+        } else {
+            merged.push(mention);
+        }
+    }
+    merged
 }
 
 fn word_end(text: &str, from: usize) -> usize {
@@ -381,12 +511,56 @@ pub fn name_inside(text: &str) -> Option<Range<usize>> {
     Some(found.range())
 }
 
+/// A name with which a turn begins, if more than the capital of a sentence tells that it is one.
+pub fn name_first(text: &str) -> Option<Range<usize>> {
+    static RULE: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"^(?:Ну,? |Well,? )?(?P<name>{NAME})")));
+    let name = RULE
+        .captures(text)?
+        .name("name")
+        .filter(|name| is_name(name.as_str()))?;
+    let sure = name.as_str().contains(' ')
+        || matches!(
+            text[name.end()..].trim_start().chars().next(),
+            None | Some('.' | ',' | '!')
+        );
+    sure.then(|| name.range())
+}
+
+/// Names of firms or products in a list of them: in quotes, or with a capital that is not a sentence's own.
+pub fn brands(text: &str) -> Vec<Range<usize>> {
+    static RULE: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(&format!(
+            r"«(?P<quoted>[^»]{{2,40}})»|\x22(?P<marked>[^\x22]{{2,40}})\x22|\b(?P<name>{BRAND})"
+        ))
+    });
+    RULE.captures_iter(text)
+        .filter_map(|found| {
+            if let Some(quoted) = found.name("quoted").or_else(|| found.name("marked")) {
+                return Some(quoted.range());
+            }
+            let name = found.name("name")?;
+            let begins = text[..name.start()]
+                .trim_end()
+                .chars()
+                .next_back()
+                .is_none_or(|c| matches!(c, '.' | '!' | '?' | '…' | '—'));
+            let behind = text[name.end()..].trim_start();
+            let listed = behind.is_empty()
+                || behind.starts_with([',', '.', '!'])
+                || ["and ", "or ", "и ", "или ", "да "]
+                    .iter()
+                    .any(|link| behind.starts_with(link));
+            (is_name(name.as_str()) && (!begins || listed)).then(|| name.range())
+        })
+        .collect()
+}
+
 /// Tools in use: a generic word or a product behind a word of use.
 pub fn tools(text: &str) -> Vec<Range<usize>> {
     static RULES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         vec![
             pattern(
-                r"(?i)\b(?P<tool>spread ?sheets?|excel|google sheets|pen and paper|whiteboard|эксел\w*|excel|гугл[- ]таблиц\w*|таблиц(?:е|ах|у)|тетрад\w+|битрикс\w*|1с\b|амо\w*|сапе?)",
+                r"(?i)\b(?P<tool>spread ?sheets?|excel|google sheets|pen and paper|whiteboard|эксел\w*|excel|гугл[- ]таблиц\w*|таблиц(?:е|ах|у)|тетрад\w+|битрикс\w*|1с\b|амо(?:[- ]?(?:crm|срм|црм))?\b|сап(?:а|е|у|ом)?\b)",
             ),
             pattern(&format!(
                 r"\b(?:we use|we're using|we are using|we run on|we run|runs on|running on|currently on|go(?:es)? into|sits in|using|work in|tracked in|live in|все в|всё в|ведём в|ведем в|работаем в|работаем на|пользуемся|сидим на|стоит) (?P<tool>{NAME}(?:\d+)?)"
@@ -414,19 +588,34 @@ pub fn company(text: &str) -> Option<Range<usize>> {
     static RULES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         vec![
             pattern(&format!(
-                r"\b(?:here at|we at|us at|I'm with|I'm from|calling from|it's .{{2,20}} from|this is .{{2,20}} from) (?P<name>{NAME})"
+                r"\b(?:here at|we at|us at|I'm with|I'm from|I am with|[Ww]e're|[Ww]e are|calling from|it's .{{2,20}} from|this is .{{2,20}} from) (?P<name>{BRAND})"
             )),
-            pattern(r"(?:компани[яи]|фирм[аы]|клиник[аи]|завод|сеть|магазин|ООО|кафе|ресторан) «(?P<name>[^»]{2,40})»"),
-            pattern(r"\b(?:компани[яи]|ООО) (?P<name>[A-ZА-ЯЁ][\wа-яё-]+)"),
+            pattern(
+                r"(?:[Кк]омпани[яи]|[Фф]ирм[аы]|[Кк]линик[аи]|[Зз]авод|[Сс]еть|[Мм]агазин|ООО|АО|ЗАО|ПАО|[Кк]афе|[Рр]есторан|[Уу] нас в|[Мм]ы из|[Яя] из|[Мм]ы —|[Мм]ы -|[Мм]ы|[Ээ]то) «(?P<name>[^»]{2,40})»",
+            ),
+            pattern(&format!(r"\b(?:[Кк]омпани[яи]|ООО|АО|ЗАО|ПАО) (?P<name>{BRAND})")),
         ]
     });
-    let found = RULES.iter().find_map(|rule| {
-        rule.captures(text)
-            .and_then(|captures| captures.name("name"))
-            .filter(|name| is_name(name.as_str()))
+    RULES.iter().find_map(|rule| {
+        rule.captures_iter(text)
+            .filter_map(|captures| captures.name("name"))
+            .find(|name| {
+                is_name(name.as_str()) && !describes(&text[..name.start()], name.as_str(), &text[name.end()..])
+            })
             .map(|name| name.range())
-    });
-    found
+    })
+}
+
+/// "we're Salesforce users", "we're German": what the buyer is like, not what the firm is called.
+fn describes(before: &str, name: &str, behind: &str) -> bool {
+    let we_are = ["we're ", "we are "]
+        .iter()
+        .any(|words| before.to_lowercase().ends_with(words));
+    let goes_on = behind
+        .trim_start_matches('-')
+        .trim_start()
+        .starts_with(char::is_lowercase);
+    we_are && (goes_on || !name.contains(' ') && ["an", "sh", "ese"].iter().any(|ending| name.ends_with(ending)))
 }
 
 #[cfg(test)]
@@ -457,6 +646,45 @@ mod tests {
         );
         assert_eq!(intro("Меня Вадим зовут"), Some(("Вадим", None)));
         assert_eq!(intro("It's The same as before"), None);
+        for name in ["Белов Олег Дмитриевич", "Семён Аркадьевич Щёголев"] {
+            for text in [format!("Меня зовут {name}."), format!("{name}, слушаю вас.")] {
+                let found = introduction(&text).map(|(name, _)| text[name].to_owned());
+                assert_eq!(found.as_deref(), Some(name), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn labels_that_are_names() {
+        for (label, name) in [
+            ("Anna Petrova", Some("Anna Petrova")),
+            ("Белов Олег Дмитриевич", Some("Белов Олег Дмитриевич")),
+            ("Dana K. Reed (Harbor)", Some("Dana K. Reed")),
+            ("Anna", None),
+            ("Speaker 1", None),
+            ("Sales Rep", None),
+            ("S1", None),
+            ("Отдел Продаж", None),
+        ] {
+            assert_eq!(full_name(label), name, "{label}");
+        }
+    }
+
+    #[test]
+    fn companies_of_buyers() {
+        for (text, name) in [
+            ("У нас в «Стройторге» так заведено.", Some("Стройторге")),
+            ("Мы из «Стройторга».", Some("Стройторга")),
+            ("Компания Альфа-Трейд, слушаю.", Some("Альфа-Трейд")),
+            ("Это АО Северсталь-Метиз.", Some("Северсталь-Метиз")),
+            ("I'm with Harbor Freight Lines.", Some("Harbor Freight Lines")),
+            ("Sure, we're Dalton & Sons, a roofing firm.", Some("Dalton & Sons")),
+            ("We're Salesforce users.", None),
+            ("we're German, you know", None),
+            ("Мы из Казани", None),
+        ] {
+            assert_eq!(company(text).map(|range| &text[range]), name, "{text}");
+        }
     }
 
     #[test]
@@ -498,6 +726,25 @@ mod tests {
             [(some("Patel"), None)]
         );
         assert_eq!(all("it is my call"), []);
+        assert_eq!(
+            all("Костя, операционный директор, посмотрит."),
+            [(some("Костя"), some("director"))]
+        );
+        assert_eq!(
+            all("Муж мой, он же учредитель, Рашид Ильдарович."),
+            [(some("Рашид Ильдарович"), some("owner"))]
+        );
+        for text in [
+            "Женщины обычно звонят",
+            "мужской отдел, вот и ропот",
+            "we use a directory",
+        ] {
+            assert_eq!(all(text), [], "{text}");
+        }
+        assert_eq!(
+            all("спрошу жену и ропа"),
+            [(None, some("partner")), (None, some("head of sales"))]
+        );
     }
 
     #[test]
@@ -506,6 +753,8 @@ mod tests {
         assert_eq!(all("Calls are recorded, orders go into Salesforce."), ["Salesforce"]);
         assert_eq!(all("Everything is planned in a spreadsheet."), ["spreadsheet"]);
         assert_eq!(all("Двадцать два человека, Битрикс, телефония там же."), ["Битрикс"]);
+        assert_eq!(all("Возим сапоги, амортизация большая"), Vec::<&str>::new());
+        assert_eq!(all("Работаем в амоCRM и в Сапе"), ["амоCRM", "Сапе"]);
     }
 
     proptest! {

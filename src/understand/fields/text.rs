@@ -57,7 +57,10 @@ pub fn tokens(text: &str) -> Vec<Token> {
             hyphen_before: !tokens.is_empty()
                 && matches!(between, "-" | "–" | "—")
                 && start == last_end + between.len(),
-            break_before: between.contains(['.', ',', ';', '!', '?', ':', '…']),
+            break_before: between.contains(['.', ',', ';', '!', '?', ':', '…'])
+                && !(between == "."
+                    && !c.is_uppercase()
+                    && tokens.last().is_some_and(|token| is_abbreviation(&token.lower))),
             capital: c.is_uppercase(),
         });
         last_end = end;
@@ -85,11 +88,37 @@ pub fn has_word(lower: &str, words: &[&str]) -> bool {
     })
 }
 
+/// The full stop behind it ends no sentence if the next word is small: «1,2 млн руб. в год».
+fn is_abbreviation(word: &str) -> bool {
+    matches!(word, "руб" | "р" | "тыс" | "млн" | "млрд")
+}
+
+fn goes_on(before: &str, behind: &str) -> bool {
+    let word = before.rsplit(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
+    is_abbreviation(&word.to_lowercase()) && behind.trim_start().starts_with(char::is_lowercase)
+}
+
+/// Endings of nouns and adjectives in both languages: what may stand behind a stem in the same word.
+const ENDINGS: &[&str] = &[
+    "", "s", "es", "а", "у", "о", "е", "и", "ы", "ь", "я", "ю", "й", "ом", "ем", "ам", "ям", "ов", "ев", "ей", "ий",
+    "ый", "ой", "ая", "ое", "ую", "ые", "ие", "ых", "ым", "им", "ого", "его", "ому", "ему", "ыми", "ими", "ами", "ями",
+    "ах", "ях", "ием", "ия", "ию", "ью", "ец", "ца", "цу", "цем", "цы", "цев", "цам", "цами", "ьца", "ьцу", "ьцем",
+    "ьцы", "ьцев", "ьцам", "ок", "ка", "ке", "ки", "ку", "кой", "ков", "кам", "ками", "ках",
+];
+
+/// A word is a stem with nothing but an ending: «мужем» is of «муж», «мужской» is not.
+pub fn is_form_of(word: &str, stem: &str) -> bool {
+    let word = word.strip_suffix("'s").unwrap_or(word);
+    word.strip_prefix(stem).is_some_and(|rest| ENDINGS.contains(&rest))
+}
+
 /// The sentence (or clause of a long one) around a place.
 pub fn sentence_around(text: &str, range: &Range<usize>) -> Range<usize> {
     let is_end = |at: usize, c: char| {
+        let behind = &text[at + c.len_utf8()..];
         matches!(c, '.' | '!' | '?' | '…' | '\n')
-            && text[at + c.len_utf8()..].chars().next().is_none_or(char::is_whitespace)
+            && behind.chars().next().is_none_or(char::is_whitespace)
+            && !(c == '.' && goes_on(&text[..at], behind))
     };
     let start = text[..range.start]
         .char_indices()
@@ -125,9 +154,38 @@ mod tests {
     }
 
     #[test]
+    fn stems_take_endings_alone() {
+        for (word, stem) in [
+            ("мужем", "муж"),
+            ("жена", "жен"),
+            ("владельца", "владел"),
+            ("owners", "owner"),
+        ] {
+            assert!(is_form_of(word, stem), "{word}");
+        }
+        for (word, stem) in [
+            ("мужской", "муж"),
+            ("женщины", "жен"),
+            ("ропот", "роп"),
+            ("ownership", "owner"),
+            ("directory", "director"),
+        ] {
+            assert!(!is_form_of(word, stem), "{word}");
+        }
+    }
+
+    #[test]
+    fn an_abbreviation_ends_no_clause() {
+        assert!(!tokens("500 тыс. руб. в год").iter().any(|token| token.break_before));
+        assert!(tokens("500 руб. Потом")[2].break_before);
+    }
+
+    #[test]
     fn sentences() {
         let text = "Fine. It costs 2.5 K a month. Okay?";
         let at = text.find("2.5").expect("there");
         assert_eq!(&text[sentence_around(text, &(at..at + 3))], "It costs 2.5 K a month.");
+        let text = "По 40 руб. за штуку. Да.";
+        assert_eq!(&text[sentence_around(text, &(0..4))], "По 40 руб. за штуку.");
     }
 }
