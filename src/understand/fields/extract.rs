@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use chrono::NaiveDate;
 
-use super::text::{Found, is_form_of, says, sentence_around, tokens};
+use super::text::{Found, Token, is_form_of, says, sentence_around, tokens};
 use super::{dates, meeting, money, numbers, people, promises};
 use crate::domain::{
     Call, Commitment, Competitor, CompetitorStatus, DateQualifier, DateValue, DecidedBy, DecisionRole, Field,
@@ -294,6 +294,7 @@ const ASKS_COMPETITOR: &[&str] = &[
     "с кем еще общаетесь",
     "с кем еще говорите",
 ];
+const HOW_MANY: &[&str] = &["how many", "how big", "сколько"];
 const SIGNS: &[&str] = &[
     "i can sign",
     "i can approve",
@@ -421,6 +422,7 @@ pub fn extract(call: &Call, labels: &[TurnLabels], language: Language, call_date
         }
     }
     extractor.next_meeting();
+    extractor.labelled();
     extractor.finish()
 }
 
@@ -568,6 +570,40 @@ impl Extractor<'_> {
         }
     }
 
+    /// Sides of which nobody was introduced are known by the labels of the transcript; their first words bear witness.
+    fn labelled(&mut self) {
+        for side in [Role::Rep, Role::Buyer] {
+            let known = self.found.iter().any(|field| {
+                field.field == FieldName::Participants
+                    && matches!(&field.value, Some(FieldValue::Person(person)) if person.side == side)
+            });
+            if known {
+                continue;
+            }
+            for at in 0..self.call.turns.len() {
+                let turn = self.turn(at);
+                let label = turn.name.as_deref().unwrap_or(&turn.speaker);
+                let Some(name) = people::full_name(label).filter(|_| turn.role == side) else {
+                    continue;
+                };
+                let person = Person {
+                    name: Some(name.to_owned()),
+                    title: None,
+                    roles: Vec::new(),
+                    side,
+                };
+                let words = sentence_around(&turn.text, &(0..first_word_end(&turn.text)));
+                self.add(
+                    FieldName::Participants,
+                    at,
+                    &words,
+                    Some(FieldValue::Person(person)),
+                    0.7,
+                );
+            }
+        }
+    }
+
     fn buyer(&mut self, at: usize) {
         self.company(at);
         self.counts(at);
@@ -644,7 +680,8 @@ impl Extractor<'_> {
 
     /// People of the team and things that are counted, where the buyer tells how things are.
     fn counts(&mut self, at: usize) {
-        let asked = at > 0 && self.has(at - 1, Signal::RepQSituation);
+        let asked_heads = self.asked(at, HOW_MANY) && self.asked(at, PEOPLE);
+        let asked = asked_heads || at > 0 && self.has(at - 1, Signal::RepQSituation);
         if !(self.has(at, Signal::BuyerSituation) || asked) {
             return;
         }
@@ -652,39 +689,24 @@ impl Extractor<'_> {
         let words = tokens(&text);
         let mut index = 0;
         while index < words.len() {
-            let Some(number) = numbers::read(&words, index) else {
-                index += 1;
+            let Some(count) = counted(&words, index, asked_heads) else {
+                index = numbers::read(&words, index).map_or(index + 1, |number| number.to);
                 continue;
             };
-            index = number.to;
-            let noun = words[number.to..]
-                .iter()
-                .take(3)
-                .find(|word| PEOPLE.iter().chain(COUNTED).any(|stem| word.lower.starts_with(stem)));
-            // "sixty lost orders": an adjective may stand between, a mark may not.
-            let Some(noun) = noun else { continue };
-            if words[number.to..]
-                .iter()
-                .take_while(|word| word.range != noun.range)
-                .any(|word| word.break_before)
-                || noun.break_before
-            {
-                continue;
-            }
-            let range = words[number.from].range.start..noun.range.end;
+            index = count.to;
+            let range = words[count.from].range.start..words[count.to - 1].range.end;
             if self.supposed(at, &range) {
                 continue;
             }
-            let of_people = PEOPLE.iter().any(|stem| noun.lower.starts_with(stem));
             let quantity = Quantity {
-                n: Some(number.value),
-                min: None,
-                max: None,
-                unit: Some(noun.lower.clone()),
-                period: period_behind(&words, &noun.range),
-                approx: number.approx || approximate(&words, number.from),
+                n: count.max.is_none().then_some(count.n),
+                min: count.max.map(|_| count.n),
+                max: count.max,
+                unit: count.unit.map(|unit| words[unit].lower.clone()),
+                period: count.unit.and_then(|unit| period_behind(&words, &words[unit].range)),
+                approx: count.approx || approximate(&words, count.from),
             };
-            let name = if of_people {
+            let name = if count.people {
                 FieldName::TeamSize
             } else {
                 FieldName::Volumes
@@ -1195,6 +1217,113 @@ impl Extractor<'_> {
         }
         self.found.extend(same);
     }
+}
+
+/// A number of things or people in words `from..to`.
+struct Count {
+    from: usize,
+    to: usize,
+    n: f64,
+    /// The upper end of a range.
+    max: Option<f64>,
+    approx: bool,
+    people: bool,
+    /// The word that says what is counted.
+    unit: Option<usize>,
+}
+
+/// What is counted from word `at` on. `heads`: the rep has asked how many people there are.
+fn counted(words: &[Token], at: usize, heads: bool) -> Option<Count> {
+    if let Some(count) = heads_alone(words, at) {
+        return Some(count);
+    }
+    let first = numbers::read(words, at)?;
+    let link = words.get(first.to);
+    let linked =
+        link.is_some_and(|link| !link.break_before && matches!(link.lower.as_str(), "to" | "or" | "до" | "или"));
+    let hyphen = link.is_some_and(|link| link.hyphen_before);
+    let second = (linked || hyphen)
+        .then(|| numbers::read(words, first.to + usize::from(linked)))
+        .flatten()
+        .filter(|second| second.value > first.value);
+    let number_end = second.map_or(first.to, |second| second.to);
+    // "sixty lost orders": an adjective may stand between, a mark may not.
+    let unit = (number_end..words.len().min(number_end + 3))
+        .take_while(|&place| !words[place].break_before)
+        .find(|&place| is_counted(&words[place].lower, PEOPLE) || is_counted(&words[place].lower, COUNTED));
+    // "Twelve." says how many heads there are only where it is the whole answer.
+    let whole_answer = heads
+        && words.get(number_end).is_none_or(|word| word.break_before)
+        && words[..at].iter().all(|word| !word.break_before)
+        && words.len() - number_end <= 3;
+    if unit.is_none() && !whole_answer {
+        return None;
+    }
+    Some(Count {
+        from: at,
+        to: unit.map_or(number_end, |unit| unit + 1),
+        n: first.value,
+        max: second.map(|second| second.value),
+        approx: first.approx,
+        people: unit.is_none_or(|unit| is_counted(&words[unit].lower, PEOPLE)),
+        unit,
+    })
+}
+
+fn is_counted(word: &str, stems: &[&str]) -> bool {
+    stems.iter().any(|stem| is_form_of(word, stem))
+        || !word.is_ascii() && stems.iter().any(|stem| !stem.is_ascii() && word.starts_with(stem))
+}
+
+/// «Человек пятнадцать», «Пятеро», «Нас трое».
+fn heads_alone(words: &[Token], at: usize) -> Option<Count> {
+    const TOGETHER: [&str; 9] = [
+        "двое",
+        "трое",
+        "четверо",
+        "пятеро",
+        "шестеро",
+        "семеро",
+        "восьмеро",
+        "девятеро",
+        "десятеро",
+    ];
+    let word = words.get(at)?.lower.as_str();
+    if word == "человек" {
+        let number = words
+            .get(at + 1)
+            .filter(|next| !next.break_before)
+            .and_then(|_| numbers::read(words, at + 1))?;
+        let second = words
+            .get(number.to)
+            .filter(|next| next.hyphen_before)
+            .and_then(|_| numbers::read(words, number.to))
+            .filter(|second| second.value > number.value);
+        return Some(Count {
+            from: at,
+            to: second.map_or(number.to, |second| second.to),
+            n: number.value,
+            max: second.map(|second| second.value),
+            approx: true,
+            people: true,
+            unit: Some(at),
+        });
+    }
+    let n = TOGETHER.iter().position(|together| *together == word)? as f64 + 2.0;
+    // «Пятеро» of other things or people says nothing of the team: «двое суток», «трое клиентов».
+    let unit = words.get(at + 1).filter(|next| !next.break_before);
+    let of_team = unit.is_none_or(|unit| is_counted(&unit.lower, PEOPLE));
+    let ours = at > 0 && words[at - 1].lower == "нас";
+    let with_unit = unit.is_some_and(|unit| is_counted(&unit.lower, PEOPLE));
+    (of_team || ours).then(|| Count {
+        from: at,
+        to: at + 1 + usize::from(with_unit),
+        n,
+        max: None,
+        approx: false,
+        people: true,
+        unit: with_unit.then_some(at + 1),
+    })
 }
 
 fn all_differ_in_kind(fields: &[Field]) -> bool {

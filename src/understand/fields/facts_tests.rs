@@ -244,3 +244,51 @@ fn prices_of_ours() {
     assert!(price(Language::Ru, "Мы дороже на 7 500.").is_empty());
     assert!(price(Language::En, "We are dearer by 7,500.").is_empty());
 }
+
+#[test]
+fn sizes_of_teams() {
+    let size = |question: &str, text: &str| {
+        let language = if question.is_ascii() {
+            Language::En
+        } else {
+            Language::Ru
+        };
+        let talk: &[Said<'_>] = &[(REP, question, &[]), (BUYER, text, &[])];
+        assert!(
+            !fields(language, talk)
+                .iter()
+                .any(|field| field.status == FieldStatus::Conflict)
+        );
+        values(language, talk, FieldName::TeamSize)
+    };
+    for (text, n) in [
+        ("Человек пятнадцать.", "15"),
+        ("Пятеро.", "5"),
+        ("Нас трое.", "3"),
+        ("Десять-двенадцать продавцов.", "10-12"),
+        ("Двадцать два менеджера.", "22"),
+        ("Двенадцать.", "12"),
+    ] {
+        assert_eq!(size("Сколько у вас человек в отделе?", text), [n], "{text}");
+    }
+    assert_eq!(size("How many people drive for you?", "About a dozen drivers."), ["12"]);
+    assert_eq!(size("How many reps are there?", "Ten to twelve reps."), ["10-12"]);
+    assert!(size("Сколько человек в отделе?", "Двое суток назад было иначе.").is_empty());
+}
+
+#[test]
+fn labels_name_those_who_do_not() {
+    let talk: &[Said<'_>] = &[
+        (REP, "Анна Белова|Добрый день! Удобно говорить?", &[]),
+        (BUYER, "Белов Олег Дмитриевич|Да, удобно.", &[]),
+    ];
+    assert_eq!(
+        ru(talk, FieldName::Participants),
+        ["Анна Белова/", "Белов Олег Дмитриевич/"]
+    );
+    let talk: &[Said<'_>] = &[
+        (REP, "Mark Stone|Hi Dana, this is Mark from Northlane.", &[]),
+        (BUYER, "Dana Reed|Hi.", &[]),
+    ];
+    assert_eq!(en(talk, FieldName::Participants), ["Mark/", "Dana/"]);
+}

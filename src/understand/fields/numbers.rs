@@ -170,6 +170,14 @@ fn special(tokens: &[Token], from: usize) -> Option<Number> {
     if let ("пол", Some((scale, slang))) = (w(0), scale(w(1))) {
         return number(scale / 2.0, 2, false, slang);
     }
+    match (w(0), w(1), w(2)) {
+        ("half", "a", "dozen") => return number(6.0, 3, false, false),
+        ("a", "dozen", _) => return number(12.0, 2, false, false),
+        ("two", "dozen", _) => return number(24.0, 2, false, false),
+        ("three", "dozen", _) => return number(36.0, 2, false, false),
+        ("дюжина" | "дюжину" | "дюжины", ..) => return number(12.0, 1, false, false),
+        _ => {}
+    }
     let (part, skip) = match (w(0), w(1), w(2)) {
         ("half", "a" | "an", _) => (0.5, 2),
         ("a" | "one", "half" | "quarter", "of") => (if w(1) == "half" { 0.5 } else { 0.25 }, 4),
@@ -504,6 +512,7 @@ mod tests {
             ("миллиона два с половиной", 2_500_000.0),
             ("пол-ляма", 500_000.0),
             ("тыщу", 1000.0),
+            ("a dozen drivers", 12.0),
             ("four hundred K", 400_000.0),
             ("a grand and a half", 1500.0),
             ("девятьсот", 900.0),
