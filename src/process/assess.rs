@@ -653,7 +653,11 @@ pub fn assess(
         .collect();
     let ordered = order(&facts);
     let stage = (!not_sales).then_some(said.stage);
-    let confidence = doubt.stage;
+    let confidence = if not_sales {
+        SILENCE
+    } else {
+        doubt.stage * process.thresholds().trusted
+    };
     let mut flags = Vec::new();
     if ordered.is_some() && !matches!(stage, Some(DealStage::Commit | DealStage::Won | DealStage::Lost)) {
         flags.push("verbal_yes".to_owned());
