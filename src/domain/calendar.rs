@@ -79,7 +79,7 @@ fn us_day_off(date: NaiveDate) -> bool {
 
 fn us_holiday(date: NaiveDate) -> bool {
     // The n-th such weekday of the month, and whether it is the last.
-    let nth = (date.day() + 6) / 7;
+    let nth = date.day().div_ceil(7);
     let last = date
         .checked_add_days(Days::new(7))
         .is_none_or(|later| later.month() != date.month());

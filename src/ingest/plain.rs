@@ -15,8 +15,10 @@ static TIME: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(&format!(r"^\s*[\[(]?{CLOCK}[\])]?\s*(?:[-–—]\s*)?")).expect("constant, and tested"));
 /// A line that is nothing but who and when: "Anna Smith  0:15", "0:15 - Anna Smith", "Anna (0:15):".
 static HEADER: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(&format!(r"^\s*(?P<name>[^\d\s:\[(][^:\[(\n]{{0,50}}?)\s*[\[(]?\s*(?P<clock>\d{{1,2}}:\d{{2}}(?::\d{{2}})?)\s*[\])]?\s*:?\s*$"))
-        .expect("constant, and tested")
+    Regex::new(
+        r"^\s*(?P<name>[^\d\s:\[(][^:\[(\n]{0,50}?)\s*[\[(]?\s*(?P<clock>\d{1,2}:\d{2}(?::\d{2})?)\s*[\])]?\s*:?\s*$",
+    )
+    .expect("constant, and tested")
 });
 /// A time behind a name: "Anna (0:15): words".
 static NAME_TIME: LazyLock<Regex> = LazyLock::new(|| {

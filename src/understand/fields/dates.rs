@@ -183,7 +183,7 @@ fn add_time(text: &str, found: &mut Found<DateValue>) {
     };
     let marked = captures.get(3).is_some() || captures.get(1).is_some_and(|hour| hour.as_str().contains(':'));
     // «вторник, одиннадцать»: a bare number in words right behind a comma is a time too.
-    if !has_word && !marked && !(rest.starts_with(", ") && small_hour(&captures[1])) {
+    if !(has_word || marked || rest.starts_with(", ") && small_hour(&captures[1])) {
         return;
     }
     let Some((hour, minute)) = clock(&captures[1]) else {

@@ -122,10 +122,9 @@ pub fn sentence_around(text: &str, range: &Range<usize>) -> Range<usize> {
     };
     let start = text[..range.start]
         .char_indices()
-        .filter(|&(at, c)| is_end(at, c))
-        .map(|(at, c)| at + c.len_utf8())
-        .last()
-        .unwrap_or(0);
+        .rev()
+        .find(|&(at, c)| is_end(at, c))
+        .map_or(0, |(at, c)| at + c.len_utf8());
     let end = text[range.end..]
         .char_indices()
         .find(|&(at, c)| is_end(range.end + at, c))

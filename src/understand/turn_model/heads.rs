@@ -49,6 +49,9 @@ pub struct Settings {
     pub trained_on: String,
 }
 
+/// One list of numbers for each turn.
+type Rows = Vec<Vec<f32>>;
+
 /// One network of the ensemble.
 #[derive(Debug, Clone)]
 pub struct Member {
@@ -207,7 +210,7 @@ impl Heads {
     }
 
     /// Mean over the members of the logits, divided by the temperatures: stages and signals, row by row.
-    pub fn logits(&self, inputs: &Inputs) -> candle_core::Result<(Vec<Vec<f32>>, Vec<Vec<f32>>)> {
+    pub fn logits(&self, inputs: &Inputs) -> candle_core::Result<(Rows, Rows)> {
         let mut stages = Vec::new();
         let mut signals = Vec::new();
         for member in &self.members {

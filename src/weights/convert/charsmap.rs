@@ -150,7 +150,7 @@ impl DoubleArray {
                 self.units.resize(end, 0);
                 self.used.resize(end, false);
             }
-            let reachable = at ^ base < NEAR_LIMIT || (at ^ base) % RUN == 0;
+            let reachable = at ^ base < NEAR_LIMIT || (at ^ base).is_multiple_of(RUN);
             if reachable && !self.bases.contains(&base) && labels.iter().all(|label| !self.used[base ^ label]) {
                 return base;
             }
