@@ -18,7 +18,6 @@ test: setup
 	cargo test --locked --no-run
 	cargo run --locked --quiet -- models pull
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
 	cargo test --locked
 
 lint: setup
