@@ -13,7 +13,14 @@ const CLOCK: &str = r"(?:(\d{1,2}):)?(\d{1,3}):(\d{2})(?:[.,]\d{1,3})?";
 /// "[00:01:02] ", "(1:02) " or "1:02 - " at the beginning of a line.
 static TIME: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(&format!(r"^\s*[\[(]?{CLOCK}[\])]?\s*(?:[-–—]\s*)?")).expect("constant, and tested"));
-/// A line that is nothing but who and when: "Anna Smith  0:15", "0:15 - Anna Smith", "Anna (0:15):".
+/// A line that is nothing but when and who: "0:15 - Anna Smith (Northlane)".
+static CLOCK_FIRST: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"^\s*[\[(]?(?P<clock>\d{1,2}:\d{2}(?::\d{2})?)[\])]?\s*[-–—]\s*(?P<name>\p{Lu}[^:\[(.?!\n]{0,50}?)\s*(?:\([^)]*\))?\s*:?\s*$",
+    )
+    .expect("constant, and tested")
+});
+/// A line that is nothing but who and when: "Anna Smith  0:15", "Anna (0:15):".
 static HEADER: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
         r"^\s*(?P<name>[^\d\s:\[(][^:\[(\n]{0,50}?)\s*[\[(]?\s*(?P<clock>\d{1,2}:\d{2}(?::\d{2})?)\s*[\])]?\s*:?\s*$",
@@ -81,15 +88,38 @@ fn rows(text: &str) -> Vec<Row<'_>> {
     rows
 }
 
-/// Who and when, on a line of their own.
-fn header(raw: &str) -> Option<Line> {
-    let found = HEADER.captures(raw)?;
-    let name = found["name"].trim();
-    (name.split_whitespace().count() <= NAME_WORDS).then(|| Line {
-        speaker: Some(name.to_owned()),
-        start_s: seconds(&found["clock"]),
-        ..Line::default()
-    })
+/// For each row who and when, if it has that and nothing else.
+fn headers(rows: &[Row<'_>]) -> Vec<Option<Line>> {
+    let line = |found: &regex::Captures<'_>| {
+        let name = found["name"].trim();
+        (name.split_whitespace().count() <= NAME_WORDS).then(|| Line {
+            speaker: Some(name.to_owned()),
+            start_s: seconds(&found["clock"]),
+            ..Line::default()
+        })
+    };
+    let mut found: Vec<Option<Line>> = rows
+        .iter()
+        .enumerate()
+        .map(|(at, row)| {
+            // "0:15 - Yes" is a turn unless its words stand on the next line.
+            let next = rows.get(at + 1).filter(|next| !next.after_blank);
+            let words_follow = next.is_some_and(|next| !CLOCK_FIRST.is_match(next.raw));
+            let clock_first = || CLOCK_FIRST.captures(row.raw).filter(|_| words_follow);
+            HEADER
+                .captures(row.raw)
+                .or_else(clock_first)
+                .and_then(|found| line(&found))
+        })
+        .collect();
+    // "See you Tuesday at 10:30" looks like one; where headers stand behind blank lines, it is told by that.
+    let spaced = |at: usize| rows[at].after_blank;
+    if (1..rows.len()).any(|at| found[at].is_some() && spaced(at)) {
+        for at in (1..rows.len()).filter(|&at| !spaced(at)) {
+            found[at] = None;
+        }
+    }
+    found
 }
 
 fn labelled(name: &str, words: &str, start_s: Option<f64>) -> Line {
@@ -117,11 +147,14 @@ pub fn read(file: &str, text: &str) -> Result<Call, Error> {
         remedy: "write each turn on a line of its own as \"Name: words\"",
     };
     let rows = rows(text);
-    let headers = rows.iter().any(|row| header(row.raw).is_some());
+    let heads = headers(&rows);
+    let first_head = heads.iter().position(Option::is_some);
+    let headers = first_head.is_some();
     let seen: Vec<Seen<'_>> = rows
         .iter()
-        .filter(|row| header(row.raw).is_none())
-        .map(|row| Seen {
+        .zip(&heads)
+        .filter(|(_, head)| head.is_none())
+        .map(|(row, _)| Seen {
             text: row.rest,
             timed: row.start_s.is_some(),
             after_blank: row.after_blank,
@@ -131,9 +164,13 @@ pub fn read(file: &str, text: &str) -> Result<Call, Error> {
     let named = headers || !labels.is_empty();
     let replicas = !named && rows.iter().filter(|row| REPLICA.is_match(row.rest)).count() * 2 > rows.len();
     let mut lines: Vec<Line> = Vec::new();
-    for row in &rows {
-        if let Some(line) = header(row.raw) {
-            lines.push(line);
+    for (at, (row, head)) in rows.iter().zip(&heads).enumerate() {
+        let title = first_head.is_some_and(|first| at < first);
+        let footer = headers && at + 1 == rows.len() && row.raw.starts_with("Transcribed by http");
+        if let Some(line) = head {
+            lines.push(line.clone());
+        } else if footer {
+            // The service names itself.
         } else if let Some((name, words)) = labels.split(row.rest) {
             lines.push(labelled(name, words, row.start_s));
         } else if replicas && REPLICA.is_match(row.rest) {
@@ -149,14 +186,15 @@ pub fn read(file: &str, text: &str) -> Result<Call, Error> {
             if !last.text.is_empty() {
                 last.text.push(' ');
             }
-            last.text.push_str(row.rest);
+            // With the times in the headers, one that begins a line was said.
+            last.text.push_str(if headers { row.raw } else { row.rest });
         } else if row.start_s.is_some() && !named {
             lines.push(Line {
                 start_s: row.start_s,
                 text: row.rest.to_owned(),
                 ..Line::default()
             });
-        } else {
+        } else if !title {
             return Err(wrong(row.number, "it does not begin with a name"));
         }
     }

@@ -197,6 +197,30 @@ fn an_unknown_encoding_says_what_to_do() {
 }
 
 #[test]
+fn text_of_meeting_services() {
+    let fathom = "Intro call - Apr 14\nVIEW RECORDING - 12 mins\n\n---\n\n0:01 - Mark Ellis (Northlane)\n  How many people?\n\n\
+                  0:07 - Dana Wright\n  Ten. See you Tuesday at 10:30\n\n0:12 - Mark Ellis (Northlane)\n  10:30 works for me.\n";
+    assert_eq!(
+        lines("fathom.txt", fathom),
+        [
+            line("Mark Ellis", 1.0, "How many people?"),
+            line("Dana Wright", 7.0, "Ten. See you Tuesday at 10:30"),
+            line("Mark Ellis", 12.0, "10:30 works for me.")
+        ]
+    );
+    let otter = "Intro call\nTue, Apr 14, 2026 3:00PM\n\nMark Ellis  0:01\nWhen can we meet?\n\nDana Wright  0:05\n\
+                 See you Tuesday at 10:30\n\nMark Ellis  0:09\n10:30 works for me.\n\nTranscribed by https://otter.ai\n";
+    assert_eq!(
+        lines("otter.txt", otter),
+        [
+            line("Mark Ellis", 1.0, "When can we meet?"),
+            line("Dana Wright", 5.0, "See you Tuesday at 10:30"),
+            line("Mark Ellis", 9.0, "10:30 works for me.")
+        ]
+    );
+}
+
+#[test]
 fn json_of_recognisers() {
     let whisper = r#"{"text":"x","language":"ru","segments":[{"id":0,"start":0.0,"end":4.2,"text":" Добрый день."},{"id":1,"start":4.5,"end":6.0,"text":" Слушаю."}]}"#;
     assert_eq!(
