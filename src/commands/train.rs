@@ -35,6 +35,9 @@ pub struct Args {
     quiet: bool,
 }
 
+/// The best layers while the rest is still being tried; gone when all is done.
+const BEST_SO_FAR: &str = "encoder.partial";
+
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let calls = learn::read(&args.folder)?;
     let bar = super::bar(args.quiet);
@@ -49,8 +52,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             trained_on: args.folder.display().to_string(),
         };
         // Hours of work must survive a stop.
+        std::fs::create_dir_all(&args.out).map_err(|error| Usage(format!("--out {}: {error}", args.out.display())))?;
         let mut save = |layers: &[turn_model::Layer]| {
-            let saved = learn::layers_file(layers).map(|file| std::fs::write(args.out.join("encoder.partial"), file));
+            let saved = learn::layers_file(layers).map(|file| std::fs::write(args.out.join(BEST_SO_FAR), file));
             tracing::debug!(?saved, "best layers so far");
         };
         let mut progress = |done| bar.set_position((900.0 * done) as u64);
@@ -86,6 +90,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     ];
     files.extend(tuned.map(|file| (turn_model::LAYERS_FILE, file)));
     write(&args.out, &files)?;
+    let _ = std::fs::remove_file(args.out.join(BEST_SO_FAR));
     println!(
         "{}: heads fitted on {} turns, chosen on {} turns; `dealstage eval {} --turn-model {}` measures them",
         args.out.display(),

@@ -55,6 +55,9 @@ struct FileTurn {
     text: String,
 }
 
+/// A day, in seconds: no call is longer.
+const LATEST_S: f64 = 86_400.0;
+
 pub fn read(file: &str, value: serde_json::Value) -> Result<Call, Error> {
     let wrong = |place: String, problem: String| Error::Transcript {
         file: file.to_owned(),
@@ -93,6 +96,14 @@ pub fn read(file: &str, value: serde_json::Value) -> Result<Call, Error> {
         let i = turn.i.unwrap_or(at as u32 + 1);
         if !seen.insert(i) {
             return Err(wrong(format!("turns[{at}].i"), format!("turn {i} is there twice")));
+        }
+        for (name, time) in [("start_s", turn.start_s), ("end_s", turn.end_s)] {
+            if let Some(time) = time.filter(|time| !(0.0..=LATEST_S).contains(time)) {
+                return Err(wrong(
+                    format!("turns[{at}].{name}"),
+                    format!("{time} is no time of a call in seconds"),
+                ));
+            }
         }
         if let (Some(start), Some(end)) = (turn.start_s, turn.end_s)
             && end < start

@@ -384,6 +384,8 @@ fn errors_name_the_place() {
         include_str!("../../README.md").contains("\n## The call file\n"),
         "errors point to it"
     );
+    assert!(error("c.json", r#"{"turns":[{"i":1,"start_s":-5,"text":"a"}]}"#).contains("turns[0].start_s"));
+    assert!(error("c.json", r#"{"turns":[{"i":1,"end_s":1e301,"text":"a"}]}"#).contains("turns[0].end_s"));
     assert!(error("c.json", "{\"turns\":[{\"i\":1,\n\"te").contains("line 2"));
     assert!(error("c.json", r#"{"event":"media","streamSid":"M","media":{}}"#).contains("telephone"));
     assert!(
