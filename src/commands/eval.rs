@@ -44,35 +44,27 @@ enum Part {
 }
 
 impl Part {
-    fn name(self) -> &'static str {
+    /// None: all.
+    fn split(self) -> Option<Split> {
         match self {
-            Self::Train => "train",
-            Self::Dev => "dev",
-            Self::Test => "test",
-            Self::Gold => "gold",
-            Self::All => "all",
-        }
-    }
-
-    fn has(self, split: Split) -> bool {
-        match self {
-            Self::All => true,
-            Self::Train => split == Split::Train,
-            Self::Dev => split == Split::Dev,
-            Self::Test => split == Split::Test,
-            Self::Gold => split == Split::Gold,
+            Self::All => None,
+            Self::Train => Some(Split::Train),
+            Self::Dev => Some(Split::Dev),
+            Self::Test => Some(Split::Test),
+            Self::Gold => Some(Split::Gold),
         }
     }
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut calls = learn::read(&args.folder)?;
-    calls.retain(|call| args.split.has(call.split));
+    let split = args.split.split();
+    calls.retain(|call| split.is_none_or(|split| call.split == split));
     if calls.is_empty() {
         let folder = args.folder.display().to_string();
         return Err(learn::Error::Empty {
             folder,
-            split: args.split.name(),
+            split: split.map_or("all", Split::as_str),
         }
         .into());
     }
@@ -136,14 +128,8 @@ fn table(report: &Report) -> Result<String, std::fmt::Error> {
         ("  exact where decided", |r| r.deal_stage_accuracy_decided),
         ("role accuracy", |r| Some(r.role_accuracy)),
         ("field F1 (name, turn)", |r| r.fields.f1),
-        ("  precision", |r| {
-            let counts = r.fields.counts;
-            (counts.hit + counts.wrong > 0).then(|| f64::from(counts.hit) / f64::from(counts.hit + counts.wrong))
-        }),
-        ("  recall", |r| {
-            let counts = r.fields.counts;
-            (counts.hit + counts.missed > 0).then(|| f64::from(counts.hit) / f64::from(counts.hit + counts.missed))
-        }),
+        ("  precision", |r| r.fields.counts.precision()),
+        ("  recall", |r| r.fields.counts.recall()),
     ];
     for (name, figure) in figures {
         row(&mut out, name, columns.iter().map(|(_, report)| figure(report)))?;

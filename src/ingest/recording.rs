@@ -52,6 +52,12 @@ pub fn decode(file: &str, mut bytes: Vec<u8>) -> Result<Recording, Error> {
         cause,
         remedy,
     };
+    let damaged = |at_s: f64, cause: String| Error::Damaged {
+        file: file.to_owned(),
+        at_s,
+        cause,
+    };
+    let unheard = |cause: String| wrong(cause, "convert it to WAV at 16 kHz");
     // Recorders that can be halted (those of browsers, phones) leave holes in these containers. In the others the sound
     // is numbered without holes, and one means that a part is lost.
     let halts = bytes.starts_with(&MATROSKA) || bytes.get(4..8) == Some(b"ftyp");
@@ -103,19 +109,14 @@ pub fn decode(file: &str, mut bytes: Vec<u8>) -> Result<Recording, Error> {
     // Where the last one ended.
     let mut end_s: Option<f64> = None;
     loop {
-        let damaged = |cause: String| Error::Damaged {
-            file: file.to_owned(),
-            at_s,
-            cause,
-        };
         let packet = match format.next_packet() {
             Ok(Some(packet)) => packet,
             Ok(None) => break,
             Err(Symphonia::IoError(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                return Err(damaged("the file ends in the middle".to_owned()));
+                return Err(damaged(at_s, "the file ends in the middle".to_owned()));
             }
-            Err(Symphonia::ResetRequired) => return Err(damaged("another recording begins here".to_owned())),
-            Err(error) => return Err(damaged(error.to_string())),
+            Err(Symphonia::ResetRequired) => return Err(damaged(at_s, "another recording begins here".to_owned())),
+            Err(error) => return Err(damaged(at_s, error.to_string())),
         };
         if packet.track_id != track_id {
             continue;
@@ -128,63 +129,41 @@ pub fn decode(file: &str, mut bytes: Vec<u8>) -> Result<Recording, Error> {
             end_s = Some(at_s + seconds(packet.dur.get()));
         }
         if hole_s > if halts { LONGEST_HALT_S } else { LONGEST_HOLE_S } {
-            return Err(Error::Damaged {
-                file: file.to_owned(),
-                at_s: at_s - hole_s,
-                cause: format!("{hole_s:.1} s of sound are missing"),
-            });
+            return Err(damaged(at_s - hole_s, format!("{hole_s:.1} s of sound are missing")));
         }
-        let sound = match decoder.decode(&packet) {
-            Ok(sound) => sound,
-            Err(error) => {
-                return Err(Error::Damaged {
-                    file: file.to_owned(),
-                    at_s,
-                    cause: error.to_string(),
-                });
-            }
-        };
+        let sound = decoder
+            .decode(&packet)
+            .map_err(|error| damaged(at_s, error.to_string()))?;
         let rate = sound.spec().rate();
         let channels = sound.spec().channels().count();
         let sink = match &mut sink {
             Some(sink) if sink.rate == rate && sink.resamplers.len() == channels => sink,
             Some(_) => {
                 let cause = "rate or channels change in the middle".to_owned();
-                return Err(Error::Damaged {
-                    file: file.to_owned(),
-                    at_s,
-                    cause,
-                });
+                return Err(damaged(at_s, cause));
             }
             empty => {
                 check(rate, channels).map_err(|(cause, remedy)| wrong(cause, remedy))?;
-                empty.insert(Sink::new(rate, channels).map_err(|cause| wrong(cause, "convert it to WAV at 16 kHz"))?)
+                empty.insert(Sink::new(rate, channels).map_err(unheard)?)
             }
         };
         if hole_s > LONGEST_HOLE_S {
-            sink.silence(hole_s)
-                .map_err(|cause| wrong(cause, "convert it to WAV at 16 kHz"))?;
+            sink.silence(hole_s).map_err(unheard)?;
         }
         sound.copy_to_vecs_planar::<f32>(&mut sink.planes);
-        sink.take()
-            .map_err(|cause| wrong(cause, "convert it to WAV at 16 kHz"))?;
+        sink.take().map_err(unheard)?;
     }
     let sink = sink.ok_or_else(|| wrong("it holds no sound".to_owned(), "export it again"))?;
     let said_s = said_frames.map(|frames| frames as f64 / f64::from(sink.rate));
-    let channels = sink
-        .finish()
-        .map_err(|cause| wrong(cause, "convert it to WAV at 16 kHz"))?;
+    let channels = sink.finish().map_err(unheard)?;
     let samples = channels.first().map_or(0, Vec::len);
     if samples == 0 {
         return Err(wrong("it holds no sound".to_owned(), "export it again"));
     }
     let duration_s = samples as f64 / f64::from(SAMPLE_RATE);
     if let Some(said_s) = said_s.filter(|said_s| says_length && said_s - duration_s > SHORTFALL_S) {
-        return Err(Error::Damaged {
-            file: file.to_owned(),
-            at_s: duration_s,
-            cause: format!("the file says that it lasts {said_s:.1} s, and {duration_s:.1} s of sound are in it"),
-        });
+        let cause = format!("the file says that it lasts {said_s:.1} s, and {duration_s:.1} s of sound are in it");
+        return Err(damaged(duration_s, cause));
     }
     let (source, _) = names(file);
     Ok(Recording {

@@ -53,7 +53,7 @@ const DROPOUT: f32 = 0.4;
 /// Share of the numbers of a vector dropped in training.
 const INPUT_DROPOUT: f32 = 0.15;
 /// Signals are 35 losses beside the one of the stage; their mean is brought to its size.
-const SIGNAL_WEIGHT: f64 = 12.0;
+pub const SIGNAL_WEIGHT: f64 = 12.0;
 /// Epochs without a better dev loss before it stops.
 const PATIENCE: usize = 8;
 /// Count added to every transition.
@@ -214,7 +214,7 @@ pub fn data(calls: &[&LabelledCall], vectors: &[Tensor], mean: &Tensor, deviatio
 }
 
 /// A normal number, by Box and Muller.
-pub fn normal(rng: &mut StdRng) -> f32 {
+fn normal(rng: &mut StdRng) -> f32 {
     let radius = (-2.0 * (1.0 - rng.random::<f32>()).ln()).sqrt();
     radius * (std::f32::consts::TAU * rng.random::<f32>()).cos()
 }
@@ -249,6 +249,11 @@ fn rows_of(matrix: &[Vec<f32>], rows: &[u32]) -> candle_core::Result<Tensor> {
     Tensor::from_vec(values, (rows.len(), width), &Device::Cpu)
 }
 
+/// Binary cross-entropy from logits, in the form that does not overflow.
+pub fn binary(logits: &Tensor, gold: &Tensor) -> candle_core::Result<Tensor> {
+    (logits.relu()? - (logits * gold)?)? + (logits.abs()?.neg()?.exp()? + 1.0)?.log()?
+}
+
 fn loss(member: &Member, data: &Data, rows: &[u32], rng: Option<&mut StdRng>) -> candle_core::Result<Tensor> {
     let index = Tensor::new(rows, &Device::Cpu)?;
     let mut inputs = select(&data.inputs, &index)?;
@@ -264,14 +269,13 @@ fn loss(member: &Member, data: &Data, rows: &[u32], rng: Option<&mut StdRng>) ->
     let stage_loss = candle_nn::loss::cross_entropy(&stage, &Tensor::new(targets, &Device::Cpu)?)?;
     let gold = rows_of(&data.signals, rows)?;
     let able = rows_of(&data.mask, rows)?;
-    // Binary cross-entropy from logits, in the form that does not overflow.
-    let each = ((signal.relu()? - (&signal * &gold)?)? + (signal.abs()?.neg()?.exp()? + 1.0)?.log()?)?;
+    let each = binary(&signal, &gold)?;
     let signal_loss = (each.mul(&able)?.sum_all()? / able.sum_all()?.to_scalar::<f32>()?.max(1.0) as f64)?;
     stage_loss + (signal_loss * SIGNAL_WEIGHT)?
 }
 
 /// Weights of a member before any training, in the order of [`Member::SHAPES`].
-pub fn new_member(rng: &mut StdRng) -> candle_core::Result<Vec<Var>> {
+fn new_member(rng: &mut StdRng) -> candle_core::Result<Vec<Var>> {
     let mut vars = Vec::new();
     for (_, shape) in Member::SHAPES {
         let scale = if shape.len() == 2 {
@@ -372,8 +376,7 @@ pub fn fit_role(train: &Data, seed: u64) -> Result<(Tensor, Tensor), Error> {
             .mul(&drop)?
             .matmul(weight.as_tensor())?
             .broadcast_add(bias.as_tensor())?;
-        let each = ((logits.relu()? - (&logits * &y)?)? + (logits.abs()?.neg()?.exp()? + 1.0)?.log()?)?;
-        optimizer.backward_step(&each.mean_all()?)?;
+        optimizer.backward_step(&binary(&logits, &y)?.mean_all()?)?;
     }
     Ok((weight.as_tensor().copy()?, bias.as_tensor().copy()?))
 }

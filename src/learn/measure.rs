@@ -31,6 +31,18 @@ impl Counts {
         }
     }
 
+    /// Share of what was said that gold has too.
+    pub fn precision(self) -> Option<f64> {
+        let said = self.hit + self.wrong;
+        (said > 0).then(|| share(self.hit, said))
+    }
+
+    /// Share of gold that was said.
+    pub fn recall(self) -> Option<f64> {
+        let gold = self.hit + self.missed;
+        (gold > 0).then(|| share(self.hit, gold))
+    }
+
     fn f1(self) -> Option<f64> {
         let all = 2 * self.hit + self.wrong + self.missed;
         (all > 0).then(|| f64::from(2 * self.hit) / f64::from(all))
@@ -373,10 +385,10 @@ fn tally(model: &TurnModel, process: &Process, labelled: &LabelledCall) -> Resul
     let deal = process::assess(process, call, &labels, &fields, labelled.language, not_sales);
     let same = |said: &Field, gold: &GoldField| said.field == gold.field && said.turn == Some(gold.turn);
     let gold_fields = &labelled.gold.fields;
-    // Only names that gold lists at all are compared, and a turn counts once for each name.
+    // Gold lists no participants; a turn counts once for each name.
     let listed: BTreeSet<(FieldName, u32)> = fields
         .iter()
-        .filter(|field| GOLD_FIELDS.contains(&field.field))
+        .filter(|field| field.field != FieldName::Participants)
         .filter_map(|field| Some((field.field, field.turn?)))
         .collect();
     let found = gold_fields
@@ -411,24 +423,6 @@ fn tally(model: &TurnModel, process: &Process, labelled: &LabelledCall) -> Resul
         mistakes,
     })
 }
-
-/// Fields that the gold labels list.
-const GOLD_FIELDS: &[FieldName] = &[
-    FieldName::BuyerCompany,
-    FieldName::TeamSize,
-    FieldName::Volumes,
-    FieldName::CurrentSolution,
-    FieldName::PainImpact,
-    FieldName::DecisionMakers,
-    FieldName::Budget,
-    FieldName::SigningLimit,
-    FieldName::QuotedPrice,
-    FieldName::DiscountOffered,
-    FieldName::Timeline,
-    FieldName::Competitors,
-    FieldName::NextMeeting,
-    FieldName::Commitments,
-];
 
 fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64

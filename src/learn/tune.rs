@@ -11,7 +11,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::Error;
 use super::corpus::{LabelledCall, Split};
-use super::fit::{self, dropout, member_of};
+use super::fit::{self, SIGNAL_WEIGHT, binary, dropout, member_of};
 use crate::domain::{Role, Signal};
 use crate::understand::turn_model::encoder::{Below, Layer};
 use crate::understand::turn_model::heads::{HIDDEN, inputs, role_inputs};
@@ -38,7 +38,6 @@ const WEIGHT_DECAY: f32 = 0.02;
 const WARM_UP: f64 = 0.1;
 const DROPOUT: f32 = 0.1;
 const HEADS_DROPOUT: f32 = 0.3;
-const SIGNAL_WEIGHT: f64 = 12.0;
 const ROLE_WEIGHT: f64 = 0.3;
 /// Gradients longer than this are cut to it.
 const LONGEST_GRADIENT: f64 = 1.0;
@@ -116,7 +115,6 @@ fn example(encoder: &Encoder, labelled: &LabelledCall, layers: usize, plain_too:
 
 /// Everything that is fitted.
 struct Weights {
-    layers: Vec<Layer>,
     layer_vars: Vec<Var>,
     head_vars: Vec<Var>,
     role: Var,
@@ -140,7 +138,7 @@ fn forward(
     let below = &example.below[version];
     let turns = below.texts();
     let mut rng = rng;
-    let vectors = below.above(&weights.layers, &mut |x| match &mut rng {
+    let vectors = below.above(&layers_of(&weights.layer_vars)?, &mut |x| match &mut rng {
         Some(rng) => {
             let (rows, columns) = x.dims2()?;
             x.mul(&dropout(rng, rows, columns, DROPOUT)?)
@@ -166,11 +164,6 @@ fn forward(
     let signal = (binary(&signals, &example.signals)?.mul(&example.mask)?.sum_all()? / f64::from(able))?;
     let stage = candle_nn::loss::cross_entropy(&stages, &example.stages)?;
     Ok((Losses { stage, signal, role }, stages, signals))
-}
-
-/// Binary cross-entropy from logits, in the form that does not overflow.
-fn binary(logits: &Tensor, gold: &Tensor) -> candle_core::Result<Tensor> {
-    (logits.relu()? - (logits * gold)?)? + (logits.abs()?.neg()?.exp()? + 1.0)?.log()?
 }
 
 fn total(losses: &Losses) -> candle_core::Result<Tensor> {
@@ -202,7 +195,7 @@ pub fn tune(
     };
     let (train, dev) = (examples(&train_calls, true)?, examples(&dev_calls, false)?);
     tracing::info!(train = train.len(), dev = dev.len(), "lower layers done");
-    let mut weights = initial(encoder, (&train_calls, &train), (&dev_calls, &dev), options)?;
+    let weights = initial(encoder, (&train_calls, &train), (&dev_calls, &dev), options)?;
     let (loss, accuracy, f1) = measure(&weights, &dev)?;
     tracing::info!(
         dev_loss = loss,
@@ -246,11 +239,7 @@ pub fn tune(
                 *sum += loss;
             }
             optimizer.step(&grads, rate)?;
-            weights.layers = layers_of(&weights.layer_vars)?;
             step += 1;
-            if step % 20 == 0 {
-                tracing::info!(step, steps, "going on");
-            }
             progress(step as f32 / steps as f32);
         }
         let (loss, accuracy, f1) = measure(&weights, &dev)?;
@@ -331,7 +320,6 @@ fn initial(
         .map(var)
         .collect::<candle_core::Result<Vec<_>>>()?;
     Ok(Weights {
-        layers: layers_of(&layer_vars)?,
         layer_vars,
         head_vars: member
             .weights()

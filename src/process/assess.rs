@@ -1,10 +1,10 @@
 //! Signals and fields → scores of the elements (B.4) → stage of the deal (B.3).
 
-use super::evidence::{is_dated, sentence};
-use super::file::{Process, TOP};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use super::evidence::{is_dated, sentence};
+use super::file::{Process, TOP};
 use crate::domain::{
     Call, CallOutcome, Deal, DealStage, DecidedBy, Decision, Element, ElementScore, Evidence, Field, FieldName,
     FieldStatus, FieldValue, Language, Move, Role, Signal, TurnLabels,
@@ -119,8 +119,8 @@ const CONDITIONS: &[&str] = &[
     "когда соглас",
 ];
 
-/// Confidence of "nothing was said about it": the model misses about one signal in four.
-const SILENCE: f32 = 0.75;
+/// Confidence that a call is no sales call, which no draw of signals tells.
+const NO_SALES: f32 = 0.75;
 
 struct Facts<'a> {
     call: &'a Call,
@@ -133,18 +133,6 @@ impl Facts<'_> {
         (0..self.labels.len())
             .filter(|&at| self.labels[at].has(signal))
             .collect()
-    }
-
-    fn confidence(&self, at: usize, signal: Signal) -> f32 {
-        self.labels[at].confidence(signal).unwrap_or(SILENCE)
-    }
-
-    /// How sure it is that the signal was given at all.
-    fn surest(&self, signal: Signal) -> f32 {
-        self.at(signal)
-            .iter()
-            .map(|&at| self.confidence(at, signal))
-            .fold(0.0, f32::max)
     }
 
     fn lower(&self, at: usize) -> String {
@@ -273,20 +261,25 @@ fn number_word(lower: &str) -> bool {
         .any(|word| WORDS.contains(&word))
 }
 
-/// A score with what it rests on.
+/// A score with the turns that it rests on. Their words are taken only for the verdict that stands, not for each draw.
 struct Found {
     score: u8,
-    confidence: f32,
-    evidence: Vec<Evidence>,
+    turns: Vec<usize>,
+    /// Words that the quoted sentence should have.
+    cues: &'static [&'static str],
 }
 
 impl Found {
-    fn nothing() -> Self {
+    fn new(score: u8, turns: Vec<usize>) -> Self {
         Self {
-            score: 0,
-            confidence: SILENCE,
-            evidence: Vec::new(),
+            score,
+            turns,
+            cues: &[],
         }
+    }
+
+    fn nothing() -> Self {
+        Self::new(0, Vec::new())
     }
 }
 
@@ -296,15 +289,10 @@ fn pain(facts: &Facts<'_>) -> Found {
     if pains.is_empty() {
         return Found::nothing();
     }
-    let mut found = Found {
-        score: 1,
-        confidence: facts.surest(Signal::BuyerPain),
-        evidence: Vec::new(),
-    };
+    let mut score = 1;
     let mut turns = vec![pains[0]];
     if let Some(&impact) = impacts.iter().find(|&&at| facts.has_number(at)).or(impacts.first()) {
-        found.score = 2;
-        found.confidence = found.confidence.min(facts.surest(Signal::BuyerImpact));
+        score = 2;
         turns.push(impact);
         let deciders = facts.deciders();
         let owned = pains
@@ -312,7 +300,7 @@ fn pain(facts: &Facts<'_>) -> Found {
             .find(|&&at| deciders.contains(&facts.call.turns[at].speaker.as_str()));
         let urgent = facts.at(Signal::BuyerTimeline).first().copied().or(owned.copied());
         if let (true, Some(urgent)) = (facts.has_number(impact), urgent) {
-            found.score = 3;
+            score = 3;
             turns.push(urgent);
         }
     }
@@ -320,11 +308,10 @@ fn pain(facts: &Facts<'_>) -> Found {
         .open_objection(Signal::BuyerObjNeed)
         .is_some_and(|at| at > *pains.last().unwrap_or(&0))
     {
-        found.score = found.score.min(1);
+        score = score.min(1);
     }
     turns.dedup();
-    found.evidence = facts.quotes(&turns, &[]);
-    found
+    Found::new(score, turns)
 }
 
 /// Words of a turn about deciders by which a later turn can name the same person: names and titles.
@@ -383,17 +370,9 @@ fn power(facts: &Facts<'_>) -> Found {
         let Some(&champion) = champions.first() else {
             return Found::nothing();
         };
-        return Found {
-            score: 1,
-            confidence: facts.confidence(champion, Signal::BuyerChampion),
-            evidence: facts.quotes(&[champion], &[]),
-        };
+        return Found::new(1, vec![champion]);
     }
-    let mut found = Found {
-        score: 1,
-        confidence: facts.surest(Signal::BuyerDecider),
-        evidence: Vec::new(),
-    };
+    let mut score = 1;
     let mut turns = vec![deciders[0]];
     let own = facts.deciders();
     let named: Vec<String> = deciders.iter().flat_map(|&at| people(facts, at)).collect();
@@ -405,7 +384,7 @@ fn power(facts: &Facts<'_>) -> Found {
         facts.dated(at) && named.iter().any(|person| lower.contains(person.as_str()))
     });
     if !own.is_empty() {
-        found.score = 2;
+        score = 2;
         let by_decider = |signal| {
             facts
                 .at(signal)
@@ -417,16 +396,14 @@ fn power(facts: &Facts<'_>) -> Found {
             .find_map(by_decider);
         let others = facts.at(Signal::BuyerProcess).first().copied();
         if let (Some(spoke), Some(others)) = (spoke, others) {
-            found.score = 3;
+            score = 3;
             turns.extend([spoke, others]);
         }
     } else if let Some(brought) = brought {
-        found.score = 2;
-        found.confidence = found.confidence.min(facts.confidence(brought, Signal::BuyerCommitment));
+        score = 2;
         turns.push(brought);
     }
-    found.evidence = facts.quotes(&turns, &[]);
-    found
+    Found::new(score, turns)
 }
 
 fn vision(facts: &Facts<'_>) -> Found {
@@ -436,16 +413,7 @@ fn vision(facts: &Facts<'_>) -> Found {
         let Some(&only) = visions.first().or(acks.first()) else {
             return Found::nothing();
         };
-        let signal = if visions.is_empty() {
-            Signal::BuyerValueAck
-        } else {
-            Signal::BuyerVision
-        };
-        return Found {
-            score: 1,
-            confidence: facts.confidence(only, signal),
-            evidence: facts.quotes(&[only], &[]),
-        };
+        return Found::new(1, vec![only]);
     };
     let shown = |until: usize| {
         (0..until).any(|at| {
@@ -455,15 +423,8 @@ fn vision(facts: &Facts<'_>) -> Found {
         })
     };
     let fits = acks.iter().copied().find(|&at| at > first && shown(at));
-    let confidence = facts
-        .surest(Signal::BuyerVision)
-        .min(facts.surest(Signal::BuyerValueAck));
     let Some(fits) = fits else {
-        return Found {
-            score: 1,
-            confidence,
-            evidence: facts.quotes(&[first], &[]),
-        };
+        return Found::new(1, vec![first]);
     };
     let deciders = facts.deciders();
     let by_decider = |at: usize| deciders.contains(&facts.call.turns[at].speaker.as_str());
@@ -472,11 +433,7 @@ fn vision(facts: &Facts<'_>) -> Found {
     } else {
         2
     };
-    Found {
-        score,
-        confidence,
-        evidence: facts.quotes(&[first, fits], &[]),
-    }
+    Found::new(score, vec![first, fits])
 }
 
 fn value(facts: &Facts<'_>) -> Found {
@@ -500,40 +457,22 @@ fn value(facts: &Facts<'_>) -> Found {
             .iter()
             .any(|field| field.field == FieldName::Budget && field.status == FieldStatus::Stated);
         return Found {
-            score: if decider && money { 3 } else { 2 },
-            confidence: facts.confidence(weighed, Signal::BuyerValueAck),
-            evidence: facts.quotes(&[weighed], WORTH_IT),
+            cues: WORTH_IT,
+            ..Found::new(if decider && money { 3 } else { 2 }, vec![weighed])
         };
     }
     if let Some(open) = open {
-        return Found {
-            score: 0,
-            confidence: facts.confidence(open, Signal::BuyerObjPrice),
-            evidence: facts.quotes(&[open], &[]),
-        };
+        return Found::new(0, vec![open]);
     }
     match (acks.first(), losses.first()) {
-        (Some(&ack), _) => Found {
-            score: 1,
-            confidence: facts.surest(Signal::BuyerValueAck),
-            evidence: facts.quotes(&[ack], &[]),
-        },
-        (None, Some(&loss)) => Found {
-            score: 1,
-            confidence: facts.surest(Signal::BuyerImpact),
-            evidence: facts.quotes(&[loss], &[]),
-        },
+        (Some(&one), _) | (None, Some(&one)) => Found::new(1, vec![one]),
         (None, None) => Found::nothing(),
     }
 }
 
 fn control(facts: &Facts<'_>, refused: Option<usize>) -> Found {
     if let Some(refused) = refused {
-        return Found {
-            score: 0,
-            confidence: facts.confidence(refused, Signal::BuyerRefusal),
-            evidence: facts.quotes(&[refused], &[]),
-        };
+        return Found::new(0, vec![refused]);
     }
     let steps = facts.at(Signal::BuyerCommitment);
     let dated: Vec<usize> = steps.iter().copied().filter(|&at| facts.dated(at)).collect();
@@ -547,14 +486,7 @@ fn control(facts: &Facts<'_>, refused: Option<usize>) -> Found {
         (None, Some(decision)) if dated.len() > 1 => (2, vec![first, decision]),
         _ => (1, vec![first]),
     };
-    Found {
-        score,
-        confidence: turns
-            .iter()
-            .map(|&at| facts.confidence(at, Signal::BuyerCommitment))
-            .fold(1.0, f32::min),
-        evidence: facts.quotes(&turns, &[]),
-    }
+    Found::new(score, turns)
 }
 
 /// A refusal that no later step of the buyer took back.
@@ -643,7 +575,7 @@ pub fn assess(
             score: found.score,
             confidence,
             why: rule.why(found.score, language).to_owned(),
-            evidence: found.evidence.clone(),
+            evidence: facts.quotes(&found.turns, found.cues),
             missing: rule
                 .missing(found.score, language)
                 .map(str::to_owned)
@@ -654,7 +586,7 @@ pub fn assess(
     let ordered = order(&facts);
     let stage = (!not_sales).then_some(said.stage);
     let confidence = if not_sales {
-        SILENCE
+        NO_SALES
     } else {
         doubt.stage * process.thresholds().trusted
     };
@@ -774,9 +706,9 @@ fn doubt(process: &Process, facts: &Facts<'_>, said: &Verdict) -> Doubt {
                     .iter()
                     .for_each(|&(id, chance)| draw(id, chance, DecidedBy::Local));
                 TurnLabels {
+                    stage: label.stage,
                     signals,
                     doubts: Vec::new(),
-                    ..label.clone()
                 }
             })
             .collect();

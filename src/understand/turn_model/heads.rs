@@ -131,6 +131,15 @@ impl Member {
     }
 }
 
+/// The tensor of this name and shape, as f32.
+pub fn tensor(tensors: &HashMap<String, Tensor>, name: &str, shape: &[usize]) -> Result<Tensor, String> {
+    let tensor = tensors.get(name).ok_or_else(|| format!("tensor `{name}` is missing"))?;
+    if tensor.dims() != shape {
+        return Err(format!("tensor `{name}` has shape {:?}, not {shape:?}", tensor.dims()));
+    }
+    tensor.to_dtype(DType::F32).map_err(|error| error.to_string())
+}
+
 /// The whole set of weights.
 pub struct Heads {
     pub settings: Settings,
@@ -157,13 +166,7 @@ impl Heads {
         }
         let tensors =
             candle_core::safetensors::load_buffer(weights, &Device::Cpu).map_err(|error| error.to_string())?;
-        let tensor = |name: &str, shape: &[usize]| {
-            let tensor = tensors.get(name).ok_or_else(|| format!("tensor `{name}` is missing"))?;
-            if tensor.dims() != shape {
-                return Err(format!("tensor `{name}` has shape {:?}, not {shape:?}", tensor.dims()));
-            }
-            tensor.to_dtype(DType::F32).map_err(|error| error.to_string())
-        };
+        let tensor = |name: &str, shape: &[usize]| tensor(&tensors, name, shape);
         let mut members = Vec::new();
         for index in 0..settings.members {
             let mut weights = Vec::with_capacity(Member::SHAPES.len());
