@@ -113,7 +113,7 @@ fn table(report: &Report) -> Result<String, std::fmt::Error> {
     columns.iter().try_for_each(|(name, _)| write!(out, "{name:>9}"))?;
     writeln!(out)?;
     type Figure = fn(&LanguageReport) -> Option<f64>;
-    let figures: [(&str, Figure); 16] = [
+    let figures: [(&str, Figure); 17] = [
         ("calls", |r| Some(r.calls as f64)),
         ("turns", |r| Some(r.turns as f64)),
         ("stage accuracy", |r| Some(r.stage_accuracy)),
@@ -124,6 +124,7 @@ fn table(report: &Report) -> Result<String, std::fmt::Error> {
         ("signal calibration error", |r| Some(r.signal_calibration_error)),
         ("deal stage exact", |r| Some(r.deal_stage_accuracy)),
         ("deal stage within one", |r| Some(r.deal_stage_within_one)),
+        ("  exact, labels of gold", |r| Some(r.deal_stage_accuracy_from_gold)),
         ("  decided", |r| Some(r.deal_stage_decided)),
         ("  exact where decided", |r| r.deal_stage_accuracy_decided),
         ("role accuracy", |r| Some(r.role_accuracy)),
@@ -140,6 +141,10 @@ fn table(report: &Report) -> Result<String, std::fmt::Error> {
             .iter()
             .map(|(_, report)| report.element_kappa.get(element).copied().flatten());
         row(&mut out, &format!("  {element}"), kappa)?;
+        let kappa = columns
+            .iter()
+            .map(|(_, report)| report.element_kappa_from_gold.get(element).copied().flatten());
+        row(&mut out, "    with labels of gold", kappa)?;
     }
     writeln!(out, "\nbootstrap over calls, 95 %")?;
     for (name, interval) in &report.intervals {

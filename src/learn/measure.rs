@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use super::Error;
 use super::corpus::{GoldField, LabelledCall};
-use crate::domain::{DealStage, Element, Field, FieldName, Language, Role, Signal, Stage};
+use crate::domain::{
+    Deal, DealStage, DecidedBy, Decision, Element, Field, FieldName, Language, Role, Signal, Stage, TurnLabels,
+};
 use crate::process::{self, Process};
 use crate::understand::turn_model::TurnModel;
 use crate::understand::{self, roles};
@@ -98,6 +100,8 @@ pub struct LanguageReport {
     pub deal_stage_accuracy: f64,
     /// Share of calls at most one stage away.
     pub deal_stage_within_one: f64,
+    /// The same where the rules are given the stages and signals of gold: what the turn model cannot be blamed for.
+    pub deal_stage_accuracy_from_gold: f64,
     /// Share of turns whose side is found when the file does not give it.
     pub role_accuracy: f64,
     /// Share of calls whose deal stage the model stands by, and how many of those are right.
@@ -105,6 +109,7 @@ pub struct LanguageReport {
     pub deal_stage_accuracy_decided: Option<f64>,
     /// Agreement on the score of each element, quadratic weighted kappa; null where nothing varies.
     pub element_kappa: BTreeMap<&'static str, Option<f64>>,
+    pub element_kappa_from_gold: BTreeMap<&'static str, Option<f64>>,
     /// Fields by name and turn. Gold lists only what is clearly stated, so precision is a lower bound.
     pub fields: F1,
     /// Mean over the ten commonest signals of the distance between probability and being there, over ten bins.
@@ -155,6 +160,8 @@ pub struct DealOutcome {
     pub call: String,
     pub said: Option<&'static str>,
     pub gold: Option<&'static str>,
+    /// What the rules make of the labels of gold.
+    pub from_gold: Option<&'static str>,
     pub confidence: f32,
     pub decided: bool,
 }
@@ -189,6 +196,9 @@ struct Tally {
     call: String,
     /// Said and gold score of each element.
     scores: Vec<(Element, u8, u8)>,
+    /// What the rules make of the labels of gold.
+    deal_from_gold: Option<DealStage>,
+    scores_from_gold: Vec<(Element, u8, u8)>,
     /// Turns with a known side: right and all.
     roles: (u32, u32),
     fields: Counts,
@@ -249,6 +259,7 @@ pub fn measure(
                 call: tally.call.clone(),
                 said: tally.deal.0.map(DealStage::as_str),
                 gold: tally.deal.1.map(DealStage::as_str),
+                from_gold: tally.deal_from_gold.map(DealStage::as_str),
                 confidence: tally.deal_confidence,
                 decided: tally.decided,
             })
@@ -399,10 +410,21 @@ fn tally(model: &TurnModel, process: &Process, labelled: &LabelledCall) -> Resul
         .iter()
         .filter(|(name, turn)| !gold_fields.iter().any(|gold| gold.field == *name && gold.turn == *turn))
         .count();
-    let scores = labelled.gold.scores.iter().flatten().filter_map(|(element, gold)| {
-        let said = deal.elements.iter().find(|score| score.element == *element)?;
-        Some((*element, said.score, *gold))
-    });
+    let scores = |deal: &Deal| -> Vec<(Element, u8, u8)> {
+        let gold = labelled.gold.scores.iter().flatten();
+        gold.map(|(element, gold)| (*element, deal.score(*element), *gold))
+            .collect()
+    };
+    let gold_labels = gold_labels(labelled);
+    let gold_facts = understand::fields::extract(call, &gold_labels, labelled.language, date);
+    let from_gold = process::assess(
+        process,
+        call,
+        &gold_labels,
+        &gold_facts,
+        labelled.language,
+        labelled.gold.not_sales,
+    );
     Ok(Tally {
         language: labelled.language,
         noise: labelled.noise.clone(),
@@ -413,7 +435,9 @@ fn tally(model: &TurnModel, process: &Process, labelled: &LabelledCall) -> Resul
         deal_confidence: deal.confidence,
         decided: !deal.abstained,
         call: call.id.clone(),
-        scores: scores.collect(),
+        scores: scores(&deal),
+        deal_from_gold: from_gold.stage,
+        scores_from_gold: scores(&from_gold),
         roles: (right as u32, known.len() as u32),
         fields: Counts {
             hit: found as u32,
@@ -422,6 +446,26 @@ fn tally(model: &TurnModel, process: &Process, labelled: &LabelledCall) -> Resul
         },
         mistakes,
     })
+}
+
+/// The labels of gold, as if a model had given them without a doubt.
+fn gold_labels(labelled: &LabelledCall) -> Vec<TurnLabels> {
+    let turns = labelled.gold.turns.iter();
+    turns
+        .map(|gold| TurnLabels {
+            stage: certain(gold.stage),
+            signals: gold.signals.iter().copied().map(certain).collect(),
+            doubts: Vec::new(),
+        })
+        .collect()
+}
+
+fn certain<T>(id: T) -> Decision<T> {
+    Decision {
+        id,
+        confidence: 1.0,
+        decided_by: DecidedBy::Local,
+    }
 }
 
 fn mean(values: &[f64]) -> f64 {
@@ -494,18 +538,18 @@ fn summarise(tallies: &[&Tally]) -> LanguageReport {
     let roles = tallies
         .iter()
         .fold((0, 0), |sum, tally| (sum.0 + tally.roles.0, sum.1 + tally.roles.1));
-    let element_kappa = Element::ALL
-        .iter()
-        .map(|&element| {
+    let kappa = |scores: fn(&Tally) -> &Vec<(Element, u8, u8)>| {
+        let of_element = |&element: &Element| {
             let pairs: Vec<(u8, u8)> = tallies
                 .iter()
-                .flat_map(|tally| &tally.scores)
+                .flat_map(|tally| scores(tally))
                 .filter(|(of, ..)| *of == element)
                 .map(|(_, said, gold)| (*said, *gold))
                 .collect();
             (element.as_str(), quadratic_kappa(&pairs))
-        })
-        .collect();
+        };
+        Element::ALL.iter().map(of_element).collect::<BTreeMap<_, _>>()
+    };
     let chances = |signal: usize| -> Vec<(f32, bool)> {
         tallies
             .iter()
@@ -537,7 +581,15 @@ fn summarise(tallies: &[&Tally]) -> LanguageReport {
             let right = decided.iter().filter(|tally| tally.deal.0 == tally.deal.1).count();
             share(right as u32, decided.len() as u32)
         }),
-        element_kappa,
+        deal_stage_accuracy_from_gold: share(
+            tallies
+                .iter()
+                .filter(|tally| tally.deal_from_gold == tally.deal.1)
+                .count() as u32,
+            tallies.len() as u32,
+        ),
+        element_kappa: kappa(|tally| &tally.scores),
+        element_kappa_from_gold: kappa(|tally| &tally.scores_from_gold),
         role_accuracy: share(roles.0, roles.1),
         fields: F1::new("fields", tallies.iter().map(|tally| tally.fields).sum()),
         stage_reliability: reliability(&turns),
