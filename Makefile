@@ -1,6 +1,6 @@
 # The two commands of the README are `make run` and `make test`; both are safe to repeat.
 
-.PHONY: run test setup lint
+.PHONY: run test test-llm setup lint
 
 run: setup
 	cargo build --release --locked
@@ -19,6 +19,11 @@ test: setup
 	cargo run --locked --quiet -- models pull
 	cargo fmt --check
 	cargo test --locked
+
+# Against a language model on this machine, which it builds first.
+test-llm: setup
+	cargo run --locked --quiet -- models pull
+	.ci/test-llm
 
 lint: setup
 	cargo fmt --check

@@ -7,20 +7,23 @@
 //! | [`domain`] | nouns and ids; no I/O, no clock | nothing |
 //! | [`weights`] | model weights on disk: manifest, fetching, conversion, checking | nothing |
 //! | [`process`] | the sales process file, and its rules from signals to scores to deal stage | domain |
+//! | [`llm`] | asking a language model: prompts, redaction, budget, stored answers | domain |
 //! | [`ingest`] | bytes → recording or transcript | domain |
 //! | [`transcribe`] | recording → turns: voice activity, whisper, channels | domain |
-//! | [`understand`] | turns → roles, stages, signals, fields | domain |
+//! | [`understand`] | turns → roles, stages, signals, fields; the language model where the turn model is unsure | domain, process, llm |
 //! | [`decide`] | what was understood → qualification, next actions, follow-up draft | domain, process |
 //! | [`pipeline`] | the one place that runs the steps in order | all of the above |
 //! | [`document`] | the analysis document and its JSON, Markdown and terminal forms | domain, pipeline |
 //! | [`learn`] | labelled calls → heads of the turn model; measuring it | domain, process, ingest, understand |
 //!
 //! Invariants, checked by `tests/it/architecture.rs`: a module imports only what its row allows; candle is used
-//! only in `understand::turn_model`, `learn` and `weights`; whisper only in `transcribe::whisper`.
+//! only in `understand::turn_model`, `learn` and `weights`; whisper only in `transcribe::whisper`; a model provider's
+//! types only in `llm::openai`.
 
 pub mod domain;
 pub mod weights;
 
+pub mod llm;
 pub mod process;
 
 pub mod decide;

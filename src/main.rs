@@ -14,7 +14,7 @@ use tracing_subscriber::{EnvFilter, Layer as _};
 
 /// Listens to sales calls: who said what, where the deal stands and why, what to do next.
 ///
-/// Everything is decided on this machine; nothing is sent anywhere.
+/// Everything is decided on this machine; nothing is sent anywhere unless `--llm` switches a language model on.
 #[derive(Debug, Parser)]
 #[command(name = "dealstage", version, max_term_width = 100)]
 struct Cli {
@@ -56,7 +56,11 @@ fn log() {
     // Libraries warn about things that are nothing to a user (a tag before the first frame of an MP3).
     let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("dealstage=warn"));
     // In detail, libraries tell what they work on (the tokenizer: each word of the call), which no log may hold.
-    let discreet = filter_fn(|of| of.target().starts_with("dealstage") || *of.level() <= Level::INFO);
+    // The client of language models warns with the text of an answer, and answers quote the call.
+    let discreet = filter_fn(|of| {
+        let target = of.target();
+        target.starts_with("dealstage") || (*of.level() <= Level::INFO && !target.starts_with("async_openai"))
+    });
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);

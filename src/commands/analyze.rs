@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use chrono::{Local, NaiveDate};
@@ -11,10 +11,12 @@ use clap::{Parser, ValueEnum};
 use dealstage::document::{self, Document, Look};
 use dealstage::domain::Language;
 use dealstage::ingest::{self, Input};
+use dealstage::llm;
 use dealstage::pipeline::{self, Analysis, Step};
 use dealstage::process::Process;
+use dealstage::understand::fallback::Ask;
 
-use super::Usage;
+use super::{Missing, Usage};
 
 #[derive(Debug, Parser)]
 #[command(after_help = "\
@@ -51,9 +53,12 @@ pub struct Args {
     /// Sales process: `ppvvc` or a process file
     #[arg(long, value_name = "NAME|FILE", default_value = "ppvvc")]
     process: String,
-    /// When to ask a language model; this version has none, so only `off`
-    #[arg(long, value_enum, default_value_t = Llm::Off)]
-    llm: Llm,
+    /// When to ask a language model: never, where the local model is unsure, or about every turn. Its address is
+    /// DEALSTAGE_LLM_BASE_URL (any OpenAI-compatible service), its name DEALSTAGE_LLM_MODEL, its key
+    /// DEALSTAGE_LLM_API_KEY; DEALSTAGE_LLM_TIME_LIMIT (seconds a question, 60) and DEALSTAGE_LLM_BUDGET (characters a
+    /// call, 40000) limit it. Names and numbers of people are replaced before anything is sent, and what was sent is listed
+    #[arg(long, value_enum, default_value_t = LlmChoice::Off)]
+    llm: LlmChoice,
     /// Recogniser: a name from `dealstage models list`, or a ggml file
     #[arg(long, value_name = "NAME|PATH", default_value = pipeline::DEFAULT_RECOGNISER)]
     asr_model: String,
@@ -93,12 +98,46 @@ impl LanguageChoice {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Llm {
+enum LlmChoice {
     Off,
+    Fallback,
+    Always,
+}
+
+/// Seconds for one question, all tries together.
+const LLM_TIME_LIMIT: u64 = 60;
+/// Characters that may leave for one call: about ten thousand tokens.
+const LLM_BUDGET: u64 = 40_000;
+
+impl LlmChoice {
+    fn settings(self) -> anyhow::Result<Option<(Ask, llm::Options)>> {
+        let ask = match self {
+            Self::Off => return Ok(None),
+            Self::Fallback => Ask::Fallback,
+            Self::Always => Ask::Always,
+        };
+        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+        let number = |name: &str, default: u64| match set(name) {
+            None => Ok(default),
+            Some(value) => (value.trim().parse()).map_err(|_| Usage(format!("{name}={value}: not a whole number"))),
+        };
+        let needed = |name: &str| set(name).ok_or_else(|| Missing(format!("--llm needs a service: set {name}")));
+        Ok(Some((
+            ask,
+            llm::Options {
+                base_url: needed("DEALSTAGE_LLM_BASE_URL")?,
+                model: needed("DEALSTAGE_LLM_MODEL")?,
+                api_key: set("DEALSTAGE_LLM_API_KEY").unwrap_or_default().into(),
+                prompts: set("DEALSTAGE_PROMPTS").map(PathBuf::from),
+                answers: super::data_folder()?.join("answers"),
+                time_limit: Duration::from_secs(number("DEALSTAGE_LLM_TIME_LIMIT", LLM_TIME_LIMIT)?),
+                budget: usize::try_from(number("DEALSTAGE_LLM_BUDGET", LLM_BUDGET)?)?,
+            },
+        )))
+    }
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Llm::Off = args.llm;
     let format = if args.json { Format::Json } else { args.format };
     let process = load_process(&args.process)?;
     let options = pipeline::Options {
@@ -108,6 +147,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         threads: args.threads.map_or_else(super::default_threads, usize::from),
         recogniser: pipeline::Recogniser::from(args.asr_model.as_str()),
         heads: args.turn_model.clone(),
+        llm: args.llm.settings()?,
     };
     if let Some(out) = &args.out {
         refuse_to_overwrite(out, &args.inputs)?;
@@ -115,7 +155,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let several = args.inputs.len() > 1;
     // In a pipe and in a file one document is one line, however many there are.
     let one_line = several || args.out.is_some() || !std::io::stdout().is_terminal();
-    let mut models = pipeline::Models::default();
+    let mut models = pipeline::Models::new(&options)?;
     let mut texts = Vec::new();
     let mut failed = None;
     for path in &args.inputs {

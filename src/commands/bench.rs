@@ -6,10 +6,11 @@ use std::time::Instant;
 
 use chrono::NaiveDate;
 use clap::Parser;
-use dealstage::domain::SAMPLE_RATE;
+use dealstage::domain::{SAMPLE_RATE, Turn};
 use dealstage::ingest::{self, Input};
 use dealstage::pipeline::{self, Recogniser};
 use dealstage::process::Process;
+use dealstage::understand::turn_model::Running;
 
 use super::Usage;
 
@@ -64,11 +65,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         threads,
         recogniser: Recogniser::from(args.asr_model.as_str()),
         heads: None,
+        llm: None,
     };
     let bar = super::bar(args.quiet);
     bar.set_message("measuring");
     let process = Process::builtin()?;
-    let mut models = pipeline::Models::default();
+    let mut models = pipeline::Models::new(&options)?;
     let input = Input::Recording(recording);
     let started = Instant::now();
     let analysis = pipeline::analyse(input, decoded_in, &process, &options, &mut models, &mut |_, done| {
@@ -76,7 +78,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     })?;
     let whole = started.elapsed() + decoded_in;
     bar.finish_and_clear();
+    let peak_memory_mib = peak_memory_mib();
     let turns = analysis.understanding.call.turns.len();
+    let turn_model = turn_model_speed(&analysis.understanding.call.turns, threads)?;
     let figures = Figures {
         recording_s: seconds,
         channels,
@@ -85,7 +89,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         transcribe_real_time_factor: analysis.timings.transcribe.as_secs_f64() / seconds,
         turns,
         understand_ms_per_turn: analysis.timings.understand.as_secs_f64() * 1000.0 / turns.max(1) as f64,
-        peak_memory_mib: peak_memory_mib(),
+        turn_model,
+        peak_memory_mib,
     };
     if args.json {
         println!("{}", serde_json::to_string_pretty(&figures)?);
@@ -106,6 +111,16 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             "understanding                {:.1} ms a turn ({turns} turns)",
             figures.understand_ms_per_turn
         );
+        if let Some(speed) = &figures.turn_model {
+            println!(
+                "{CALL_TURNS} turns at once             {:.0} ms (model loaded)",
+                speed.call_ms
+            );
+            println!(
+                "one live turn                {:.1} ms, 95 % under {:.1} ms",
+                speed.live_p50_ms, speed.live_p95_ms
+            );
+        }
         match figures.peak_memory_mib {
             Some(peak) => println!("peak memory                  {peak:.0} MiB"),
             None => println!("peak memory                  not known on this system"),
@@ -123,7 +138,57 @@ struct Figures {
     transcribe_real_time_factor: f64,
     turns: usize,
     understand_ms_per_turn: f64,
+    /// null where the recording has no turns.
+    turn_model: Option<TurnModelSpeed>,
     peak_memory_mib: Option<f64>,
+}
+
+/// The turn model alone, loaded before.
+#[derive(serde::Serialize)]
+struct TurnModelSpeed {
+    /// Stage and signals of a call of [`CALL_TURNS`] turns.
+    call_ms: f64,
+    /// From the last word of a turn to its labels, while the call grows to as many turns.
+    live_p50_ms: f64,
+    live_p95_ms: f64,
+}
+
+const CALL_TURNS: usize = 60;
+/// The middle one of so many measurements counts.
+const REPEATS: usize = 5;
+
+/// The turns of the recording, over and over.
+fn turn_model_speed(turns: &[Turn], threads: usize) -> anyhow::Result<Option<TurnModelSpeed>> {
+    if turns.is_empty() {
+        return Ok(None);
+    }
+    let call: Vec<Turn> = turns.iter().cycle().take(CALL_TURNS).cloned().collect();
+    let model = pipeline::load_turn_model(None)?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+    pool.install(|| {
+        let mut whole = Vec::new();
+        let mut live = Vec::new();
+        for _ in 0..REPEATS {
+            let started = Instant::now();
+            model.label(&model.vectors(&call)?, &call)?;
+            whole.push(started.elapsed().as_secs_f64() * 1000.0);
+            let mut running = Running::new(&model);
+            for turn in &call {
+                let started = Instant::now();
+                running.push(turn.clone())?;
+                live.push(started.elapsed().as_secs_f64() * 1000.0);
+            }
+        }
+        let at = |times: &mut Vec<f64>, share: f64| {
+            times.sort_by(f64::total_cmp);
+            times[(share * (times.len() - 1) as f64).round() as usize]
+        };
+        Ok(Some(TurnModelSpeed {
+            call_ms: at(&mut whole, 0.5),
+            live_p50_ms: at(&mut live, 0.5),
+            live_p95_ms: at(&mut live, 0.95),
+        }))
+    })
 }
 
 /// Highest resident memory of this process so far, as Linux tells it.

@@ -9,10 +9,11 @@ pub mod models;
 pub mod train;
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use dealstage::understand::turn_model;
-use dealstage::{ingest, learn, pipeline, transcribe, understand, weights};
+use dealstage::{ingest, learn, llm, pipeline, transcribe, understand, weights};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// The input or the flags are wrong.
@@ -24,6 +25,24 @@ pub const MISSING: u8 = 3;
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Usage(pub String);
+
+/// A service or folder that the settings must name first.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Missing(pub String);
+
+/// Where the program keeps what it must not lose: `DEALSTAGE_DATA`, else `dealstage` in the user's data folder.
+pub fn data_folder() -> anyhow::Result<PathBuf> {
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let folder = set("DEALSTAGE_DATA")
+        .or_else(|| set("XDG_DATA_HOME").map(|data| data.join("dealstage")))
+        .or_else(|| set("HOME").map(|home| home.join(".local/share/dealstage")));
+    folder.ok_or_else(|| Missing("there is no folder for data: set DEALSTAGE_DATA to one".to_owned()).into())
+}
 
 /// Prints an error for a person and says how the program ends.
 pub fn report(error: &anyhow::Error) -> ExitCode {
@@ -48,8 +67,17 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
 
 fn exit_code(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
-        if cause.is::<Usage>() || cause.is::<ingest::Error>() || cause.is::<learn::Error>() {
+        if cause.is::<Usage>() || cause.is::<ingest::Error>() {
             return BAD_INPUT;
+        }
+        if let Some(error) = cause.downcast_ref::<learn::Error>() {
+            return match error {
+                learn::Error::Tensor(_) | learn::Error::Model(_) => 1,
+                learn::Error::Corpus { .. } | learn::Error::Empty { .. } | learn::Error::Unfinished { .. } => BAD_INPUT,
+            };
+        }
+        if cause.is::<Missing>() {
+            return MISSING;
         }
         if let Some(error) = cause.downcast_ref::<weights::Error>() {
             return weights_code(error);
@@ -59,6 +87,8 @@ fn exit_code(error: &anyhow::Error) -> u8 {
                 pipeline::Error::Ingest(_) => BAD_INPUT,
                 pipeline::Error::Weights(error) => weights_code(error),
                 pipeline::Error::OtherEncoder => MISSING,
+                // A template that the user named.
+                pipeline::Error::Llm(llm::Error::Prompt { .. } | llm::Error::Setting(_)) => BAD_INPUT,
                 // A folder that the user named.
                 pipeline::Error::Model(turn_model::Error::Folder { .. }) => BAD_INPUT,
                 pipeline::Error::Transcribe(transcribe::Error::NoSpeech { .. }) => BAD_INPUT,

@@ -1,4 +1,4 @@
-//! `dealstage train`: fits the turn model to labelled calls: its heads, or the encoder's last layers too.
+//! `dealstage train`: fits the turn model to labelled calls: its heads, or layers of the encoder too.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,88 +11,120 @@ use dealstage::{learn, pipeline};
 use super::Usage;
 
 #[derive(Debug, Parser)]
+#[command(after_help = "\
+Examples:
+  dealstage train my-calls --out my-model                adapt the heads to your own calls
+  dealstage analyze call.wav --turn-model my-model       use what was fitted
+  dealstage eval my-calls --turn-model my-model          measure it
+
+A training that is stopped goes on where it was when the same command is given again.")]
 pub struct Args {
     /// Folder of call files with `gold` labels and a `split` (train, dev, test)
     #[arg(default_value = "fixtures/calls")]
     folder: PathBuf,
     /// Folder to write heads.safetensors and heads.json to (and encoder.safetensors, with --layers)
-    #[arg(long, value_name = "FOLDER", default_value = "models/turn")]
+    #[arg(long, value_name = "FOLDER", default_value = "turn-model")]
     out: PathBuf,
-    /// Start of the random numbers: the same seed and calls give the same heads
+    /// Start of the random numbers: the same seed and calls give the same model
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Networks to average
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=20))]
-    members: u16,
-    /// Fit the last layers of the encoder too, so many of them: better, and hours instead of a minute
+    /// Folder of the model to go on from [default: the one that comes with the program]
+    #[arg(long, value_name = "FOLDER", conflicts_with = "fresh")]
+    from: Option<PathBuf>,
+    /// Begin with random heads and the encoder as it comes, instead of going on from a model
+    #[arg(long)]
+    fresh: bool,
+    /// Fit the last layers of the encoder too, so many of them: better, and hours instead of minutes
     #[arg(long, value_name = "LAYERS", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=12))]
     layers: u16,
-    /// Passes over the training calls for the layers
-    #[arg(long, default_value_t = 5)]
+    /// Passes over the training calls
+    #[arg(long, default_value_t = 7)]
     epochs: usize,
+    /// Write the model even if the present one does better on the dev calls
+    #[arg(long)]
+    force: bool,
     /// No progress on standard error
     #[arg(long)]
     quiet: bool,
 }
 
-/// The best layers while the rest is still being tried; gone when all is done.
-const BEST_SO_FAR: &str = "encoder.partial";
+/// An unfinished training, in the folder that it is for; gone when all is done.
+const UNFINISHED: &str = "training.unfinished";
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let calls = learn::read(&args.folder)?;
     let bar = super::bar(args.quiet);
     bar.set_message("training");
     let mut encoder = pipeline::load_encoder()?;
-    let mut tuned = None;
-    let (tuned_layers, tuned_sha256) = if args.layers > 0 {
-        let tune = learn::TuneOptions {
-            seed: args.seed,
-            layers: usize::from(args.layers),
-            epochs: args.epochs,
-            trained_on: args.folder.display().to_string(),
-        };
-        // Hours of work must survive a stop.
-        std::fs::create_dir_all(&args.out).map_err(|error| Usage(format!("--out {}: {error}", args.out.display())))?;
-        let mut save = |layers: &[turn_model::Layer]| {
-            let saved = learn::layers_file(layers).map(|file| std::fs::write(args.out.join(BEST_SO_FAR), file));
-            tracing::debug!(?saved, "best layers so far");
-        };
-        let mut progress = |done| bar.set_position((900.0 * done) as u64);
-        let layers = learn::tune(&encoder, &calls, &tune, &mut progress, &mut save)?;
-        let file = learn::layers_file(&layers)?;
-        let named = (layers.len(), turn_model::sha256(&file));
-        encoder.replace_top(layers);
-        tuned = Some(file);
-        named
+    let layers = usize::from(args.layers);
+    let encoder_sha256 = pipeline::encoder_sha256()?;
+    let start = if args.fresh {
+        None
     } else {
-        turn_model::with_own_layers(&mut encoder)?
+        let stored = turn_model::Stored::read(args.from.as_deref())?;
+        if stored.heads.settings.encoder_sha256 != encoder_sha256 {
+            return Err(pipeline::Error::OtherEncoder.into());
+        }
+        Some(stored)
     };
+    if start.is_none() && args.epochs == 0 {
+        return Err(Usage("--fresh --epochs 0: random heads are no model; give it some passes".to_owned()).into());
+    }
+    let (start, name) = match start {
+        Some(stored) => {
+            encoder.replace_top(stored.layers);
+            (Some(stored.heads), stored.name)
+        }
+        None => (None, String::new()),
+    };
+    let (tuned_before, tuned_sha256) = match &start {
+        Some(heads) => (heads.settings.tuned_layers, heads.settings.tuned_sha256.clone()),
+        None => (0, String::new()),
+    };
+    // All above the first that is not the encoder's own are stored together.
+    let tuned_layers = tuned_before.max(layers);
+    std::fs::create_dir_all(&args.out).map_err(|error| Usage(format!("--out {}: {error}", args.out.display())))?;
     let options = learn::Options {
         seed: args.seed,
-        members: usize::from(args.members),
-        encoder_sha256: pipeline::encoder_sha256()?,
+        layers,
+        epochs: args.epochs,
+        encoder_sha256,
         tuned_layers,
         tuned_sha256,
         trained_on: args.folder.display().to_string(),
-        ..learn::Options::default()
+        start: name,
+        unfinished: args.out.join(UNFINISHED),
     };
-    let before = if args.layers > 0 { 900.0 } else { 0.0 };
-    let fitted = learn::fit(&encoder, &calls, &options, &mut |done| {
-        bar.set_position((before + (1000.0 - before) * f64::from(done)) as u64)
+    let mut fitted = learn::fit(&encoder, &calls, start.as_ref(), &options, &mut |done| {
+        bar.set_position((1000.0 * done) as u64)
     })?;
     bar.finish_and_clear();
-    let mut files = vec![
-        (turn_model::HEADS_FILE, learn::heads_file(&fitted.heads)?),
-        (
-            turn_model::SETTINGS_FILE,
-            (serde_json::to_string_pretty(&fitted.heads.settings)? + "\n").into_bytes(),
-        ),
-    ];
-    files.extend(tuned.map(|file| (turn_model::LAYERS_FILE, file)));
+    // Not a number is no better either.
+    if let (Some(before), after) = fitted.dev_loss
+        && (after >= before || after.is_nan())
+        && !args.force
+    {
+        anyhow::bail!(
+            "nothing written: on the dev calls of {} the present model does at least as well (loss {before:.3}, fitted \
+             {after:.3}); more labelled calls help; the same command with --force writes it all the same",
+            args.folder.display()
+        );
+    }
+    let mut files = Vec::new();
+    if layers > 0 || !turn_model::Stored::stands_on_own_layers(&fitted.heads.settings) {
+        let all = encoder.top(tuned_layers);
+        let below = &all[..tuned_layers - layers];
+        let file = learn::layers_file(&[below, &fitted.layers].concat())?;
+        fitted.heads.settings.tuned_sha256 = turn_model::sha256(&file);
+        files.push((turn_model::LAYERS_FILE, file));
+    }
+    files.push((turn_model::HEADS_FILE, learn::heads_file(&fitted.heads)?));
+    let settings = serde_json::to_string_pretty(&fitted.heads.settings)? + "\n";
+    files.push((turn_model::SETTINGS_FILE, settings.into_bytes()));
     write(&args.out, &files)?;
-    let _ = std::fs::remove_file(args.out.join(BEST_SO_FAR));
+    let _ = std::fs::remove_file(&options.unfinished);
     println!(
-        "{}: heads fitted on {} turns, chosen on {} turns; `dealstage eval {} --turn-model {}` measures them",
+        "{}: fitted on {} turns, chosen on {} turns; `dealstage eval {} --turn-model {}` measures it",
         args.out.display(),
         fitted.train_turns,
         fitted.dev_turns,
@@ -104,7 +136,6 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// All files are whole before any takes its name.
 fn write(folder: &Path, files: &[(&str, Vec<u8>)]) -> anyhow::Result<()> {
-    std::fs::create_dir_all(folder).map_err(|error| Usage(format!("--out {}: {error}", folder.display())))?;
     let partial = |name: &str| folder.join(format!("{name}.partial"));
     for (name, bytes) in files {
         std::fs::write(partial(name), bytes).with_context(|| format!("{name} cannot be written"))?;

@@ -220,7 +220,7 @@ mod tests {
     use chrono::NaiveDate;
 
     use super::*;
-    use crate::domain::{Call, DateQualifier, DateValue, Deal, DecidedBy, Field};
+    use crate::domain::{DateQualifier, DateValue, DecidedBy, Field, sample};
     use crate::process::Process;
 
     fn day(text: &str) -> NaiveDate {
@@ -256,33 +256,8 @@ mod tests {
     }
 
     fn actions(fields: &[Field], call_date: &str) -> Vec<Action> {
-        let call = Call {
-            id: "c".to_owned(),
-            source: "c.txt".to_owned(),
-            language: None,
-            call_date: None,
-            kind: None,
-            seller: None,
-            previous_stage: None,
-            duration_s: None,
-            channels: None,
-            turns: Vec::new(),
-        };
-        let deal = Deal {
-            process: "ppvvc".to_owned(),
-            process_hash: String::new(),
-            stage: Some(DealStage::Pain),
-            confidence: 0.9,
-            abstained: false,
-            on_hold: false,
-            flags: Vec::new(),
-            elements: Vec::new(),
-            coverage: 0.0,
-            index: 0.0,
-            call_outcome: None,
-            previous_stage: None,
-            step: None,
-        };
+        let call = sample::call(Vec::new());
+        let deal = sample::deal(DealStage::Pain);
         next_actions(&Situation {
             process: &Process::builtin().expect("the built-in process"),
             call: &call,

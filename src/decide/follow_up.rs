@@ -8,9 +8,8 @@ use serde::Serialize;
 use super::Situation;
 use crate::domain::{
     Commitment, DateQualifier, DateValue, DealStage, Element, EmailType, Field, FieldName, FieldStatus, FieldValue,
-    FollowUp, FollowUpFact, Language, Role, Signal,
+    FollowUp, FollowUpFact, Language, Role, Signal, sentences,
 };
-use crate::process;
 
 const TEMPLATES: [(&str, &str); 4] = [
     ("recap.en", include_str!("../../prompts/follow_up/recap.en.jinja")),
@@ -199,7 +198,7 @@ fn sayings<'a>(situation: &Situation<'a>, signal: Signal) -> Vec<Saying<'a>> {
         }
         let turn = &situation.call.turns[at];
         let sure = situation.labels[at].confidence(signal).unwrap_or_default();
-        let mut parts = process::sentences(&turn.text);
+        let mut parts = sentences(&turn.text);
         if parts.iter().any(|part| part.split_whitespace().count() >= TELLING) {
             parts.retain(|part| part.split_whitespace().count() >= TELLING && !part.ends_with('?'));
         }
@@ -628,6 +627,8 @@ fn tidy(body: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{Stage, sample};
+    use crate::process;
 
     #[test]
     fn every_template_renders_with_and_without_facts() {
@@ -766,60 +767,13 @@ mod tests {
 
     /// The follow-up of a call in which the buyer says these turns with these signals.
     fn drafted(said: &[(&str, &[Signal])], fields: &[Field]) -> FollowUp {
-        use crate::domain::{Call, DecidedBy, Decision, Stage, Turn, TurnLabels};
-        let call = Call {
-            id: "c".to_owned(),
-            source: "c".to_owned(),
-            language: Some(Language::En),
-            call_date: None,
-            kind: None,
-            seller: None,
-            previous_stage: None,
-            duration_s: None,
-            channels: None,
-            turns: (1..)
-                .zip(said)
-                .map(|(i, (text, _))| Turn {
-                    i,
-                    role: Role::Buyer,
-                    speaker: "S2".to_owned(),
-                    name: None,
-                    start_s: None,
-                    end_s: None,
-                    text: (*text).to_owned(),
-                })
-                .collect(),
-        };
-        fn sure<T>(id: T) -> Decision<T> {
-            Decision {
-                id,
-                confidence: 0.9,
-                decided_by: DecidedBy::Local,
-            }
-        }
-        let labels: Vec<TurnLabels> = said
+        let buyer: Vec<(Role, &str)> = said.iter().map(|(text, _)| (Role::Buyer, *text)).collect();
+        let call = sample::talk(&buyer);
+        let labels: Vec<_> = said
             .iter()
-            .map(|(_, signals)| TurnLabels {
-                stage: sure(Stage::Discovery),
-                signals: signals.iter().map(|signal| sure(*signal)).collect(),
-                doubts: Vec::new(),
-            })
+            .map(|(_, signals)| sample::labels(Stage::Discovery, signals))
             .collect();
-        let deal = crate::domain::Deal {
-            process: String::new(),
-            process_hash: String::new(),
-            stage: Some(DealStage::Power),
-            confidence: 0.9,
-            abstained: false,
-            on_hold: false,
-            flags: Vec::new(),
-            elements: Vec::new(),
-            coverage: 0.0,
-            index: 0.0,
-            call_outcome: None,
-            previous_stage: None,
-            step: None,
-        };
+        let deal = sample::deal(DealStage::Power);
         let process = process::Process::builtin().expect("the process of the program");
         follow_up(&Situation {
             process: &process,

@@ -38,6 +38,11 @@ pub fn markdown(document: &Document) -> String {
     fields(&mut out, document);
     follow_up(&mut out, document);
     turns(&mut out, document);
+    let _ = writeln!(
+        out,
+        "\n_{}_",
+        cell(&words::egress(&document.provenance, document.call.language))
+    );
     out
 }
 

@@ -15,8 +15,8 @@ pub use markdown::markdown;
 pub use text::{Look, text};
 
 use crate::domain::{
-    ActionId, CallOutcome, Channel, DealStage, DecidedBy, Element, EmailType, Evidence, FieldName, FieldStatus,
-    FieldValue, FollowUpFact, Language, Move, Owner, QualificationStatus, Role, Signal, Stage,
+    ActionId, CallOutcome, Channel, DealStage, DecidedBy, Egress, Element, EmailType, Evidence, FieldName, FieldStatus,
+    FieldValue, FollowUpFact, Language, Move, Owner, QualificationStatus, Role, Signal, Stage, hex,
 };
 use crate::pipeline::Analysis;
 
@@ -82,6 +82,7 @@ pub struct DealInfo {
     pub process_hash: String,
     pub stage: Option<DealStage>,
     pub confidence: f64,
+    pub decided_by: DecidedBy,
     pub abstained: bool,
     pub on_hold: bool,
     pub flags: Vec<String>,
@@ -162,11 +163,20 @@ pub struct Provenance {
     /// null for a transcript.
     pub asr_model: Option<String>,
     pub turn_model: String,
-    pub llm: Option<String>,
-    /// Everything that left the machine: nothing.
-    pub egress: Vec<String>,
+    /// null where no language model was switched on.
+    pub llm: Option<LlmInfo>,
+    /// Everything that left the machine; empty: nothing did.
+    pub egress: Vec<Egress>,
     pub result_hash: String,
     pub timings_ms: Timings,
+}
+
+/// The language model that was asked.
+#[derive(Debug, Clone, Serialize)]
+pub struct LlmInfo {
+    pub model: String,
+    /// Questions without an answer and answers that were not believed; the local answer stands there.
+    pub problems: Vec<String>,
 }
 
 /// Milliseconds of each step.
@@ -197,8 +207,15 @@ impl Document {
                 version: env!("CARGO_PKG_VERSION"),
                 asr_model: analysis.asr_model.clone(),
                 turn_model: analysis.turn_model.clone(),
-                llm: None,
-                egress: Vec::new(),
+                llm: analysis.llm.as_ref().map(|used| LlmInfo {
+                    model: used.model.clone(),
+                    problems: used.problems.clone(),
+                }),
+                egress: analysis
+                    .llm
+                    .as_ref()
+                    .map(|used| used.egress.clone())
+                    .unwrap_or_default(),
                 result_hash: String::new(),
                 timings_ms: Timings::default(),
             },
@@ -219,9 +236,7 @@ impl Document {
         bare.provenance.result_hash = String::new();
         bare.provenance.timings_ms = Timings::default();
         let json = serde_json::to_vec(&bare).unwrap_or_default();
-        let digest = Sha256::digest(&json);
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("sha256:{hex}")
+        format!("sha256:{}", hex(Sha256::digest(&json)))
     }
 }
 
@@ -318,6 +333,7 @@ fn deal(analysis: &Analysis) -> DealInfo {
         process_hash: deal.process_hash.clone(),
         stage: deal.stage,
         confidence: two_digits(deal.confidence),
+        decided_by: deal.decided_by,
         abstained: deal.abstained,
         on_hold: deal.on_hold,
         flags: deal.flags.clone(),

@@ -99,12 +99,9 @@ pub fn text(document: &Document, look: Look) -> String {
         out,
         "{}",
         look.dim(&format!(
-            "{} {}",
-            say(
-                language,
-                "nothing left this machine; result",
-                "ничего не покинуло эту машину; результат"
-            ),
+            "{}; {} {}",
+            words::egress(&document.provenance, language),
+            say(language, "result", "результат"),
             document.provenance.result_hash.chars().take(19).collect::<String>(),
         ))
     );

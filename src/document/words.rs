@@ -2,7 +2,7 @@
 
 use chrono::{Datelike, NaiveDate};
 
-use super::{DealInfo, FieldInfo};
+use super::{DealInfo, FieldInfo, Provenance};
 use crate::domain::{
     CallOutcome, Channel, Commitment, Competitor, CompetitorStatus, DateQualifier, DateValue, DealStage, DecisionRole,
     Element, FieldName, FieldStatus, FieldValue, Language, Money, MoneyQualifier, Move, Period, Person,
@@ -529,6 +529,35 @@ pub fn deal_line(deal: &DealInfo, language: Language) -> String {
     line
 }
 
+/// What left the machine, and what the language model had to do with the result.
+pub fn egress(provenance: &Provenance, language: Language) -> String {
+    let sent = provenance.egress.len();
+    let left = match sent {
+        0 => say(language, "nothing left this machine", "ничего не покинуло эту машину").to_owned(),
+        _ => format!(
+            "{}: {sent}",
+            say(
+                language,
+                "questions that left this machine",
+                "вопросов покинуло эту машину"
+            )
+        ),
+    };
+    let Some(used) = &provenance.llm else { return left };
+    let stands = match used.problems.len() {
+        0 => String::new(),
+        count => format!(
+            ", {count} {}",
+            say(
+                language,
+                "without a usable answer: the local one stands",
+                "без пригодного ответа: остался местный"
+            )
+        ),
+    };
+    format!("{left} ({} {}{stands})", say(language, "to", "к"), used.model)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -611,6 +640,7 @@ mod tests {
             process_hash: String::new(),
             stage: Some(DealStage::Vision),
             confidence: 0.03,
+            decided_by: crate::domain::DecidedBy::Local,
             abstained: true,
             on_hold: false,
             flags: Vec::new(),

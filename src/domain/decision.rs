@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use serde::Serialize;
 
-use super::{ActionId, CallOutcome, DealStage, Element, EmailType, Field, Signal, Stage};
+use super::{ActionId, CallOutcome, Cue, DealStage, Element, EmailType, Field, Signal, Stage};
 
 /// Who made a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -30,13 +30,20 @@ pub struct TurnLabels {
     pub stage: Decision<Stage>,
     /// In the order of [`Signal::ALL`].
     pub signals: Vec<Decision<Signal>>,
-    /// Signals that were not said to be there, with the probability that they are all the same.
+    /// In the order of [`Cue::ALL`].
+    pub cues: Vec<Decision<Cue>>,
+    /// Signals and cues that were not said to be there, with the probability that they are all the same.
     pub doubts: Vec<(Signal, f32)>,
+    pub cue_doubts: Vec<(Cue, f32)>,
 }
 
 impl TurnLabels {
     pub fn has(&self, signal: Signal) -> bool {
         self.signals.iter().any(|decision| decision.id == signal)
+    }
+
+    pub fn has_cue(&self, cue: Cue) -> bool {
+        self.cues.iter().any(|decision| decision.id == cue)
     }
 
     /// Confidence of a signal that is present.
@@ -88,6 +95,7 @@ pub struct Deal {
     /// None where the call is no sales call.
     pub stage: Option<DealStage>,
     pub confidence: f32,
+    pub decided_by: DecidedBy,
     /// The stage is not decided well enough to act on.
     pub abstained: bool,
     /// Put off to a date.
@@ -180,4 +188,21 @@ pub struct FollowUp {
     pub facts: Vec<FollowUpFact>,
     /// Blanks that a person must fill before sending, as they stand in the text.
     pub to_fill: Vec<String>,
+}
+
+/// Something that left the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Egress {
+    /// Address of the service.
+    pub to: String,
+    pub model: String,
+    /// Name of the prompt, and SHA-256 of the question as it was sent, with its form, the model and the address.
+    pub prompt: String,
+    pub prompt_hash: String,
+    /// Turns whose words were shown.
+    pub turns: Vec<u32>,
+    /// Length of the question.
+    pub characters: usize,
+    /// Names, addresses and numbers that were replaced in it.
+    pub replaced: usize,
 }

@@ -47,6 +47,16 @@ macro_rules! ids {
             }
         }
 
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", "enum": [$($text),*] })
+            }
+        }
+
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
@@ -78,6 +88,18 @@ ids! {
         Commercial = "commercial",
         Closing = "closing",
         Other = "other",
+    }
+}
+
+ids! {
+    /// What decides where the deal stands, said in one turn of the buyer: an upper score, or the end. Inside the program
+    /// only: documents show the scores that follow.
+    Cue {
+        Power = "power",
+        Value = "value",
+        Control = "control",
+        Signed = "signed",
+        Order = "order",
     }
 }
 

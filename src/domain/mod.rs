@@ -9,10 +9,13 @@ mod call;
 mod decision;
 mod field;
 mod ids;
+#[cfg(test)]
+pub mod sample;
+mod text;
 
 pub use call::{Call, Language, Recording, Role, SAMPLE_RATE, Seller, Turn};
 pub use decision::{
-    Action, Channel, Deal, DecidedBy, Decision, ElementScore, Evidence, FollowUp, FollowUpFact, Move, Owner,
+    Action, Channel, Deal, DecidedBy, Decision, Egress, ElementScore, Evidence, FollowUp, FollowUpFact, Move, Owner,
     Qualification, QualificationStatus, TurnLabels,
 };
 pub use field::{
@@ -20,8 +23,9 @@ pub use field::{
     Period, Person, Quantity, Vat,
 };
 pub use ids::{
-    ActionId, CallOutcome, DealStage, DecisionRole, Element, EmailType, FieldName, FieldStatus, Signal, Stage,
+    ActionId, CallOutcome, Cue, DealStage, DecisionRole, Element, EmailType, FieldName, FieldStatus, Signal, Stage,
 };
+pub use text::{cut_sentences, hex, sentences};
 
 /// A text that names none of the ids of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::Error;
-use crate::domain::{Call, CallOutcome, DealStage, Element, FieldName, Language, Role, Signal, Stage};
+use crate::domain::{Call, CallOutcome, Cue, DealStage, Element, FieldName, Language, Role, Signal, Stage};
 use crate::ingest;
 
 /// The part of the corpus that a call belongs to. Parts never share a call.
@@ -51,6 +51,26 @@ pub struct GoldField {
     pub quote: String,
 }
 
+/// How the call ended, and the turn that says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct GoldEnding {
+    pub id: EndingId,
+    /// None while the deal is open.
+    #[serde(default)]
+    pub turn: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EndingId {
+    Open,
+    /// A spoken yes to buy, without conditions.
+    Order,
+    /// Signed or paid in the call.
+    Won,
+    Lost,
+}
+
 /// What people said about a call.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Gold {
@@ -60,12 +80,44 @@ pub struct Gold {
     /// 0–3 for each element; none for a call that is no sales call.
     #[serde(default)]
     pub scores: Option<BTreeMap<Element, u8>>,
+    /// Turns that earn the scores, the deciding one first; none where nobody named them.
+    #[serde(default)]
+    pub reasons: Option<BTreeMap<Element, Vec<u32>>>,
+    #[serde(default)]
+    pub ending: Option<GoldEnding>,
     #[serde(default)]
     pub call_outcome: Option<CallOutcome>,
     #[serde(default)]
     pub not_sales: bool,
     #[serde(default)]
     pub fields: Vec<GoldField>,
+}
+
+impl Gold {
+    /// Somebody named the deciding turns.
+    pub fn has_cues(&self) -> bool {
+        self.reasons.is_some()
+    }
+
+    /// Turn `i` is the one that decides an upper score, or the end.
+    pub fn cue(&self, i: u32, cue: Cue) -> bool {
+        let decides = |element: Element| {
+            let score = self.scores.as_ref().and_then(|scores| scores.get(&element));
+            let reasons = self.reasons.as_ref().and_then(|reasons| reasons.get(&element));
+            score.is_some_and(|&score| score >= 2) && reasons.is_some_and(|turns| turns.first() == Some(&i))
+        };
+        let ends = |ids: &[EndingId]| {
+            self.ending
+                .is_some_and(|ending| ids.contains(&ending.id) && ending.turn == Some(i))
+        };
+        match cue {
+            Cue::Power => decides(Element::Power),
+            Cue::Value => decides(Element::Value),
+            Cue::Control => decides(Element::Control),
+            Cue::Signed => ends(&[EndingId::Won]),
+            Cue::Order => ends(&[EndingId::Order, EndingId::Won]),
+        }
+    }
 }
 
 pub struct LabelledCall {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::Error;
 use super::corpus::{GoldField, LabelledCall};
 use crate::domain::{
-    Deal, DealStage, DecidedBy, Decision, Element, Field, FieldName, Language, Role, Signal, Stage, TurnLabels,
+    Cue, Deal, DealStage, DecidedBy, Decision, Element, Field, FieldName, Language, Role, Signal, Stage, TurnLabels,
 };
 use crate::process::{self, Process};
 use crate::understand::turn_model::TurnModel;
@@ -322,8 +322,12 @@ fn intervals(tallies: &[Tally]) -> BTreeMap<&'static str, Interval> {
 }
 
 fn tally(model: &TurnModel, process: &Process, labelled: &LabelledCall) -> Result<Tally, Error> {
-    let call = &labelled.call;
+    // As in use: whoever the file does not place is placed by the talk.
+    let mut call = labelled.call.clone();
     let vectors = model.vectors(&call.turns)?;
+    let log_odds = model.role_logits(&vectors)?;
+    roles::assign(&mut call.turns, &log_odds);
+    let call = &call;
     let (labels, chances) = model.label_with_probabilities(&vectors, &call.turns)?;
     let mut probabilities = vec![Vec::new(); Signal::ALL.len()];
     for ((turn, chances), gold) in call.turns.iter().zip(&chances).zip(&labelled.gold.turns) {
@@ -375,7 +379,6 @@ fn tally(model: &TurnModel, process: &Process, labelled: &LabelledCall) -> Resul
 
     let mut nameless = call.turns.clone();
     nameless.iter_mut().for_each(|turn| turn.role = Role::Unknown);
-    let log_odds = model.role_logits(&vectors, &nameless)?;
     roles::assign(&mut nameless, &log_odds);
     // The recorder's mistakes are not to be repeated: who speaks in truth counts.
     let truth = call
@@ -392,7 +395,7 @@ fn tally(model: &TurnModel, process: &Process, labelled: &LabelledCall) -> Resul
     // The date moves only what dates mean, never which stage the deal is in.
     let date = call.call_date.unwrap_or_default();
     let fields = understand::fields::extract(call, &labels, labelled.language, date);
-    let not_sales = understand::not_sales(&labels);
+    let not_sales = understand::not_sales(&call.turns, &labels);
     let deal = process::assess(process, call, &labels, &fields, labelled.language, not_sales);
     let same = |said: &Field, gold: &GoldField| said.field == gold.field && said.turn == Some(gold.turn);
     let gold_fields = &labelled.gold.fields;
@@ -452,10 +455,16 @@ fn tally(model: &TurnModel, process: &Process, labelled: &LabelledCall) -> Resul
 fn gold_labels(labelled: &LabelledCall) -> Vec<TurnLabels> {
     let turns = labelled.gold.turns.iter();
     turns
-        .map(|gold| TurnLabels {
-            stage: certain(gold.stage),
-            signals: gold.signals.iter().copied().map(certain).collect(),
+        .map(|turn| TurnLabels {
+            stage: certain(turn.stage),
+            signals: turn.signals.iter().copied().map(certain).collect(),
+            cues: Cue::ALL
+                .iter()
+                .filter(|&&cue| labelled.gold.cue(turn.i, cue))
+                .map(|&cue| certain(cue))
+                .collect(),
             doubts: Vec::new(),
+            cue_doubts: Vec::new(),
         })
         .collect()
 }

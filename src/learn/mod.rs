@@ -6,12 +6,11 @@
 mod corpus;
 mod fit;
 mod measure;
-mod tune;
+mod optimizer;
 
 pub use corpus::{Gold, LabelledCall, Split, read};
 pub use fit::{Fitted, Options, fit, heads_file, layers_file};
 pub use measure::{Bin, DealOutcome, F1, Interval, LanguageReport, Mistake, Report, measure};
-pub use tune::{TuneOptions, tune};
 
 use crate::understand::turn_model;
 
@@ -23,6 +22,8 @@ pub enum Error {
         "{folder}: no call with gold labels in split `{split}`; see README, \"Labelled calls, training on your own\""
     )]
     Empty { folder: String, split: &'static str },
+    #[error("{path}: the unfinished training cannot be kept or gone on with: {cause}; remove the file to begin anew")]
+    Unfinished { path: String, cause: String },
     #[error(transparent)]
     Model(#[from] turn_model::Error),
     #[error("training failed: {0}")]

@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 
 use chrono::NaiveDate;
 
-use crate::domain::{Action, Call, Deal, FollowUp, Language, Qualification, Recording};
+use crate::domain::{Action, Call, Deal, Egress, FollowUp, Language, Qualification, Recording};
 use crate::ingest::{self, Input};
+use crate::llm::{self, Llm, Redaction};
 use crate::process::{self, Process};
 use crate::transcribe;
+use crate::understand::fallback::{self, Ask};
 use crate::understand::turn_model::{Encoder, TurnModel};
 use crate::understand::{self, Understanding};
 use crate::{decide, weights};
@@ -29,6 +31,8 @@ pub enum Error {
     Transcribe(#[from] transcribe::Error),
     #[error(transparent)]
     Understand(#[from] understand::Error),
+    #[error(transparent)]
+    Llm(#[from] llm::Error),
     #[error(transparent)]
     Model(#[from] crate::understand::turn_model::Error),
     #[error(
@@ -56,6 +60,8 @@ pub struct Options {
     pub recogniser: Recogniser,
     /// Folder of heads; None for those that come with the program.
     pub heads: Option<PathBuf>,
+    /// When to ask a language model, and where it is; None: never.
+    pub llm: Option<(Ask, llm::Options)>,
 }
 
 /// Which weights hear recordings.
@@ -86,9 +92,20 @@ impl From<&str> for Recogniser {
 }
 
 /// Models that stay in memory from one call to the next.
-#[derive(Default)]
 pub struct Models {
     turn: Option<TurnModel>,
+    llm: Option<Llm>,
+}
+
+impl Models {
+    /// Nothing loaded yet, but settings and prompts of the language model checked: not after an hour of listening.
+    pub fn new(options: &Options) -> Result<Self, Error> {
+        let llm = match &options.llm {
+            Some((_, settings)) => Some(Llm::new(settings)?),
+            None => None,
+        };
+        Ok(Self { turn: None, llm })
+    }
 }
 
 /// Where the work is.
@@ -119,7 +136,19 @@ pub struct Analysis {
     /// None for a transcript.
     pub asr_model: Option<String>,
     pub turn_model: String,
+    /// None where no language model was switched on.
+    pub llm: Option<LlmUse>,
     pub timings: Timings,
+}
+
+/// What a language model had to do with an analysis.
+#[derive(Debug, Clone)]
+pub struct LlmUse {
+    pub model: String,
+    /// Everything that left the machine.
+    pub egress: Vec<Egress>,
+    /// Questions without an answer, and answers that were not believed.
+    pub problems: Vec<String>,
 }
 
 /// The turn model with the encoder from the weights folder, checked against each other.
@@ -174,7 +203,7 @@ pub fn analyse(
     // Tensor work splits itself by the machine's cores; the pool alone decides how many of the parts run at once, so
     // the numbers do not depend on `--threads`.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build()?;
-    let (understanding, turn_model) = pool.install(|| -> Result<_, Error> {
+    let (mut understanding, turn_model) = pool.install(|| -> Result<_, Error> {
         let model = match &mut models.turn {
             Some(model) => model,
             empty => empty.insert(load_turn_model(options.heads.as_deref())?),
@@ -184,50 +213,78 @@ pub fn analyse(
             model.name(),
         ))
     })?;
+
+    let mut asked = match (&options.llm, &models.llm) {
+        (Some((ask, _)), Some(llm)) => {
+            let redaction = Redaction::new(&understanding.call, &understanding.fields);
+            Some((*ask, llm.session(redaction), llm.model().to_owned()))
+        }
+        _ => None,
+    };
+    if let Some((ask, session, _)) = &mut asked {
+        fallback::turns(&mut understanding, *ask, session);
+        understanding.read_labels(call_date);
+    }
     timings.understand = started.elapsed();
 
     let started = Instant::now();
     progress(Step::Decide, 0.0);
-    let decided = decide_all(&understanding, call_date, process);
+    let mut deal = assess(&understanding, process);
+    if let Some((ask, session, _)) = &mut asked
+        && let Some(scored) = fallback::deal(&understanding, process, &deal, *ask, session)
+    {
+        deal = scored;
+    }
+    let decided = decide_all(understanding, call_date, process, deal);
     timings.decide = started.elapsed();
     Ok(Analysis {
-        understanding,
-        call_date,
         asr_model,
         turn_model,
+        llm: asked.map(|(_, session, model)| {
+            let (egress, problems) = session.finish();
+            LlmUse {
+                model,
+                egress,
+                problems,
+            }
+        }),
         timings,
         ..decided
     })
 }
 
-/// What follows from an understanding by rules alone.
-fn decide_all(understanding: &Understanding, call_date: NaiveDate, process: &Process) -> Analysis {
-    let Understanding {
-        call,
-        language,
-        labels,
-        fields,
-        not_sales,
-    } = understanding;
-    let deal = process::assess(process, call, labels, fields, *language, *not_sales);
+fn assess(understanding: &Understanding, process: &Process) -> Deal {
+    process::assess(
+        process,
+        &understanding.call,
+        &understanding.labels,
+        &understanding.fields,
+        understanding.language,
+        understanding.not_sales,
+    )
+}
+
+/// What follows from an understanding and a verdict by rules alone.
+fn decide_all(understanding: Understanding, call_date: NaiveDate, process: &Process, deal: Deal) -> Analysis {
     let situation = decide::Situation {
         process,
-        call,
-        labels,
-        fields,
+        call: &understanding.call,
+        labels: &understanding.labels,
+        fields: &understanding.fields,
         deal: &deal,
-        language: *language,
+        language: understanding.language,
         call_date,
     };
     Analysis {
         qualification: decide::qualification(&situation),
         next_actions: decide::next_actions(&situation),
         follow_up: decide::follow_up(&situation),
-        understanding: understanding.clone(),
+        understanding,
         call_date,
         deal,
         asr_model: None,
         turn_model: String::new(),
+        llm: None,
         timings: Timings::default(),
     }
 }

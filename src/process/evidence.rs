@@ -1,6 +1,6 @@
 //! Finding the words: which sentence of a turn carries a statement, whether a step has a date.
 
-use crate::domain::{Evidence, Field, FieldName, FieldValue, Turn};
+use crate::domain::{Evidence, Field, FieldName, FieldValue, Turn, sentences};
 
 /// Turns up to this many words are quoted whole.
 const SHORT: usize = 18;
@@ -128,23 +128,6 @@ pub fn sentence(turn: &Turn, cues: &[&str]) -> Evidence {
         turn: turn.i,
         quote: quote.to_owned(),
     }
-}
-
-/// The sentences of a text, each an exact part of it.
-pub fn sentences(text: &str) -> Vec<&str> {
-    let mut parts = Vec::new();
-    let mut from = 0;
-    let mut marked = false;
-    for (at, c) in text.char_indices() {
-        if marked && c.is_whitespace() {
-            parts.push(text[from..at].trim());
-            from = at;
-        }
-        marked = matches!(c, '.' | '?' | '!' | '…');
-    }
-    parts.push(text[from..].trim());
-    parts.retain(|part| !part.is_empty());
-    parts
 }
 
 #[cfg(test)]

@@ -4,20 +4,23 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::Error;
-use crate::domain::{ActionId, Channel, Element, Language, Signal};
+use crate::domain::{ActionId, Channel, DealStage, Element, Language, Signal, hex};
 
 const BUILT_IN: &str = include_str!("ppvvc.toml");
 /// Highest score of an element.
-pub const TOP: usize = 3;
+pub const TOP_SCORE: u8 = 3;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Thresholds {
-    /// Share of deal stages that are right when no signal is in doubt, as measured; 1 where nobody measured.
+    /// What the share of the draws that come to a deal stage is worth, as measured; 1 where nobody measured.
     #[serde(default = "wholly")]
     pub trusted: f32,
     /// Confidence under which the deal stage is not decided.
     pub decided: f32,
+    /// The same for a deal that has ended; 1 (never) where nobody measured.
+    #[serde(default = "wholly")]
+    pub ended: f32,
     /// Buyer turns under which the deal stage is not decided.
     pub buyer_turns: usize,
     /// Seconds of a call under which the deal stage is not decided.
@@ -132,6 +135,16 @@ pub struct Process {
     actions: Vec<ActionRule>,
 }
 
+impl Thresholds {
+    /// Confidence from which a deal stage is decided.
+    pub fn needed(&self, stage: DealStage) -> f32 {
+        match stage {
+            DealStage::Won | DealStage::Lost => self.ended,
+            _ => self.decided,
+        }
+    }
+}
+
 impl Process {
     /// PPVVC as it comes with the program.
     pub fn builtin() -> Result<Self, Error> {
@@ -168,13 +181,14 @@ impl Process {
         if elements.is_empty() {
             return Err(wrong("`order` names no element".to_owned()));
         }
+        let top = usize::from(TOP_SCORE);
         for rule in &elements {
             for texts in [&rule.en, &rule.ru] {
-                if texts.why.len() != TOP + 1 || texts.missing.len() != TOP {
+                if texts.why.len() != top + 1 || texts.missing.len() != top {
                     let problem = format!(
-                        "element `{}` needs {} texts in `why` and {TOP} in `missing`",
+                        "element `{}` needs {} texts in `why` and {top} in `missing`",
                         rule.id,
-                        TOP + 1
+                        top + 1
                     );
                     return Err(wrong(problem));
                 }
@@ -184,7 +198,7 @@ impl Process {
         Ok(Self {
             id: file.id,
             name: file.name,
-            hash: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            hash: hex(digest),
             thresholds: file.thresholds,
             elements,
             actions: file.action,
@@ -256,7 +270,7 @@ mod tests {
 
     #[test]
     fn another_text_is_another_hash() {
-        let other = BUILT_IN.replace("decided = 0.6", "decided = 0.61");
+        let other = BUILT_IN.replace("decided = 0.9", "decided = 0.91");
         assert_ne!(
             Process::load(&other, "m").expect("sound").hash(),
             Process::builtin().expect("sound").hash()

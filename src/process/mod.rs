@@ -8,9 +8,9 @@ mod assess;
 mod evidence;
 mod file;
 
-pub use assess::assess;
-pub use evidence::{has_date, is_dated, sentence, sentences};
-pub use file::{ActionRule, ElementRule, Process, Thresholds};
+pub use assess::{Ending, Scored, assess, rescore};
+pub use evidence::{has_date, is_dated, sentence};
+pub use file::{ActionRule, ElementRule, Process, TOP_SCORE, Thresholds};
 
 /// What is wrong with a process file.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ mod voice;
 #[cfg(feature = "whisper")]
 pub mod whisper;
 
-use crate::domain::{Call, Language, Recording, Role, SAMPLE_RATE, Turn};
+use crate::domain::{Call, Language, Recording, Role, SAMPLE_RATE, Turn, cut_sentences};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -139,22 +139,6 @@ pub fn transcribe(
     })
 }
 
-/// Parts that end with a mark before a blank: the point in "2.5" ends nothing.
-fn split_sentences(text: &str) -> Vec<&str> {
-    let mut parts = Vec::new();
-    let mut from = 0;
-    let mut marked = false;
-    for (at, c) in text.char_indices() {
-        if marked && c.is_whitespace() {
-            parts.push(&text[from..at]);
-            from = at;
-        }
-        marked = matches!(c, '.' | '?' | '!' | '…');
-    }
-    parts.push(&text[from..]);
-    parts
-}
-
 /// All words of a turn, with the times of its speech.
 fn one_phrase(phrases: &[Phrase], span: &turns::Span, at: impl Fn(usize) -> f64) -> Vec<Phrase> {
     if phrases.is_empty() {
@@ -176,7 +160,7 @@ fn sentences(phrases: Vec<Phrase>) -> Vec<Phrase> {
         let letters = phrase.text.chars().count().max(1) as f64;
         let length = phrase.end_s - phrase.start_s;
         let mut before = 0.0;
-        for part in split_sentences(&phrase.text) {
+        for part in cut_sentences(&phrase.text) {
             let count = part.chars().count() as f64;
             let start_s = phrase.start_s + length * before / letters;
             before += count;

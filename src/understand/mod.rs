@@ -1,15 +1,17 @@
 //! Turns → who is who, what each turn is about and says, and the facts that were stated.
 //!
-//! Owns the turn model (candle), the roles, the language of a transcript and the extraction of fields. What it means
-//! for the deal is *not* here: see `process` and `decide`.
+//! Owns the turn model (candle), the roles, the language of a transcript, the extraction of fields, and the questions to
+//! a language model where the turn model is unsure. What it means for the deal is *not* here: see `process` and
+//! `decide`.
 
+pub mod fallback;
 pub mod fields;
 pub mod roles;
 pub mod turn_model;
 
 use chrono::NaiveDate;
 
-use crate::domain::{Call, Field, Language, Stage, TurnLabels};
+use crate::domain::{Call, Field, Language, Role, Stage, Turn, TurnLabels};
 use turn_model::TurnModel;
 
 #[derive(Debug, thiserror::Error)]
@@ -53,22 +55,34 @@ pub fn understand(
         roles::assign_by_name(&mut call.turns, rep)?;
     }
     let vectors = model.vectors(&call.turns)?;
-    let log_odds = model.role_logits(&vectors, &call.turns)?;
+    let log_odds = model.role_logits(&vectors)?;
     roles::assign(&mut call.turns, &log_odds);
     let labels = model.label(&vectors, &call.turns)?;
-    let fields = fields::extract(&call, &labels, language, call_date);
-    let not_sales = not_sales(&labels);
-    Ok(Understanding {
+    let mut understanding = Understanding {
         call,
         language,
         labels,
-        fields,
-        not_sales,
-    })
+        fields: Vec::new(),
+        not_sales: false,
+    };
+    understanding.read_labels(call_date);
+    Ok(understanding)
 }
 
-/// In a call that is no sales call nearly every turn between greeting and goodbye is `other`.
-pub fn not_sales(labels: &[TurnLabels]) -> bool {
+impl Understanding {
+    /// What follows from the labels: to be called again when they change.
+    pub fn read_labels(&mut self, call_date: NaiveDate) {
+        self.fields = fields::extract(&self.call, &self.labels, self.language, call_date);
+        self.not_sales = not_sales(&self.call.turns, &self.labels);
+    }
+}
+
+/// In a call that is no sales call nearly every turn between greeting and goodbye is `other`. A message on a machine is
+/// `other` too, and yet a first contact: nobody of the other side speaks on it.
+pub fn not_sales(turns: &[Turn], labels: &[TurnLabels]) -> bool {
+    if turns.iter().all(|turn| turn.role != Role::Buyer) {
+        return false;
+    }
     let middle: Vec<Stage> = labels
         .iter()
         .map(|label| label.stage.id)
@@ -110,29 +124,10 @@ fn detect_language(call: &Call) -> Result<Language, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{DecidedBy, Decision, Role, Turn};
+    use crate::domain::sample;
 
     fn call(text: &str) -> Call {
-        Call {
-            id: "c".to_owned(),
-            source: "c.txt".to_owned(),
-            language: None,
-            call_date: None,
-            kind: None,
-            seller: None,
-            previous_stage: None,
-            duration_s: None,
-            channels: None,
-            turns: vec![Turn {
-                i: 1,
-                role: Role::Unknown,
-                speaker: "S1".to_owned(),
-                name: None,
-                start_s: None,
-                end_s: None,
-                text: text.to_owned(),
-            }],
-        }
+        sample::talk(&[(Role::Unknown, text)])
     }
 
     #[test]
@@ -155,25 +150,20 @@ mod tests {
 
     #[test]
     fn a_call_of_other_things_is_no_sales_call() {
-        let label = |id| TurnLabels {
-            stage: Decision {
-                id,
-                confidence: 1.0,
-                decided_by: DecidedBy::Local,
-            },
-            signals: Vec::new(),
-            doubts: Vec::new(),
+        let not_sales = |sides: &[Role], stages: &[Stage]| {
+            let said: Vec<(Role, &str)> = sides.iter().map(|&side| (side, "")).collect();
+            let labels: Vec<_> = stages.iter().map(|&stage| sample::labels(stage, &[])).collect();
+            not_sales(&sample::talk(&said).turns, &labels)
         };
-        assert!(not_sales(&[
-            label(Stage::Opening),
-            label(Stage::Other),
-            label(Stage::Closing)
-        ]));
-        assert!(!not_sales(&[
-            label(Stage::Other),
-            label(Stage::Discovery),
-            label(Stage::Presentation)
-        ]));
-        assert!(!not_sales(&[label(Stage::Opening), label(Stage::Closing)]));
+        let both = [Role::Rep, Role::Buyer, Role::Rep];
+        assert!(not_sales(&both, &[Stage::Opening, Stage::Other, Stage::Closing]));
+        assert!(!not_sales(
+            &both,
+            &[Stage::Other, Stage::Discovery, Stage::Presentation]
+        ));
+        assert!(!not_sales(&both, &[Stage::Opening, Stage::Closing, Stage::Closing]));
+        // A message on a machine.
+        let machine = [Role::Unknown, Role::Rep, Role::Rep];
+        assert!(!not_sales(&machine, &[Stage::Other, Stage::Other, Stage::Other]));
     }
 }

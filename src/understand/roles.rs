@@ -68,8 +68,13 @@ pub fn assign(turns: &mut [Turn], log_odds: &[f32]) {
         }
         return;
     }
+    // Who names both sides and leaves somebody out means neither: a machine, a passer-by.
+    let both = [Role::Rep, Role::Buyer]
+        .iter()
+        .all(|side| known.values().any(|role| role == side));
     let mut decided: BTreeMap<String, Role> = sums
         .iter()
+        .filter(|_| !both)
         .map(|(speaker, (sum, _))| (speaker.clone(), if *sum > 0.0 { Role::Rep } else { Role::Buyer }))
         .collect();
     for side in [Role::Rep, Role::Buyer] {
@@ -103,13 +108,8 @@ mod tests {
             .iter()
             .enumerate()
             .map(|(at, (speaker, role))| Turn {
-                i: at as u32 + 1,
-                role: *role,
                 speaker: (*speaker).to_owned(),
-                name: None,
-                start_s: None,
-                end_s: None,
-                text: String::new(),
+                ..crate::domain::sample::turn(at as u32 + 1, *role, "")
             })
             .collect()
     }
@@ -139,6 +139,13 @@ mod tests {
         let mut call = turns(&[("A", Role::Buyer), ("B", U), ("A", U)]);
         assign(&mut call, &[5.0, 5.0, 5.0]);
         assert_eq!(roles(&call), [Role::Buyer, Role::Rep, Role::Buyer]);
+    }
+
+    #[test]
+    fn a_machine_beside_two_named_sides_is_neither() {
+        let mut call = turns(&[("M", U), ("A", Role::Rep), ("B", Role::Buyer), ("A", U)]);
+        assign(&mut call, &[5.0, 5.0, -5.0, 5.0]);
+        assert_eq!(roles(&call), [U, Role::Rep, Role::Buyer, Role::Rep]);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! `dealstage train` and `dealstage eval`: on labelled calls of the repository.
 
+use std::path::Path;
+
 use serde_json::Value;
 
-use crate::support::{Scratch, dealstage, fixture, stderr, stdout};
+use crate::support::{Scratch, dealstage, dealstage_with, fixture, kill_when, stderr, stdout};
 
 /// Three excerpts of the annotation guide: they were neither fitted nor chosen on.
 #[test]
@@ -24,10 +26,8 @@ fn the_model_keeps_its_floor_on_the_excerpts_of_the_guide() {
     assert!(drawn.starts_with("<svg") && drawn.contains("<circle"), "{drawn}");
 }
 
-/// Four short calls are enough to see that what is fitted loads, says something, and comes out the same twice.
-#[test]
-fn the_same_seed_and_calls_give_the_same_heads() {
-    let scratch = Scratch::new();
+/// Four short calls: enough to see that what is fitted loads, says something, and comes out the same twice.
+fn few_calls(scratch: &Scratch) -> String {
     let folder = scratch.path("calls");
     std::fs::create_dir(&folder).expect("a folder");
     for (name, split) in [
@@ -41,39 +41,84 @@ fn the_same_seed_and_calls_give_the_same_heads() {
         call["split"] = split.into();
         std::fs::write(folder.join(format!("{name}.json")), call.to_string()).expect("written");
     }
-    let calls = folder.to_string_lossy().into_owned();
-    let fit = |name: &str| {
-        let out = scratch.path(name);
-        let output = dealstage(&[
-            "train",
-            &calls,
-            "--out",
-            &out.to_string_lossy(),
-            "--members",
-            "1",
-            "--quiet",
-        ]);
-        assert!(output.status.success(), "{}", stderr(&output));
-        out
+    folder.to_string_lossy().into_owned()
+}
+
+fn files(folder: &Path) -> Vec<Vec<u8>> {
+    ["heads.safetensors", "heads.json"]
+        .map(|file| std::fs::read(folder.join(file)).expect("written"))
+        .to_vec()
+}
+
+#[test]
+fn the_same_seed_and_calls_give_the_same_model_even_after_a_stop() {
+    let scratch = Scratch::new();
+    let calls = few_calls(&scratch);
+    let out = |name: &str| scratch.path(name).to_string_lossy().into_owned();
+    let args = |out: &str| -> Vec<String> {
+        ["train", &calls, "--out", out, "--fresh", "--epochs", "6", "--quiet"]
+            .map(str::to_owned)
+            .to_vec()
     };
-    let (one, two) = (fit("one"), fit("two"));
-    for file in ["heads.safetensors", "heads.json"] {
-        let read = |folder: &std::path::Path| std::fs::read(folder.join(file)).expect("written");
-        assert!(read(&one) == read(&two), "{file} differs");
-    }
+    let fit = |name: &str| {
+        let args = args(&out(name));
+        let output = dealstage(&args.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(output.status.success(), "{}", stderr(&output));
+        files(&scratch.path(name))
+    };
+    let whole = fit("whole");
+    // Stopped as soon as it has written down a pass, and started again.
+    let unfinished = scratch.path("stopped").join("training.unfinished");
+    kill_when(&args(&out("stopped")), &unfinished);
+    assert!(unfinished.exists(), "it was not stopped in time");
+    let again = args(&out("stopped"));
+    let output = dealstage_with(
+        &again.iter().map(String::as_str).collect::<Vec<_>>(),
+        &[("RUST_LOG", "dealstage=info")],
+    );
+    assert!(
+        output.status.success() && stderr(&output).contains("going on"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(
+        files(&scratch.path("stopped")) == whole,
+        "after a stop it comes out otherwise"
+    );
+    assert!(!unfinished.exists());
+
     let output = dealstage(&[
         "eval",
         &calls,
         "--split",
         "dev",
         "--turn-model",
-        &one.to_string_lossy(),
+        &out("whole"),
         "--errors",
         "2",
     ]);
     assert!(output.status.success(), "{}", stderr(&output));
     let table = stdout(&output);
     assert!(table.contains("stage macro-F1") && table.contains("said "), "{table}");
+}
+
+#[test]
+fn a_model_that_does_better_is_not_replaced() {
+    let scratch = Scratch::new();
+    let calls = few_calls(&scratch);
+    let out = scratch.path("out").to_string_lossy().into_owned();
+    // Without a pass it can only be as good as the present one.
+    let output = dealstage(&["train", &calls, "--out", &out, "--epochs", "0", "--quiet"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("the present model does at least as well"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(!scratch.path("out").join("heads.json").exists());
+    let output = dealstage(&["train", &calls, "--out", &out, "--epochs", "0", "--force", "--quiet"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(scratch.path("out").join("heads.json").exists());
 }
 
 #[test]

@@ -6,5 +6,6 @@ mod analyze;
 mod architecture;
 mod errors;
 mod learning;
+mod llm;
 mod models;
 mod support;

@@ -21,11 +21,34 @@ pub fn dealstage(args: &[&str]) -> Output {
 /// Runs the binary with variables of the environment.
 pub fn dealstage_with(args: &[&str], environment: &[(&str, &str)]) -> Output {
     let _alone = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-    Command::new(env!("CARGO_BIN_EXE_dealstage"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dealstage"));
+    // What the person who runs the tests has set for their own use.
+    for (name, _) in std::env::vars() {
+        if name.starts_with("DEALSTAGE_LLM_") || name == "DEALSTAGE_PROMPTS" {
+            command.env_remove(name);
+        }
+    }
+    command
         .args(args)
+        .env("NO_PROXY", "127.0.0.1")
         .envs(environment.iter().copied())
         .output()
         .expect("the binary starts")
+}
+
+/// Starts the binary and kills it when a file appears; it may also end by itself before.
+pub fn kill_when(args: &[String], file: &Path) {
+    let _alone = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_dealstage"))
+        .args(args)
+        .spawn()
+        .expect("the binary starts");
+    while child.try_wait().expect("a state").is_none() {
+        if file.exists() {
+            child.kill().expect("killed");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
 }
 
 pub fn stdout(output: &Output) -> String {

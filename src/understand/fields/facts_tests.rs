@@ -3,10 +3,7 @@
 use chrono::NaiveDate;
 
 use super::extract;
-use crate::domain::{
-    Call, DecidedBy, Decision, Field, FieldName, FieldStatus, FieldValue, Language, Role, Signal, Stage, Turn,
-    TurnLabels,
-};
+use crate::domain::{Field, FieldName, FieldStatus, FieldValue, Language, Role, Signal, Stage, sample};
 
 /// A turn: who, what, and its signals. A name before a bar is the label of the transcript.
 type Said<'a> = (Role, &'a str, &'a [Signal]);
@@ -15,44 +12,22 @@ const REP: Role = Role::Rep;
 const BUYER: Role = Role::Buyer;
 
 fn fields(language: Language, said: &[Said<'_>]) -> Vec<Field> {
-    let turns: Vec<Turn> = said
+    let turns = said.iter().zip(1..).map(|((role, text, _), i)| {
+        let (name, text) = text
+            .split_once('|')
+            .map_or((None, *text), |(name, text)| (Some(name), text));
+        let mut turn = sample::turn(i, *role, text);
+        if let Some(name) = name {
+            turn.speaker = name.to_owned();
+            turn.name = Some(name.to_owned());
+        }
+        turn
+    });
+    let call = sample::call(turns.collect());
+    let labels: Vec<_> = said
         .iter()
-        .zip(1..)
-        .map(|((role, text, _), i)| {
-            let (name, text) = text
-                .split_once('|')
-                .map_or((None, *text), |(name, text)| (Some(name), text));
-            Turn {
-                i,
-                role: *role,
-                speaker: name.map_or_else(|| role.as_str().to_owned(), str::to_owned),
-                name: name.map(str::to_owned),
-                start_s: None,
-                end_s: None,
-                text: text.to_owned(),
-            }
-        })
+        .map(|(_, _, signals)| sample::labels(Stage::Discovery, signals))
         .collect();
-    let labels: Vec<TurnLabels> = said
-        .iter()
-        .map(|(_, _, signals)| TurnLabels {
-            stage: sure(Stage::Discovery),
-            signals: signals.iter().map(|&signal| sure(signal)).collect(),
-            doubts: Vec::new(),
-        })
-        .collect();
-    let call = Call {
-        id: "c".to_owned(),
-        source: "c.txt".to_owned(),
-        language: Some(language),
-        call_date: None,
-        kind: None,
-        seller: None,
-        previous_stage: None,
-        duration_s: None,
-        channels: None,
-        turns,
-    };
     let date = NaiveDate::from_ymd_opt(2025, 3, 12).expect("a day");
     let fields = extract(&call, &labels, language, date);
     for field in fields.iter().filter(|field| field.status != FieldStatus::NotStated) {
@@ -63,14 +38,6 @@ fn fields(language: Language, said: &[Said<'_>]) -> Vec<Field> {
         );
     }
     fields
-}
-
-fn sure<T>(id: T) -> Decision<T> {
-    Decision {
-        id,
-        confidence: 1.0,
-        decided_by: DecidedBy::Local,
-    }
 }
 
 /// The values of a field, shortly: sums as `min-max` or the amount, people as "name/title".

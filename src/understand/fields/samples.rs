@@ -3,10 +3,7 @@
 use chrono::NaiveDate;
 
 use super::extract;
-use crate::domain::{
-    Call, DateQualifier, DateValue, DecidedBy, Decision, Field, FieldName, Language, Role, Signal, Stage, Turn,
-    TurnLabels,
-};
+use crate::domain::{Call, DateQualifier, DateValue, Field, FieldName, Language, Role, Signal, Stage, sample};
 
 /// Who speaks, what the turn model found, and the words.
 pub type Said<'a> = (Role, &'a [Signal], &'a str);
@@ -14,22 +11,9 @@ pub type Said<'a> = (Role, &'a [Signal], &'a str);
 /// Fields of one name, of a call on `date`.
 pub fn fields(name: FieldName, language: Language, date: &str, said: &[Said<'_>]) -> Vec<Field> {
     let date: NaiveDate = date.parse().expect("a date");
-    let decision = |id| Decision {
-        id,
-        confidence: 0.9,
-        decided_by: DecidedBy::Local,
-    };
-    let labels: Vec<TurnLabels> = said
+    let labels: Vec<_> = said
         .iter()
-        .map(|(_, signals, _)| TurnLabels {
-            stage: Decision {
-                id: Stage::Closing,
-                confidence: 0.9,
-                decided_by: DecidedBy::Local,
-            },
-            signals: signals.iter().copied().map(decision).collect(),
-            doubts: Vec::new(),
-        })
+        .map(|(_, signals, _)| sample::labels(Stage::Closing, signals))
         .collect();
     let mut fields = extract(&call(said), &labels, language, date);
     fields.retain(|field| field.field == name && field.turn.is_some());
@@ -44,27 +28,8 @@ pub fn fields(name: FieldName, language: Language, date: &str, said: &[Said<'_>]
 }
 
 pub fn call(said: &[Said<'_>]) -> Call {
-    let turns = said.iter().zip(1..).map(|(&(role, _, text), i)| Turn {
-        i,
-        role,
-        speaker: role.as_str().to_owned(),
-        name: None,
-        start_s: None,
-        end_s: None,
-        text: text.to_owned(),
-    });
-    Call {
-        id: "c".to_owned(),
-        source: "c.txt".to_owned(),
-        language: None,
-        call_date: None,
-        kind: None,
-        seller: None,
-        previous_stage: None,
-        duration_s: None,
-        channels: None,
-        turns: turns.collect(),
-    }
+    let said: Vec<(Role, &str)> = said.iter().map(|&(role, _, text)| (role, text)).collect();
+    sample::talk(&said)
 }
 
 /// "by 2025-06-30", "2025-04-21 .. 2025-04-27", with marks.

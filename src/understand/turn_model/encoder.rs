@@ -170,15 +170,16 @@ impl Encoder {
         self.layers.extend(layers);
     }
 
-    /// What the texts look like below the last `count` layers, and how many tokens each has.
-    pub fn below(&self, texts: &[&str], count: usize) -> Result<Below, Error> {
-        let mut tokens = Vec::with_capacity(texts.len());
-        for text in texts {
-            tokens.push(self.tokens(text)?);
-        }
+    /// The texts as tokens.
+    pub fn cut(&self, texts: &[&str]) -> Result<Vec<Vec<u32>>, Error> {
+        texts.iter().map(|text| self.tokens(text)).collect()
+    }
+
+    /// What texts look like below the last `count` layers.
+    pub fn below(&self, tokens: &[Vec<u32>], count: usize) -> Result<Below, Error> {
         let lengths: Vec<usize> = tokens.iter().map(Vec::len).collect();
         let layout = Layout::new(&lengths)?;
-        let mut x = self.embed(&tokens)?;
+        let mut x = self.embed(tokens)?;
         for layer in &self.layers[..LAYERS.saturating_sub(count)] {
             x = layer.forward(&x, &layout, None)?;
         }
@@ -187,10 +188,7 @@ impl Encoder {
 
     /// One vector of length [`WIDTH`] and norm 1 for each text, row by row.
     pub fn encode(&self, texts: &[&str]) -> Result<Tensor, Error> {
-        let mut tokens = Vec::with_capacity(texts.len());
-        for text in texts {
-            tokens.push(self.tokens(text)?);
-        }
+        let tokens = self.cut(texts)?;
         let mut rows = Vec::new();
         let mut from = 0;
         while from < tokens.len() {
@@ -264,10 +262,6 @@ impl Below {
         }
         self.layout.pool(&x)
     }
-
-    pub fn texts(&self) -> usize {
-        self.layout.texts
-    }
 }
 
 /// What is done to numbers in training.
@@ -285,7 +279,6 @@ struct Block {
 
 /// How the texts of a batch lie behind each other.
 struct Layout {
-    texts: usize,
     blocks: Vec<Block>,
     /// From the blocks behind each other back to the batch.
     back: Tensor,
@@ -337,7 +330,6 @@ impl Layout {
             pool[text * total + start..text * total + start + n].fill(1.0 / n as f32);
         }
         Ok(Self {
-            texts: lengths.len(),
             blocks,
             back: Tensor::new(back, &Device::Cpu)?,
             pool: Tensor::from_vec(pool, (lengths.len(), total), &Device::Cpu)?,

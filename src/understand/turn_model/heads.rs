@@ -1,32 +1,33 @@
-//! The heads: vectors of a turn and of the three before it → stage, signals, and the side of the speaker.
+//! The heads: vectors of a call's turns → stage and signals of each turn, what decides the deal, and the speaker's side.
 //!
-//! Owns the shape of the network, its file (`heads.safetensors` + `heads.json`) and its forward pass, for use and for
-//! training. Fitting is *not* here: see `learn`.
+//! Owns the network (two layers of attention over the turns said so far), its file (`heads.safetensors` + `heads.json`)
+//! and its forward pass, for use and for training. Fitting is *not* here: see `learn`.
 
 use std::collections::HashMap;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::encoder::WIDTH;
-use super::features::{MARKS, TEXT_MARKS};
-use crate::domain::{Signal, Stage};
+use crate::domain::{Cue, Role, Signal, Stage, Turn};
 
-/// Turns before the present one that the heads see.
-pub const CONTEXT: usize = 3;
-/// Width that the vectors of earlier turns are narrowed to: they say what is being answered, no more.
-pub const CONTEXT_WIDTH: usize = 48;
-pub const HIDDEN: usize = 256;
-pub const INPUT: usize = WIDTH + CONTEXT * CONTEXT_WIDTH + (1 + CONTEXT) * MARKS;
-/// The side of a speaker is told from the turn, its marks and the turn before, without any role.
-pub const ROLE_INPUT: usize = 2 * (WIDTH + TEXT_MARKS);
+/// Width of a turn inside the network.
+const INNER: usize = 256;
+const LAYERS: usize = 2;
+const ATTENTION_HEADS: usize = 8;
+/// Turns that a turn looks back on, itself included. No turn looks ahead: a live call has no end yet, and the annotation
+/// guide forbids labelling by what comes later.
+const WINDOW: usize = 24;
+const HIDDEN: usize = 384;
+const ROLES: usize = 3;
+/// Numbers that say where in the call a turn stands.
+const PLACE: usize = 4;
+const EPSILON: f64 = 1e-5;
 
 /// Everything about the heads that is not a weight.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Networks whose answers are averaged.
-    pub members: usize,
     /// SHA-256 of the encoder file that the heads were trained on, hex.
     pub encoder_sha256: String,
     /// How many of the encoder's last layers were fitted too, and SHA-256 of the file they are in, hex.
@@ -34,12 +35,17 @@ pub struct Settings {
     pub tuned_sha256: String,
     pub stages: Vec<Stage>,
     pub signals: Vec<Signal>,
+    pub cues: Vec<Cue>,
     /// Divides the logits of stages before the softmax.
     pub stage_temperature: f32,
     /// Divides the logits of signals before the sigmoid.
     pub signal_temperature: f32,
+    /// Divides the logits of cues before the sigmoid.
+    pub cue_temperature: f32,
     /// Probability from which a signal is said to be there, in the order of `signals`.
     pub thresholds: Vec<f32>,
+    /// The same for cues.
+    pub cue_thresholds: Vec<f32>,
     /// Natural log of the probability of a stage after another, `[from][to]`, in the order of `stages`.
     pub transitions: Vec<Vec<f32>>,
     /// How much the transitions weigh against the turn's own text.
@@ -49,86 +55,227 @@ pub struct Settings {
     pub trained_on: String,
 }
 
-/// One list of numbers for each turn.
-type Rows = Vec<Vec<f32>>;
+/// What drops numbers in training; in use nothing is dropped.
+pub type Drop<'a> = &'a mut dyn FnMut(Tensor, f32) -> candle_core::Result<Tensor>;
 
-/// One network of the ensemble.
-#[derive(Debug, Clone)]
-pub struct Member {
-    pub context: Tensor,
-    pub hidden: Tensor,
-    pub hidden_bias: Tensor,
-    pub stage: Tensor,
-    pub stage_bias: Tensor,
-    pub signal: Tensor,
-    pub signal_bias: Tensor,
+/// Shares of numbers dropped in training.
+const DROP_INPUT: f32 = 0.1;
+const DROP_INNER: f32 = 0.25;
+const DROP_SIDE: f32 = 0.2;
+
+/// Logits of a call's turns, row by row.
+pub struct Logits {
+    /// turns × stages
+    pub stages: Tensor,
+    /// turns × signals
+    pub signals: Tensor,
+    /// turns × cues
+    pub cues: Tensor,
+    /// Log odds that the speaker is on the seller's side: turns.
+    pub sides: Tensor,
 }
 
-/// Inputs of one call (or of many turns behind each other): rows are turns.
-pub struct Inputs {
-    /// turns × WIDTH, standardised.
-    pub now: Tensor,
-    /// CONTEXT tensors of turns × WIDTH; zeros before the first turn.
-    pub before: Vec<Tensor>,
-    /// turns × ((1 + CONTEXT) · MARKS)
-    pub marks: Tensor,
+/// Weights of the network, in the order of [`Network::shapes`].
+#[derive(Clone)]
+pub struct Network(Vec<Tensor>);
+
+/// Places of the weights in that order.
+mod at {
+    pub const NORM: usize = 0;
+    pub const INPUT: usize = 2;
+    pub const ROLE: usize = 4;
+    pub const SAME: usize = 5;
+    pub const PLACE: usize = 6;
+    pub const HIDDEN: usize = 8;
+    pub const STAGE: usize = 10;
+    pub const SIGNAL: usize = 12;
+    pub const CUE: usize = 14;
+    pub const SIDE: usize = 16;
+    pub const LAYERS: usize = 18;
+    /// Weights of one layer.
+    pub const LAYER: usize = 13;
 }
 
-impl Member {
-    /// Names and shapes of the weights, in a fixed order.
-    pub const SHAPES: [(&'static str, &'static [usize]); 7] = [
-        ("context", &[WIDTH, CONTEXT_WIDTH]),
-        ("hidden", &[INPUT, HIDDEN]),
-        ("hidden_bias", &[HIDDEN]),
-        ("stage", &[HIDDEN, Stage::ALL.len()]),
-        ("stage_bias", &[Stage::ALL.len()]),
-        ("signal", &[HIDDEN, Signal::ALL.len()]),
-        ("signal_bias", &[Signal::ALL.len()]),
-    ];
-
-    /// From tensors in the order of [`Self::SHAPES`].
-    pub fn new(weights: [Tensor; 7]) -> Self {
-        let [context, hidden, hidden_bias, stage, stage_bias, signal, signal_bias] = weights;
-        Self {
-            context,
-            hidden,
-            hidden_bias,
-            stage,
-            stage_bias,
-            signal,
-            signal_bias,
-        }
-    }
-
-    /// The weights in the order of [`Self::SHAPES`].
-    pub fn weights(&self) -> [&Tensor; 7] {
-        [
-            &self.context,
-            &self.hidden,
-            &self.hidden_bias,
-            &self.stage,
-            &self.stage_bias,
-            &self.signal,
-            &self.signal_bias,
+impl Network {
+    /// Names and shapes of the weights. Matrices are inputs × outputs.
+    pub fn shapes() -> Vec<(String, Vec<usize>)> {
+        let mut all: Vec<(String, Vec<usize>)> = [
+            ("norm.weight", vec![WIDTH]),
+            ("norm.bias", vec![WIDTH]),
+            ("input.weight", vec![WIDTH, INNER]),
+            ("input.bias", vec![INNER]),
+            ("role", vec![ROLES, INNER]),
+            ("same", vec![2, INNER]),
+            ("place.weight", vec![PLACE, INNER]),
+            ("place.bias", vec![INNER]),
+            ("hidden.weight", vec![INNER + WIDTH + ROLES, HIDDEN]),
+            ("hidden.bias", vec![HIDDEN]),
+            ("stage.weight", vec![HIDDEN, Stage::ALL.len()]),
+            ("stage.bias", vec![Stage::ALL.len()]),
+            ("signal.weight", vec![HIDDEN, Signal::ALL.len()]),
+            ("signal.bias", vec![Signal::ALL.len()]),
+            ("cue.weight", vec![HIDDEN, Cue::ALL.len()]),
+            ("cue.bias", vec![Cue::ALL.len()]),
+            ("side.weight", vec![2 * WIDTH, 1]),
+            ("side.bias", vec![1]),
         ]
+        .map(|(name, shape)| (name.to_owned(), shape))
+        .to_vec();
+        for layer in 0..LAYERS {
+            let parts = [
+                ("norm1.weight", vec![INNER]),
+                ("norm1.bias", vec![INNER]),
+                ("qkv.weight", vec![INNER, 3 * INNER]),
+                ("qkv.bias", vec![3 * INNER]),
+                ("distance", vec![ATTENTION_HEADS, WINDOW]),
+                ("out.weight", vec![INNER, INNER]),
+                ("out.bias", vec![INNER]),
+                ("norm2.weight", vec![INNER]),
+                ("norm2.bias", vec![INNER]),
+                ("up.weight", vec![INNER, 2 * INNER]),
+                ("up.bias", vec![2 * INNER]),
+                ("down.weight", vec![2 * INNER, INNER]),
+                ("down.bias", vec![INNER]),
+            ];
+            all.extend(parts.map(|(name, shape)| (format!("layer.{layer}.{name}"), shape)));
+        }
+        all
     }
 
-    /// Logits of stages and of signals. `mask` drops hidden units while training.
-    pub fn forward(&self, inputs: &Inputs, mask: Option<&Tensor>) -> candle_core::Result<(Tensor, Tensor)> {
-        let mut parts = vec![inputs.now.clone()];
-        for before in &inputs.before {
-            parts.push(before.matmul(&self.context)?);
-        }
-        parts.push(inputs.marks.clone());
-        let x = Tensor::cat(&parts, 1)?;
-        let mut x = x.matmul(&self.hidden)?.broadcast_add(&self.hidden_bias)?.gelu()?;
-        if let Some(mask) = mask {
-            x = x.mul(mask)?;
-        }
-        let stage = x.matmul(&self.stage)?.broadcast_add(&self.stage_bias)?;
-        let signal = x.matmul(&self.signal)?.broadcast_add(&self.signal_bias)?;
-        Ok((stage, signal))
+    /// From tensors in the order of [`Self::shapes`].
+    pub fn new(weights: Vec<Tensor>) -> Self {
+        Self(weights)
     }
+
+    pub fn weights(&self) -> &[Tensor] {
+        &self.0
+    }
+
+    fn linear(&self, x: &Tensor, at: usize) -> candle_core::Result<Tensor> {
+        x.matmul(&self.0[at])?.broadcast_add(&self.0[at + 1])
+    }
+
+    /// By operations that have a gradient; a call has few turns, so the fused one would save nothing.
+    fn norm(&self, x: &Tensor, at: usize) -> candle_core::Result<Tensor> {
+        candle_nn::ops::layer_norm_slow(x, &self.0[at], &self.0[at + 1], EPSILON as f32)
+    }
+
+    /// Vectors of one call as the encoder gives them, turns × WIDTH, and who speaks.
+    pub fn forward(&self, vectors: &Tensor, turns: &[Turn], drop: Option<Drop<'_>>) -> candle_core::Result<Logits> {
+        let count = turns.len();
+        let mut same_numbers = |x: Tensor, _: f32| Ok(x);
+        let drop = drop.unwrap_or(&mut same_numbers);
+        let vectors = self.norm(vectors, at::NORM)?;
+
+        let roles: Vec<u32> = turns.iter().map(|turn| role_index(turn.role)).collect();
+        let roles = Tensor::new(roles, &Device::Cpu)?;
+        let same: Vec<u32> = (0..count)
+            .map(|at| u32::from(at > 0 && turns[at].role == turns[at - 1].role))
+            .collect();
+        let same = Tensor::new(same, &Device::Cpu)?;
+        let place: Vec<f32> = (0..count).flat_map(place).collect();
+        let place = Tensor::from_vec(place, (count, PLACE), &Device::Cpu)?;
+        let mut x = self.linear(&drop(vectors.clone(), DROP_INPUT)?, at::INPUT)?;
+        x = (x + self.0[at::ROLE].index_select(&roles, 0)?)?;
+        x = (x + self.0[at::SAME].index_select(&same, 0)?)?;
+        x = (x + self.linear(&place, at::PLACE)?)?;
+
+        let (distance, mask) = looking_back(count)?;
+        for layer in 0..LAYERS {
+            let at = at::LAYERS + layer * at::LAYER;
+            let attended = self.attend(&self.norm(&x, at)?, at + 2, &distance, &mask)?;
+            x = (x + drop(self.linear(&attended, at + 5)?, DROP_INNER)?)?;
+            let up = self.linear(&self.norm(&x, at + 7)?, at + 9)?.gelu_erf()?;
+            x = (x + drop(self.linear(&up, at + 11)?, DROP_INNER)?)?;
+        }
+
+        let sides: Vec<f32> = turns.iter().flat_map(|turn| one_of_three(turn.role)).collect();
+        let sides = Tensor::from_vec(sides, (count, ROLES), &Device::Cpu)?;
+        let hidden = Tensor::cat(&[&x, &vectors, &sides], 1)?;
+        let hidden = self.linear(&drop(hidden, DROP_INPUT)?, at::HIDDEN)?.gelu_erf()?;
+        let hidden = drop(hidden, DROP_INNER)?;
+
+        let pairs = drop(with_the_one_before(&vectors)?, DROP_SIDE)?;
+        Ok(Logits {
+            stages: self.linear(&hidden, at::STAGE)?,
+            signals: self.linear(&hidden, at::SIGNAL)?,
+            cues: self.linear(&hidden, at::CUE)?,
+            sides: self.linear(&pairs, at::SIDE)?.squeeze(1)?,
+        })
+    }
+
+    /// Only the log odds that each speaker is on the seller's side: told from the turn and the one before it, without any
+    /// role.
+    pub fn sides(&self, vectors: &Tensor) -> candle_core::Result<Vec<f32>> {
+        let pairs = with_the_one_before(&self.norm(vectors, at::NORM)?)?;
+        self.linear(&pairs, at::SIDE)?.squeeze(1)?.to_vec1()
+    }
+
+    /// `at`: place of the layer's `qkv`. `distance`: for each pair of turns how far back, flat; `mask`: turns × turns.
+    fn attend(&self, x: &Tensor, at: usize, distance: &Tensor, mask: &Tensor) -> candle_core::Result<Tensor> {
+        let count = x.dim(0)?;
+        let head = INNER / ATTENTION_HEADS;
+        let qkv = self.linear(x, at)?.reshape((count, 3, ATTENTION_HEADS, head))?;
+        let qkv = qkv.permute((1, 2, 0, 3))?.contiguous()?;
+        let part = |index: usize| qkv.narrow(0, index, 1)?.squeeze(0);
+        let bias = self.0[at + 2]
+            .index_select(distance, 1)?
+            .reshape((ATTENTION_HEADS, count, count))?;
+        let scores = (part(0)? / (head as f64).sqrt())?.matmul(&part(1)?.t()?)?;
+        let weights = candle_nn::ops::softmax(&(scores + bias)?.broadcast_add(mask)?, D::Minus1)?;
+        let out = weights.matmul(&part(2)?.contiguous()?)?;
+        out.transpose(0, 1)?.reshape((count, INNER))
+    }
+}
+
+/// turns × WIDTH → turns × 2 · WIDTH; before the first are zeros.
+fn with_the_one_before(vectors: &Tensor) -> candle_core::Result<Tensor> {
+    let count = vectors.dim(0)?;
+    let pad = Tensor::zeros((count.min(1), WIDTH), DType::F32, &Device::Cpu)?;
+    let before = Tensor::cat(&[&pad, &vectors.narrow(0, 0, count.saturating_sub(1))?], 0)?;
+    Tensor::cat(&[vectors, &before], 1)
+}
+
+fn role_index(role: Role) -> u32 {
+    match role {
+        Role::Rep => 0,
+        Role::Buyer => 1,
+        Role::Unknown => 2,
+    }
+}
+
+fn one_of_three(role: Role) -> [f32; ROLES] {
+    let mut all = [0.0; ROLES];
+    all[role_index(role) as usize] = 1.0;
+    all
+}
+
+fn place(at: usize) -> [f32; PLACE] {
+    let turn = at as f32;
+    [
+        (-turn / 4.0).exp(),
+        (-turn / 16.0).exp(),
+        // Fitted on calls of up to 112 turns.
+        (turn / 100.0).min(1.2),
+        f32::from(u8::from(at < 2)),
+    ]
+}
+
+/// How far back each turn is from each, and what it may see.
+fn looking_back(count: usize) -> candle_core::Result<(Tensor, Tensor)> {
+    let mut distance = Vec::with_capacity(count * count);
+    let mut mask = Vec::with_capacity(count * count);
+    for now in 0..count {
+        for then in 0..count {
+            let seen = then <= now && now - then < WINDOW;
+            distance.push(now.saturating_sub(then).min(WINDOW - 1) as u32);
+            mask.push(if seen { 0.0_f32 } else { -1e4 });
+        }
+    }
+    Ok((
+        Tensor::new(distance, &Device::Cpu)?,
+        Tensor::from_vec(mask, (count, count), &Device::Cpu)?,
+    ))
 }
 
 /// The tensor of this name and shape, as f32.
@@ -140,25 +287,20 @@ pub fn tensor(tensors: &HashMap<String, Tensor>, name: &str, shape: &[usize]) ->
     tensor.to_dtype(DType::F32).map_err(|error| error.to_string())
 }
 
-/// The whole set of weights.
+/// The network with its settings.
 pub struct Heads {
     pub settings: Settings,
-    /// Mean and deviation of each number of the vector on the training calls: the encoder's vectors all point nearly
-    /// the same way, and without this the heads would see mostly that.
-    pub mean: Tensor,
-    pub deviation: Tensor,
-    pub members: Vec<Member>,
-    pub role: Tensor,
-    pub role_bias: Tensor,
+    pub network: Network,
 }
 
 impl Heads {
     pub fn read(weights: &[u8], settings: &[u8]) -> Result<Self, String> {
         let settings: Settings = serde_json::from_slice(settings).map_err(|error| error.to_string())?;
-        if settings.stages != Stage::ALL || settings.signals != Signal::ALL {
-            return Err("its stages or signals are not those of this version; train it again".to_owned());
+        if settings.stages != Stage::ALL || settings.signals != Signal::ALL || settings.cues != Cue::ALL {
+            return Err("its stages, signals or cues are not those of this version; train it again".to_owned());
         }
         if settings.thresholds.len() != Signal::ALL.len()
+            || settings.cue_thresholds.len() != Cue::ALL.len()
             || settings.transitions.len() != Stage::ALL.len()
             || settings.transitions.iter().any(|row| row.len() != Stage::ALL.len())
         {
@@ -166,24 +308,16 @@ impl Heads {
         }
         let tensors =
             candle_core::safetensors::load_buffer(weights, &Device::Cpu).map_err(|error| error.to_string())?;
-        let tensor = |name: &str, shape: &[usize]| tensor(&tensors, name, shape);
-        let mut members = Vec::new();
-        for index in 0..settings.members {
-            let mut weights = Vec::with_capacity(Member::SHAPES.len());
-            for (name, shape) in Member::SHAPES {
-                weights.push(tensor(&format!("{index}.{name}"), shape)?);
-            }
-            let weights: [Tensor; 7] = weights
-                .try_into()
-                .map_err(|_| "weights of a member are missing".to_owned())?;
-            members.push(Member::new(weights));
+        let shapes = Network::shapes();
+        if tensors.len() != shapes.len() {
+            return Err("it holds other tensors than those of the heads".to_owned());
         }
+        let weights = shapes
+            .iter()
+            .map(|(name, shape)| tensor(&tensors, name, shape))
+            .collect::<Result<_, _>>()?;
         Ok(Self {
-            mean: tensor("mean", &[WIDTH])?,
-            deviation: tensor("deviation", &[WIDTH])?,
-            role: tensor("role", &[ROLE_INPUT, 1])?,
-            role_bias: tensor("role_bias", &[1])?,
-            members,
+            network: Network::new(weights),
             settings,
         })
     }
@@ -191,91 +325,9 @@ impl Heads {
     /// Tensors by name, as they are stored (f16: half the size, and the third digit of a probability stays).
     pub fn tensors(&self) -> candle_core::Result<HashMap<String, Tensor>> {
         let mut all = HashMap::new();
-        let mut put = |name: String, tensor: &Tensor| -> candle_core::Result<()> {
+        for ((name, _), tensor) in Network::shapes().into_iter().zip(self.network.weights()) {
             all.insert(name, tensor.detach().to_dtype(DType::F16)?);
-            Ok(())
-        };
-        put("mean".to_owned(), &self.mean)?;
-        put("deviation".to_owned(), &self.deviation)?;
-        put("role".to_owned(), &self.role)?;
-        put("role_bias".to_owned(), &self.role_bias)?;
-        for (index, member) in self.members.iter().enumerate() {
-            for ((name, _), tensor) in Member::SHAPES.iter().zip(member.weights()) {
-                put(format!("{index}.{name}"), tensor)?;
-            }
         }
         Ok(all)
     }
-
-    /// Vectors as the encoder gives them → as the heads take them.
-    pub fn standardise(&self, vectors: &Tensor) -> candle_core::Result<Tensor> {
-        vectors.broadcast_sub(&self.mean)?.broadcast_div(&self.deviation)
-    }
-
-    /// Mean over the members of the logits, divided by the temperatures: stages and signals, row by row.
-    pub fn logits(&self, inputs: &Inputs) -> candle_core::Result<(Rows, Rows)> {
-        let mut stages = Vec::new();
-        let mut signals = Vec::new();
-        for member in &self.members {
-            let (stage, signal) = member.forward(inputs, None)?;
-            stages.push(stage);
-            signals.push(signal);
-        }
-        let mean = |parts: Vec<Tensor>, temperature: f32| {
-            (Tensor::stack(&parts, 0)?.mean(0)? / f64::from(temperature))?.to_vec2::<f32>()
-        };
-        Ok((
-            mean(stages, self.settings.stage_temperature)?,
-            mean(signals, self.settings.signal_temperature)?,
-        ))
-    }
-
-    /// For each turn the log odds that its speaker is on the seller's side.
-    pub fn role_logits(&self, inputs: &Tensor) -> candle_core::Result<Vec<f32>> {
-        inputs
-            .matmul(&self.role)?
-            .broadcast_add(&self.role_bias)?
-            .squeeze(1)?
-            .to_vec1()
-    }
-}
-
-/// Lays out the inputs of one call: standardised vectors and marks, with those of the turns before.
-pub fn inputs(vectors: &Tensor, marks: &[[f32; MARKS]]) -> candle_core::Result<Inputs> {
-    let turns = marks.len();
-    let mut before = Vec::with_capacity(CONTEXT);
-    let mut all_marks = vec![0.0_f32; turns * (1 + CONTEXT) * MARKS];
-    for back in 0..=CONTEXT {
-        for at in back..turns {
-            let to = at * (1 + CONTEXT) * MARKS + back * MARKS;
-            all_marks[to..to + MARKS].copy_from_slice(&marks[at - back]);
-        }
-        if back > 0 {
-            let pad = Tensor::zeros((back.min(turns), WIDTH), DType::F32, &Device::Cpu)?;
-            let rest = turns.saturating_sub(back);
-            before.push(if rest == 0 {
-                pad
-            } else {
-                Tensor::cat(&[&pad, &vectors.narrow(0, 0, rest)?], 0)?
-            });
-        }
-    }
-    Ok(Inputs {
-        now: vectors.clone(),
-        before,
-        marks: Tensor::from_vec(all_marks, (turns, (1 + CONTEXT) * MARKS), &Device::Cpu)?,
-    })
-}
-
-/// Inputs for telling the side of each speaker.
-pub fn role_inputs(vectors: &Tensor, marks: &[[f32; MARKS]]) -> candle_core::Result<Tensor> {
-    let turns = marks.len();
-    let text: Vec<f32> = marks.iter().flat_map(|marks| marks[..TEXT_MARKS].to_vec()).collect();
-    let now = Tensor::cat(
-        &[vectors, &Tensor::from_vec(text, (turns, TEXT_MARKS), &Device::Cpu)?],
-        1,
-    )?;
-    let pad = Tensor::zeros((1.min(turns), WIDTH + TEXT_MARKS), DType::F32, &Device::Cpu)?;
-    let before = Tensor::cat(&[&pad, &now.narrow(0, 0, turns.saturating_sub(1))?], 0)?;
-    Tensor::cat(&[&now, &before], 1)
 }

@@ -1,11 +1,10 @@
 //! The turn model: what each turn is about and what it says, decided on this machine.
 //!
-//! Owns candle. Every turn goes through the encoder once, alone; the heads see its vector, those of the three turns
-//! before it, roles and a few exact marks. Rules of the sales process are *not* here, nor is training (see `learn`).
+//! Owns candle. Every turn goes through the encoder once, alone; the heads see its vector, those of the turns before it,
+//! and who speaks. Rules of the sales process are *not* here, nor is training (see `learn`).
 
 mod decode;
 pub mod encoder;
-pub mod features;
 pub mod heads;
 
 use std::borrow::Cow;
@@ -17,15 +16,15 @@ use sha2::{Digest, Sha256};
 
 pub use decode::{best_path, posteriors};
 pub use encoder::{Encoder, Layer, WIDTH};
-pub use heads::Heads;
+pub use heads::{Heads, Network};
 
-use crate::domain::{DecidedBy, Decision, Signal, Stage, Turn, TurnLabels};
+use crate::domain::{Cue, DecidedBy, Decision, Role, Signal, Turn, TurnLabels, hex};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("{path}: the turn model cannot be read: {cause}; `dealstage models verify` checks the weights")]
     Weights { path: PathBuf, cause: String },
-    #[error("--turn-model {path}: {cause}; `dealstage train --out FOLDER` writes such a folder", path = path.display())]
+    #[error("turn model {path}: {cause}; `dealstage train --out FOLDER` writes such a folder", path = path.display())]
     Folder { path: PathBuf, cause: String },
     #[error("a turn cannot be cut into tokens: {cause}")]
     Tokenizer { cause: String },
@@ -41,17 +40,6 @@ const OWN_LAYERS: &[u8] = include_bytes!("../../../models/turn/encoder.safetenso
 pub const HEADS_FILE: &str = "heads.safetensors";
 pub const SETTINGS_FILE: &str = "heads.json";
 pub const LAYERS_FILE: &str = "encoder.safetensors";
-
-/// The layers that come with the program, in the place of the encoder's last ones; gives their number and SHA-256.
-pub fn with_own_layers(encoder: &mut Encoder) -> Result<(usize, String), Error> {
-    let layers = read_layers(OWN_LAYERS).map_err(|cause| Error::Weights {
-        path: Path::new("models/turn").join(LAYERS_FILE),
-        cause,
-    })?;
-    let count = layers.len();
-    encoder.replace_top(layers);
-    Ok((count, sha256(OWN_LAYERS)))
-}
 
 /// Layers as [`layer_tensors`] names them.
 fn read_layers(bytes: &[u8]) -> Result<Vec<Layer>, String> {
@@ -84,7 +72,7 @@ pub fn layer_tensors(layers: &[Layer]) -> candle_core::Result<BTreeMap<String, T
 }
 
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(Sha256::digest(bytes))
 }
 
 pub struct TurnModel {
@@ -93,9 +81,22 @@ pub struct TurnModel {
     name: String,
 }
 
-impl TurnModel {
+/// Heads as they are stored, and the layers that they were fitted on, if those are not the encoder's own.
+pub struct Stored {
+    pub heads: Heads,
+    pub layers: Vec<Layer>,
+    /// Says which heads these are: a short hash of their files.
+    pub name: String,
+}
+
+impl Stored {
+    /// The heads stand on the layers that come with the program.
+    pub fn stands_on_own_layers(settings: &heads::Settings) -> bool {
+        settings.tuned_layers == 0 || settings.tuned_sha256 == sha256(OWN_LAYERS)
+    }
+
     /// `folder`: with the heads, and the layers if they were fitted too; None for those that come with the program.
-    pub fn load(mut encoder: Encoder, folder: Option<&Path>) -> Result<Self, Error> {
+    pub fn read(folder: Option<&Path>) -> Result<Self, Error> {
         let damaged = |file: &str, cause: String| match folder {
             Some(folder) => Error::Folder {
                 path: folder.join(file),
@@ -113,29 +114,41 @@ impl TurnModel {
         let weights = read(HEADS_FILE, OWN_HEADS)?;
         let settings = read(SETTINGS_FILE, OWN_SETTINGS)?;
         let heads = Heads::read(&weights, &settings).map_err(|cause| damaged(SETTINGS_FILE, cause))?;
-        if heads.settings.tuned_layers > 0 {
-            // Heads that were fitted on the program's own layers come without them. That the two that come with the program
-            // fit each other is a test, not work for every start.
-            let layers = if folder.is_none() || heads.settings.tuned_sha256 == sha256(OWN_LAYERS) {
+        let layers = if heads.settings.tuned_layers == 0 {
+            Vec::new()
+        } else {
+            // Heads that were fitted on the program's own layers come without them. That the two that come with the
+            // program fit each other is a test, not work for every start.
+            let file = if folder.is_none() || Self::stands_on_own_layers(&heads.settings) {
                 Cow::Borrowed(OWN_LAYERS)
             } else {
-                let layers = read(LAYERS_FILE, OWN_LAYERS)?;
-                if heads.settings.tuned_sha256 != sha256(&layers) {
+                let file = read(LAYERS_FILE, OWN_LAYERS)?;
+                if heads.settings.tuned_sha256 != sha256(&file) {
                     return Err(damaged(
                         LAYERS_FILE,
                         "the heads were fitted on other layers; train again".to_owned(),
                     ));
                 }
-                Cow::Owned(layers)
+                Cow::Owned(file)
             };
-            encoder.replace_top(read_layers(&layers).map_err(|cause| damaged(LAYERS_FILE, cause))?);
-        }
+            read_layers(&file).map_err(|cause| damaged(LAYERS_FILE, cause))?
+        };
         let digest = Sha256::new().chain_update(&weights).chain_update(&settings).finalize();
-        let name = format!(
-            "turn-{}",
-            digest[..4].iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-        );
-        Ok(Self { encoder, heads, name })
+        let name = format!("turn-{}", hex(&digest[..4]));
+        Ok(Self { heads, layers, name })
+    }
+}
+
+impl TurnModel {
+    /// `folder` as in [`Stored::read`].
+    pub fn load(mut encoder: Encoder, folder: Option<&Path>) -> Result<Self, Error> {
+        let stored = Stored::read(folder)?;
+        encoder.replace_top(stored.layers);
+        Ok(Self {
+            encoder,
+            heads: stored.heads,
+            name: stored.name,
+        })
     }
 
     /// Says which heads these are: a short hash of their files.
@@ -147,23 +160,18 @@ impl TurnModel {
         &self.heads.settings
     }
 
-    /// Vectors of the turns, standardised: turns × [`WIDTH`].
+    /// Vectors of the turns: turns × [`WIDTH`].
     pub fn vectors(&self, turns: &[Turn]) -> Result<Tensor, Error> {
         let texts: Vec<&str> = turns.iter().map(|turn| turn.text.as_str()).collect();
-        Ok(self.heads.standardise(&self.encoder.encode(&texts)?)?)
+        self.encoder.encode(&texts)
     }
 
     /// For each turn the log odds that its speaker is on the seller's side.
-    pub fn role_logits(&self, vectors: &Tensor, turns: &[Turn]) -> Result<Vec<f32>, Error> {
-        if turns.is_empty() {
-            return Ok(Vec::new());
-        }
-        Ok(self
-            .heads
-            .role_logits(&heads::role_inputs(vectors, &features::marks(turns))?)?)
+    pub fn role_logits(&self, vectors: &Tensor) -> Result<Vec<f32>, Error> {
+        Ok(self.heads.network.sides(vectors)?)
     }
 
-    /// Stage and signals of every turn. Roles must be set: a signal of one side never fires on the other.
+    /// Stage, signals and cues of every turn. Roles must be set: a signal of one side never fires on the other.
     pub fn label(&self, vectors: &Tensor, turns: &[Turn]) -> Result<Vec<TurnLabels>, Error> {
         Ok(self.label_with_probabilities(vectors, turns)?.0)
     }
@@ -177,16 +185,22 @@ impl TurnModel {
         if turns.is_empty() {
             return Ok((Vec::new(), Vec::new()));
         }
-        let inputs = heads::inputs(vectors, &features::marks(turns))?;
-        let (stages, signals) = self.heads.logits(&inputs)?;
-        let labels = self.decide(turns, &stages, &signals);
-        let probabilities = signals
-            .into_iter()
-            .map(|logits| logits.into_iter().map(sigmoid).collect());
-        Ok((labels, probabilities.collect()))
+        let settings = &self.heads.settings;
+        let logits = self.heads.network.forward(vectors, turns, None)?;
+        let stages = (logits.stages / f64::from(settings.stage_temperature))?.to_vec2()?;
+        let chances = |logits: Tensor, temperature: f32| -> Result<Vec<Vec<f32>>, Error> {
+            let rows: Vec<Vec<f32>> = (logits / f64::from(temperature))?.to_vec2()?;
+            Ok(rows
+                .into_iter()
+                .map(|row| row.into_iter().map(sigmoid).collect())
+                .collect())
+        };
+        let signals = chances(logits.signals, settings.signal_temperature)?;
+        let cues = chances(logits.cues, settings.cue_temperature)?;
+        Ok((self.decide(turns, &stages, &signals, &cues), signals))
     }
 
-    fn decide(&self, turns: &[Turn], stages: &[Vec<f32>], signals: &[Vec<f32>]) -> Vec<TurnLabels> {
+    fn decide(&self, turns: &[Turn], stages: &[Vec<f32>], signals: &[Vec<f32>], cues: &[Vec<f32>]) -> Vec<TurnLabels> {
         let settings = &self.heads.settings;
         let emissions: Vec<Vec<f32>> = stages.iter().map(|logits| log_softmax(logits)).collect();
         let path = best_path(&emissions, &settings.transitions, settings.transition_weight);
@@ -196,31 +210,67 @@ impl TurnModel {
             .enumerate()
             .map(|(at, turn)| {
                 let able = Signal::ALL.iter().filter(|signal| signal.speaker() == turn.role);
-                let mut labels = TurnLabels {
+                let chance = |id: &Signal| (*id, signals[at][id.index()], settings.thresholds[id.index()]);
+                let (signals, doubts) = part(able.map(chance));
+                let able = Cue::ALL.iter().filter(|_| turn.role == Role::Buyer);
+                let chance = |id: &Cue| (*id, cues[at][id.index()], settings.cue_thresholds[id.index()]);
+                let (cues, cue_doubts) = part(able.map(chance));
+                TurnLabels {
                     stage: Decision {
                         id: path[at],
                         confidence: sure[at][path[at].index()],
                         decided_by: DecidedBy::Local,
                     },
-                    signals: Vec::new(),
-                    doubts: Vec::new(),
-                };
-                for &id in able {
-                    let confidence = sigmoid(signals[at][id.index()]);
-                    if confidence >= settings.thresholds[id.index()] {
-                        labels.signals.push(Decision {
-                            id,
-                            confidence,
-                            decided_by: DecidedBy::Local,
-                        });
-                    } else if confidence >= DOUBT {
-                        labels.doubts.push((id, confidence));
-                    }
+                    signals,
+                    cues,
+                    doubts,
+                    cue_doubts,
                 }
-                labels
             })
             .collect()
     }
+}
+
+/// A call that grows: each turn is encoded once, when it is said.
+pub struct Running<'a> {
+    model: &'a TurnModel,
+    turns: Vec<Turn>,
+    vectors: Vec<Tensor>,
+}
+
+impl<'a> Running<'a> {
+    pub fn new(model: &'a TurnModel) -> Self {
+        Self {
+            model,
+            turns: Vec::new(),
+            vectors: Vec::new(),
+        }
+    }
+
+    /// Takes the next turn, with its role, and labels it by what was said so far.
+    pub fn push(&mut self, turn: Turn) -> Result<Option<TurnLabels>, Error> {
+        self.vectors.push(self.model.encoder.encode(&[&turn.text])?);
+        self.turns.push(turn);
+        let vectors = Tensor::cat(&self.vectors, 0)?;
+        Ok(self.model.label(&vectors, &self.turns)?.pop())
+    }
+}
+
+/// What is said to be there, and what may be there all the same. Each with its probability and its threshold.
+fn part<T: Copy>(chances: impl Iterator<Item = (T, f32, f32)>) -> (Vec<Decision<T>>, Vec<(T, f32)>) {
+    let (mut said, mut doubts) = (Vec::new(), Vec::new());
+    for (id, confidence, threshold) in chances {
+        if confidence >= threshold {
+            said.push(Decision {
+                id,
+                confidence,
+                decided_by: DecidedBy::Local,
+            });
+        } else if confidence >= DOUBT {
+            doubts.push((id, confidence));
+        }
+    }
+    (said, doubts)
 }
 
 /// Less probable signals are not worth a doubt.
@@ -236,9 +286,6 @@ pub fn log_softmax(logits: &[f32]) -> Vec<f32> {
 pub fn sigmoid(logit: f32) -> f32 {
     1.0 / (1.0 + (-logit).exp())
 }
-
-/// All stages, for those who lay out tables.
-pub const STAGES: usize = Stage::ALL.len();
 
 #[cfg(test)]
 mod tests {
