@@ -127,6 +127,10 @@ impl LlmChoice {
             llm::Options {
                 base_url: needed("DEALSTAGE_LLM_BASE_URL")?,
                 model: needed("DEALSTAGE_LLM_MODEL")?,
+                form: match set("DEALSTAGE_LLM_FORM") {
+                    Some(form) => form.trim().parse().map_err(pipeline::Error::Llm)?,
+                    None => llm::Form::JsonSchema,
+                },
                 api_key: set("DEALSTAGE_LLM_API_KEY").unwrap_or_default().into(),
                 prompts: set("DEALSTAGE_PROMPTS").map(PathBuf::from),
                 answers: super::data_folder()?.join("answers"),

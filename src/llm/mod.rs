@@ -22,6 +22,29 @@ pub use redact::{Hidden, Redaction};
 use crate::domain::{Egress, hex};
 use answers::Answers;
 
+/// How a service takes the form of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// `json_schema`, as OpenAI has it.
+    JsonSchema,
+    /// `json_object` with the schema beside it, as llama.cpp's Python server has it.
+    JsonObject,
+}
+
+impl std::str::FromStr for Form {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "json_schema" => Ok(Self::JsonSchema),
+            "json_object" => Ok(Self::JsonObject),
+            _ => Err(Error::Setting(format!(
+                "form of the answers: {text} is neither json_schema nor json_object"
+            ))),
+        }
+    }
+}
+
 /// Where a language model is, and how much it may be asked.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -29,6 +52,7 @@ pub struct Options {
     pub base_url: String,
     pub api_key: SecretString,
     pub model: String,
+    pub form: Form,
     /// Folder of templates that replace those of the program; None: the program's own.
     pub prompts: Option<PathBuf>,
     /// Folder of stored answers: what was answered once is not asked again.

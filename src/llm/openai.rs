@@ -6,14 +6,12 @@ use async_openai::Client;
 use async_openai::config::OpenAIConfig;
 use async_openai::error::{ApiError, ApiErrorResponse, OpenAIError};
 use async_openai::middleware::HttpRequestFactory;
-use async_openai::types::chat::{
-    ChatCompletionRequestUserMessageArgs, CreateChatCompletionRequestArgs, ResponseFormat, ResponseFormatJsonSchema,
-};
 use reqwest::header::HeaderValue;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
+use serde_json::json;
 
-use super::{ChatModel, Error, Options, Question};
+use super::{ChatModel, Error, Form, Options, Question};
 
 pub struct OpenAi {
     client: Client<OpenAIConfig>,
@@ -21,6 +19,7 @@ pub struct OpenAi {
     /// Without a name or password in it.
     address: String,
     model: String,
+    form: Form,
 }
 
 /// An answer labels a dozen turns at most; a model that goes on is lost.
@@ -91,6 +90,7 @@ impl OpenAi {
             runtime,
             address: address.as_str().trim_end_matches('/').to_owned(),
             model: options.model.trim().to_owned(),
+            form: options.form,
         })
     }
 }
@@ -105,30 +105,28 @@ impl ChatModel for OpenAi {
     }
 
     fn ask(&self, question: &Question, within: Duration) -> Result<String, Error> {
-        let build = |error: OpenAIError| Error::Setting(error.to_string());
-        let message = ChatCompletionRequestUserMessageArgs::default()
-            .content(question.text.as_str())
-            .build()
-            .map_err(build)?;
-        let request = CreateChatCompletionRequestArgs::default()
-            .model(&self.model)
-            .messages([message.into()])
-            .temperature(0.0)
-            .seed(1)
-            .max_completion_tokens(LONGEST_ANSWER)
-            .response_format(ResponseFormat::JsonSchema {
-                json_schema: ResponseFormatJsonSchema {
-                    description: None,
-                    name: question.form.to_owned(),
-                    schema: question.schema.clone(),
-                    strict: Some(true),
-                },
-            })
-            .build()
-            .map_err(build)?;
+        let response_format = match self.form {
+            Form::JsonSchema => json!({
+                "type": "json_schema",
+                "json_schema": { "name": question.form, "schema": question.schema, "strict": true },
+            }),
+            Form::JsonObject => json!({ "type": "json_object", "schema": question.schema }),
+        };
+        let longest = match self.form {
+            Form::JsonSchema => "max_completion_tokens",
+            Form::JsonObject => "max_tokens",
+        };
+        let request = json!({
+            "model": self.model,
+            "messages": [{ "role": "user", "content": question.text }],
+            "temperature": 0.0,
+            "seed": 1,
+            longest: LONGEST_ANSWER,
+            "response_format": response_format,
+        });
         let chat = self.client.chat();
         let answered = self.runtime.block_on(async {
-            let answer = chat.create_byot::<_, Completion>(request);
+            let answer = chat.create_byot::<_, Completion>(&request);
             tokio::time::timeout(within, answer).await
         });
         let completion = match answered {

@@ -398,6 +398,25 @@ fn whatever_goes_wrong_the_local_answer_stands() {
 }
 
 #[test]
+fn a_service_may_take_the_schema_beside_json_object() {
+    let scratch = Scratch::new();
+    let path = scratch.write("call.json", CALL.as_bytes());
+    let service = Service::start(|number, _| match number {
+        1 => Reply::Says(r#"{"turns":[]}"#.to_owned()),
+        _ => Reply::Status(401, ""),
+    });
+    let more = [("DEALSTAGE_LLM_FORM", "json_object")];
+    let (document, _) = analyze(&path, &scratch, &service.address, "always", &more);
+    let question = &service.questions()[0];
+    assert_eq!(question["response_format"]["type"], "json_object");
+    assert!(
+        question["response_format"]["schema"]["properties"]["turns"].is_object(),
+        "{question}"
+    );
+    assert!(problems(&document).contains("it says nothing about the turn"));
+}
+
+#[test]
 fn a_busy_service_is_asked_again() {
     let scratch = Scratch::new();
     let path = scratch.write("call.json", CALL.as_bytes());
@@ -454,6 +473,7 @@ fn settings_that_are_missing_or_wrong() {
         ("DEALSTAGE_PROMPTS", "/no/such/folder", "no such folder"),
         ("DEALSTAGE_LLM_API_KEY", "sk-\u{1}", "no key has"),
         ("DEALSTAGE_LLM_BUDGET", "much", "not a whole number"),
+        ("DEALSTAGE_LLM_FORM", "xml", "neither json_schema nor json_object"),
     ] {
         let (code, message) = run(&[
             ("DEALSTAGE_LLM_BASE_URL", "http://127.0.0.1:9"),
@@ -475,7 +495,10 @@ fn a_real_service_is_held_to_the_form() {
     };
     let scratch = Scratch::new();
     let path = scratch.write("call.json", CALL.as_bytes());
-    let more = [("DEALSTAGE_LLM_TIME_LIMIT", "300")];
+    let more = [
+        ("DEALSTAGE_LLM_TIME_LIMIT", "300"),
+        ("DEALSTAGE_LLM_FORM", "json_object"),
+    ];
     let (document, _) = analyze(&path, &scratch, &address, "always", &more);
     let egress = document["provenance"]["egress"].as_array().expect("egress");
     assert_eq!(egress.len(), 2, "the turns, and the deal: {}", problems(&document));
