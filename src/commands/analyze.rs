@@ -26,7 +26,7 @@ Examples:
   dealstage analyze *.vtt --json > analyses.jsonl
   pbpaste | dealstage analyze - --language ru
 
-Exit codes: 0 done; 2 usage or bad input; 3 a needed model is missing; 1 anything else.")]
+Exit codes: 0 done; 2 usage or bad input; 3 a needed model or service is missing; 1 anything else.")]
 pub struct Args {
     /// Recordings (WAV, MP3, M4A, MP4, FLAC, OGG, WebM) or transcripts (VTT, SRT, text, JSON); `-` reads a transcript
     /// from standard input

@@ -544,18 +544,20 @@ pub fn egress(provenance: &Provenance, language: Language) -> String {
         ),
     };
     let Some(used) = &provenance.llm else { return left };
-    let stands = match used.problems.len() {
-        0 => String::new(),
-        count => format!(
-            ", {count} {}",
-            say(
-                language,
-                "without a usable answer: the local one stands",
-                "без пригодного ответа: остался местный"
-            )
-        ),
-    };
-    format!("{left} ({} {}{stands})", say(language, "to", "к"), used.model)
+    let mut text = format!(
+        "{left}; {} {}",
+        say(language, "language model", "языковая модель"),
+        used.model
+    );
+    if !used.problems.is_empty() {
+        let stands = say(
+            language,
+            "without a usable answer, the local one stands there",
+            "без пригодного ответа, там остался местный",
+        );
+        text.push_str(&format!(": {} {stands}", used.problems.len()));
+    }
+    text
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ impl std::str::FromStr for Form {
             "json_schema" => Ok(Self::JsonSchema),
             "json_object" => Ok(Self::JsonObject),
             _ => Err(Error::Setting(format!(
-                "form of the answers: {text} is neither json_schema nor json_object"
+                "DEALSTAGE_LLM_FORM: {text} is neither json_schema nor json_object"
             ))),
         }
     }

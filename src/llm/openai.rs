@@ -46,10 +46,13 @@ impl OpenAi {
         let setting = |what: &str, cause: &dyn std::fmt::Display| Error::Setting(format!("{what}: {cause}"));
         let base_url = options.base_url.trim().trim_end_matches('/');
         let key = options.api_key.expose_secret().trim();
-        HeaderValue::from_str(key)
-            .map_err(|_| setting("key of the language model", &"it has letters that no key has"))?;
-        let mut address =
-            reqwest::Url::parse(base_url).map_err(|error| setting("address of the language model", &error))?;
+        HeaderValue::from_str(key).map_err(|_| setting("DEALSTAGE_LLM_API_KEY", &"it has letters that no key has"))?;
+        let mut address = reqwest::Url::parse(base_url).map_err(|error| {
+            setting(
+                "DEALSTAGE_LLM_BASE_URL",
+                &format!("{error}; write it like http://127.0.0.1:8080/v1"),
+            )
+        })?;
         // Neither fails on an address with a host, and one without fails when it is asked.
         let _ = address.set_password(None);
         let _ = address.set_username("");

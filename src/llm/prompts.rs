@@ -157,7 +157,7 @@ impl Prompts {
         let mut prompts = Self(environment);
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
             return Err(Error::Setting(format!(
-                "prompts {}: there is no such folder",
+                "DEALSTAGE_PROMPTS {}: there is no such folder",
                 folder.display()
             )));
         }
