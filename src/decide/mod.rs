@@ -43,7 +43,7 @@ impl Situation<'_> {
     }
 
     fn quote(&self, at: usize) -> Evidence {
-        process::sentence(&self.call.turns[at], &[])
+        process::sentence(&self.call.turns[at])
     }
 
     /// Fields of a name that were said.

@@ -94,14 +94,14 @@ impl From<&str> for Recogniser {
 /// Models that stay in memory from one call to the next.
 pub struct Models {
     turn: Option<TurnModel>,
-    llm: Option<Llm>,
+    llm: Option<(Ask, Llm)>,
 }
 
 impl Models {
     /// Nothing loaded yet, but settings and prompts of the language model checked: not after an hour of listening.
     pub fn new(options: &Options) -> Result<Self, Error> {
         let llm = match &options.llm {
-            Some((_, settings)) => Some(Llm::new(settings)?),
+            Some((ask, settings)) => Some((*ask, Llm::new(settings)?)),
             None => None,
         };
         Ok(Self { turn: None, llm })
@@ -214,13 +214,10 @@ pub fn analyse(
         ))
     })?;
 
-    let mut asked = match (&options.llm, &models.llm) {
-        (Some((ask, _)), Some(llm)) => {
-            let redaction = Redaction::new(&understanding.call, &understanding.fields);
-            Some((*ask, llm.session(redaction), llm.model().to_owned()))
-        }
-        _ => None,
-    };
+    let mut asked = models.llm.as_ref().map(|(ask, llm)| {
+        let redaction = Redaction::new(&understanding.call, &understanding.fields);
+        (*ask, llm.session(redaction), llm.model().to_owned())
+    });
     if let Some((ask, session, _)) = &mut asked {
         fallback::turns(&mut understanding, *ask, session);
         understanding.read_labels(call_date);

@@ -100,7 +100,7 @@ impl Facts<'_> {
     fn quotes(&self, turns: &[usize]) -> Vec<Evidence> {
         let mut quotes: Vec<Evidence> = Vec::new();
         for &at in turns {
-            let evidence = sentence(&self.call.turns[at], &[]);
+            let evidence = sentence(&self.call.turns[at]);
             if !evidence.quote.is_empty() && !quotes.contains(&evidence) {
                 quotes.push(evidence);
             }

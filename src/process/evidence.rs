@@ -77,7 +77,7 @@ const ORDINALS: &[&str] = &[
 ];
 
 /// The text names a day or a time.
-pub fn has_date(text: &str) -> bool {
+fn has_date(text: &str) -> bool {
     let lower = text.to_lowercase();
     DATE_WORDS
         .iter()
@@ -110,18 +110,15 @@ pub fn is_dated(turns: &[Turn], at: usize, fields: &[Field]) -> bool {
         || (at > 0 && turns[at - 1].role != turns[at].role && has_date(&turns[at - 1].text))
 }
 
-/// The sentence of a turn that has most of `cues` (lower case); the longest where none has any.
-pub fn sentence(turn: &Turn, cues: &[&str]) -> Evidence {
+/// The words of a short turn, of a long one its longest sentence.
+pub fn sentence(turn: &Turn) -> Evidence {
     let text = turn.text.as_str();
     let quote = if text.split_whitespace().count() <= SHORT {
         text.trim()
     } else {
         sentences(text)
             .into_iter()
-            .max_by_key(|part| {
-                let lower = part.to_lowercase();
-                (cues.iter().filter(|cue| lower.contains(**cue)).count(), part.len())
-            })
+            .max_by_key(|part| part.len())
             .unwrap_or(text)
     };
     Evidence {

@@ -9,7 +9,7 @@ mod evidence;
 mod file;
 
 pub use assess::{Ending, Scored, assess, rescore};
-pub use evidence::{has_date, is_dated, sentence};
+pub use evidence::{is_dated, sentence};
 pub use file::{ActionRule, ElementRule, Process, TOP_SCORE, Thresholds};
 
 /// What is wrong with a process file.

@@ -984,45 +984,34 @@ impl Extractor<'_> {
         if contains(&lower, IN_HOUSE) {
             let whole = 0..text.trim_end().len();
             let range = sentence_around(&text, &(0..first_word_end(&text).min(whole.end)));
-            let value = Competitor {
-                name: None,
-                status: CompetitorStatus::InHouse,
-            };
-            self.add(
-                FieldName::Competitors,
-                at,
-                &range,
-                Some(FieldValue::Competitor(value)),
-                0.65,
-            );
+            self.add_competitor(at, &range, None, CompetitorStatus::InHouse, 0.65);
         } else if let Some(range) = people::name_inside(&text)
             .filter(|range| dates::find(&text[range.clone()], self.language, self.call_date).is_empty())
         {
-            let value = Competitor {
-                name: Some(text[range.clone()].to_owned()),
-                status: CompetitorStatus::Considering,
-            };
-            self.add(
-                FieldName::Competitors,
+            self.add_competitor(
                 at,
                 &range,
-                Some(FieldValue::Competitor(value)),
+                Some(&text[range.clone()]),
+                CompetitorStatus::Considering,
                 0.65,
             );
         } else {
             let range = sentence_around(&text, &(0..first_word_end(&text)));
-            let value = Competitor {
-                name: None,
-                status: CompetitorStatus::Unnamed,
-            };
-            self.add(
-                FieldName::Competitors,
-                at,
-                &range,
-                Some(FieldValue::Competitor(value)),
-                0.6,
-            );
+            self.add_competitor(at, &range, None, CompetitorStatus::Unnamed, 0.6);
         }
+    }
+
+    fn add_competitor(
+        &mut self,
+        at: usize,
+        range: &Range<usize>,
+        name: Option<&str>,
+        status: CompetitorStatus,
+        confidence: f32,
+    ) {
+        let name = name.map(str::to_owned);
+        let value = FieldValue::Competitor(Competitor { name, status });
+        self.add(FieldName::Competitors, at, range, Some(value), confidence);
     }
 
     /// The names in an answer to the question whom else the buyer looks at.
@@ -1032,15 +1021,11 @@ impl Extractor<'_> {
             if !dates::find(&text[range.clone()], self.language, self.call_date).is_empty() {
                 continue;
             }
-            let value = Competitor {
-                name: Some(text[range.clone()].to_owned()),
-                status: CompetitorStatus::Considering,
-            };
-            self.add(
-                FieldName::Competitors,
+            self.add_competitor(
                 at,
                 &range,
-                Some(FieldValue::Competitor(value)),
+                Some(&text[range.clone()]),
+                CompetitorStatus::Considering,
                 0.65,
             );
         }

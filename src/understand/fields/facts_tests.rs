@@ -68,6 +68,16 @@ fn values(language: Language, said: &[Said<'_>], name: FieldName) -> Vec<String>
         .collect()
 }
 
+fn language_of(text: &str) -> Language {
+    if text.is_ascii() { Language::En } else { Language::Ru }
+}
+
+/// What the buyer's answer to a question of the rep gives.
+fn answered(question: &str, text: &str, name: FieldName) -> Vec<String> {
+    let talk: &[Said<'_>] = &[(REP, question, &[]), (BUYER, text, &[])];
+    values(language_of(question), talk, name)
+}
+
 fn ru(said: &[Said<'_>], name: FieldName) -> Vec<String> {
     values(Language::Ru, said, name)
 }
@@ -146,18 +156,7 @@ fn a_limit_of_signing_needs_no_signal() {
 
 #[test]
 fn a_short_answer_says_who_decides() {
-    let answer = |question: &str, text: &str| {
-        let language = if question.is_ascii() {
-            Language::En
-        } else {
-            Language::Ru
-        };
-        values(
-            language,
-            &[(REP, question, &[]), (BUYER, text, &[])],
-            FieldName::DecisionMakers,
-        )
-    };
+    let answer = |question: &str, text: &str| answered(question, text, FieldName::DecisionMakers);
     assert_eq!(answer("А кто принимает решение?", "Решаю я."), ["/"]);
     assert_eq!(answer("А кто подписывает?", "Генеральный."), ["/CEO"]);
     assert_eq!(answer("А кто подписывает?", "Олег Дмитриевич."), ["Олег Дмитриевич/"]);
@@ -177,18 +176,7 @@ fn not_knowing_the_sum_is_no_decider() {
 
 #[test]
 fn a_short_answer_names_competitors() {
-    let answer = |question: &str, text: &str| {
-        let language = if question.is_ascii() {
-            Language::En
-        } else {
-            Language::Ru
-        };
-        values(
-            language,
-            &[(REP, question, &[]), (BUYER, text, &[])],
-            FieldName::Competitors,
-        )
-    };
+    let answer = |question: &str, text: &str| answered(question, text, FieldName::Competitors);
     assert_eq!(
         answer("А кого ещё смотрите?", "Битрикс и «Альфа-Софт», ещё смотрели Мегаплан."),
         ["Битрикс", "Альфа-Софт", "Мегаплан"]
@@ -215,18 +203,13 @@ fn prices_of_ours() {
 #[test]
 fn sizes_of_teams() {
     let size = |question: &str, text: &str| {
-        let language = if question.is_ascii() {
-            Language::En
-        } else {
-            Language::Ru
-        };
         let talk: &[Said<'_>] = &[(REP, question, &[]), (BUYER, text, &[])];
         assert!(
-            !fields(language, talk)
+            !fields(language_of(question), talk)
                 .iter()
                 .any(|field| field.status == FieldStatus::Conflict)
         );
-        values(language, talk, FieldName::TeamSize)
+        answered(question, text, FieldName::TeamSize)
     };
     for (text, n) in [
         ("Человек пятнадцать.", "15"),
