@@ -255,6 +255,76 @@ ids! {
 }
 
 ids! {
+    /// A move of the rep's that belongs to a stage later than the deal's (A.2).
+    PrematureMove {
+        PitchBeforePain = "pm_pitch_before_pain",
+        PriceBeforeValue = "pm_price_before_value",
+        ProposalBeforePower = "pm_proposal_before_power",
+        CloseEarly = "pm_close_early",
+        CloseOverObjection = "pm_close_over_objection",
+        DiscountUnasked = "pm_discount_unasked",
+        StageJump = "pm_stage_jump",
+        PushAfterNo = "pm_push_after_no",
+    }
+}
+
+ids! {
+    /// Why a deal does not move (A.3).
+    RootCauseId {
+        NoPain = "rc_no_pain",
+        NoImpact = "rc_no_impact",
+        NoPower = "rc_no_power",
+        SingleThread = "rc_single_thread",
+        RivalVision = "rc_rival_vision",
+        NoValue = "rc_no_value",
+        NoPlan = "rc_no_plan",
+        NoNextStep = "rc_no_next_step",
+        Indecision = "rc_indecision",
+        Timing = "rc_timing",
+        WeDroppedIt = "rc_we_dropped_it",
+        ChampionLost = "rc_champion_lost",
+    }
+}
+
+ids! {
+    /// A figure of the scorecard (E.2, E.3).
+    Metric {
+        TalkRatio = "talk_ratio",
+        LongestRepMonologueS = "longest_rep_monologue_s",
+        LongestBuyerStoryS = "longest_buyer_story_s",
+        Interactivity = "interactivity",
+        QuestionCount30 = "question_count_30",
+        OpenQuestionShare = "open_question_share",
+        QuestionSpread = "question_spread",
+        PatienceS = "patience_s",
+        PostObjectionPauseS = "post_objection_pause_s",
+        RateChangeAfterObjection = "rate_change_after_objection",
+        ObjAnswerLengthS = "obj_answer_length_s",
+        Interruptions10 = "interruptions_10",
+        BackchannelRate = "backchannel_rate",
+        DeckMinutes = "deck_minutes",
+        FillerRate = "filler_rate",
+        NextStepShare = "next_step_share",
+        CompetitorMentionStage = "competitor_mention_stage",
+        AgendaSet = "agenda_set",
+        DiscoveryDepth = "discovery_depth",
+        SpinMix = "spin_mix",
+        QualificationCoverage = "qualification_coverage",
+        ListeningRate = "listening_rate",
+        EmpathyResponse = "empathy_response",
+        ValueLinkShare = "value_link_share",
+        ProofGiven = "proof_given",
+        PriceAfterValue = "price_after_value",
+        ObjectionPattern = "objection_pattern",
+        NextStepQuality = "next_step_quality",
+        PromisesKept = "promises_kept",
+        PrematureCount = "premature_count",
+        PressureCount = "pressure_count",
+        DiscountDiscipline = "discount_discipline",
+    }
+}
+
+ids! {
     /// Something that a turn says, beside its stage.
     Signal {
         BuyerSituation = "buyer_situation",

@@ -5,6 +5,7 @@
 
 pub mod calendar;
 
+mod advice;
 mod call;
 mod decision;
 mod field;
@@ -13,6 +14,7 @@ mod ids;
 pub mod sample;
 mod text;
 
+pub use advice::{Premature, RootCause, Severity};
 pub use call::{Call, Language, Recording, Role, SAMPLE_RATE, Seller, Turn};
 pub use decision::{
     Action, Channel, Deal, DecidedBy, Decision, Egress, ElementScore, Evidence, FollowUp, FollowUpFact, Move, Owner,
@@ -23,7 +25,8 @@ pub use field::{
     Period, Person, Quantity, Vat,
 };
 pub use ids::{
-    ActionId, CallOutcome, Cue, DealStage, DecisionRole, Element, EmailType, FieldName, FieldStatus, Signal, Stage,
+    ActionId, CallOutcome, Cue, DealStage, DecisionRole, Element, EmailType, FieldName, FieldStatus, Metric,
+    PrematureMove, RootCauseId, Signal, Stage,
 };
 pub use text::{cut_sentences, hex, sentences};
 
