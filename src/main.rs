@@ -26,6 +26,8 @@ struct Cli {
 enum Command {
     /// Analyse recordings or transcripts: the main job
     Analyze(commands::analyze::Args),
+    /// The sales process as a file: print it, check it, run its examples
+    Process(commands::process::Args),
     /// Weights of the models: where from, licence, present or not; fetch and check them
     Models(commands::models::Args),
     /// Fit the turn model to labelled calls
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
     log();
     let result = match cli.command {
         Command::Analyze(args) => commands::analyze::run(args),
+        Command::Process(args) => commands::process::run(args),
         Command::Models(args) => commands::models::run(args),
         Command::Train(args) => commands::train::run(args),
         Command::Eval(args) => commands::eval::run(args),

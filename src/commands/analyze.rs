@@ -143,7 +143,7 @@ impl LlmChoice {
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let format = if args.json { Format::Json } else { args.format };
-    let process = load_process(&args.process)?;
+    let process = super::process::load(&args.process)?;
     let options = pipeline::Options {
         call_date: args.call_date.unwrap_or_else(|| Local::now().date_naive()),
         language: args.language.language(),
@@ -195,18 +195,6 @@ fn refuse_to_overwrite(out: &Path, inputs: &[PathBuf]) -> anyhow::Result<()> {
         return Err(Usage(message).into());
     }
     Ok(())
-}
-
-fn load_process(wanted: &str) -> anyhow::Result<Process> {
-    if wanted == "ppvvc" {
-        return Ok(Process::builtin()?);
-    }
-    let text = std::fs::read_to_string(wanted).map_err(|error| {
-        Usage(format!(
-            "--process {wanted}: no built-in process of that name, and as a file: {error}; built in: ppvvc"
-        ))
-    })?;
-    Process::load(&text, wanted).map_err(|error| Usage(error.to_string()).into())
 }
 
 fn read_input(path: &Path, options: &ingest::Options) -> anyhow::Result<Input> {

@@ -69,7 +69,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let bar = super::bar(args.quiet);
     bar.set_message("measuring");
-    let process = Process::builtin()?;
+    let process = Process::ppvvc()?;
     let mut models = pipeline::Models::new(&options)?;
     let input = Input::Recording(recording);
     let started = Instant::now();

@@ -71,7 +71,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let bar = super::bar(args.quiet);
     bar.set_message("measuring");
     let model = pipeline::load_turn_model(args.turn_model.as_deref())?;
-    let report = learn::measure(&model, &Process::builtin()?, &calls, &mut |done| {
+    let report = learn::measure(&model, &Process::ppvvc()?, &calls, &mut |done| {
         bar.set_position((1000.0 * done) as u64);
     })?;
     bar.finish_and_clear();

@@ -6,6 +6,7 @@ pub mod analyze;
 pub mod bench;
 pub mod eval;
 pub mod models;
+pub mod process;
 pub mod train;
 
 use std::io::Write as _;

@@ -1,272 +1,178 @@
-//! Next best actions (D.1, D.2): the first of the playbook; at most five, none without its trigger.
+//! Next best actions and the next contact (D.1, D.2, D.4): the rules are the process file's; here, who, when and in what words.
+
+use chrono::NaiveDate;
 
 use super::Situation;
-use crate::domain::{
-    Action, ActionId, Commitment, DealStage, Element, Evidence, FieldName, FieldStatus, FieldValue, Language, Owner,
-    Role, Signal, calendar,
-};
+use crate::domain::{Action, Channel, Commitment, Contact, Evidence, Field, FieldName, FieldValue, calendar};
+use crate::process::{self, ActionRule, Due};
 
-/// More than this nobody does.
-const MOST: usize = 5;
-/// Buyer turns from which a talk is worth a recap.
-const RECAP_TURNS: usize = 6;
+/// Own promises among the first of the list: the rest of it must stay visible.
+const FIRST_PROMISES: usize = 2;
+/// Quotes of an action.
+const MOST_QUOTES: usize = 2;
 
+/// Everything that is to be done, the most urgent first; none whose trigger is absent.
 pub fn next_actions(situation: &Situation<'_>) -> Vec<Action> {
-    let mut actions = Vec::new();
-    let Some(stage) = situation.deal.stage else {
-        return actions;
-    };
-    if stage == DealStage::Lost {
-        let refusal = situation.at(Signal::BuyerRefusal).last().map(|&at| situation.quote(at));
-        actions.extend(act(
-            situation,
-            ActionId::GracefulExit,
-            say(situation, "they said no", "клиент отказался"),
-            refusal,
-        ));
-        actions.extend(act(situation, ActionId::UpdateCrm, fields_found(situation), None));
-        return actions;
+    if situation.deal.stage.is_none() {
+        return Vec::new();
     }
-    actions.extend(promises(situation));
-    actions.extend(postponed(situation));
-    if situation.buyer_turns() >= RECAP_TURNS {
-        let why = say(situation, "while it is fresh", "пока разговор свеж в памяти");
-        actions.extend(act(situation, ActionId::SendRecapEmail, why, None));
-    }
-    if situation.dated_commitments().is_empty() && !meeting_agreed(situation) && !situation.deal.on_hold {
-        let why = say(
-            situation,
-            "the call ended without a dated step of theirs",
-            "разговор закончился без шага клиента с датой",
-        );
-        actions.extend(act(situation, ActionId::FixNextStep, why, None));
-    }
-    actions.extend(first_gap(situation, stage));
-    for (objection, id) in [
-        (Signal::BuyerObjPrice, ActionId::AnswerPriceObjection),
-        (Signal::BuyerObjTrust, ActionId::ShareProof),
-    ] {
-        if let Some(at) = situation.open(objection) {
-            let why = say(situation, "the objection is still open", "возражение не снято");
-            actions.extend(act(situation, id, why, Some(situation.quote(at))));
+    let mut rules: Vec<&ActionRule> = situation.process.actions().iter().collect();
+    rules.sort_by_key(|rule| rule.rank);
+    let mut actions: Vec<Action> = Vec::new();
+    let mut later: Vec<Action> = Vec::new();
+    for rule in rules {
+        let Some(turns) = situation.reading.holds(&rule.when) else {
+            continue;
+        };
+        if rule.each {
+            let mut each = for_each_field(situation, rule);
+            each.sort_by_key(|action| action.due);
+            later.extend(each.split_off(each.len().min(FIRST_PROMISES)));
+            actions.extend(each);
+        } else if actions.iter().all(|known| known.id != rule.id) {
+            let mut quotes = process::quotes(situation.call, &turns);
+            quotes.truncate(MOST_QUOTES);
+            actions.extend(action(situation, rule, None, quotes));
         }
     }
-    actions.extend(act(situation, ActionId::UpdateCrm, fields_found(situation), None));
-    actions.truncate(MOST);
+    actions.extend(later);
     actions
 }
 
-/// The buyer named or took a day to talk on.
-fn meeting_agreed(situation: &Situation<'_>) -> bool {
-    situation
-        .said(FieldName::NextMeeting)
-        .any(|field| matches!(field.status, FieldStatus::Stated | FieldStatus::Confirmed))
-}
-
-fn say(situation: &Situation<'_>, en: &str, ru: &str) -> String {
-    match situation.language {
-        Language::En => en.to_owned(),
-        Language::Ru => ru.to_owned(),
+fn for_each_field(situation: &Situation<'_>, rule: &ActionRule) -> Vec<Action> {
+    let Some(from) = &rule.due.from else { return Vec::new() };
+    let mut actions: Vec<Action> = Vec::new();
+    for field in situation.reading.every_field(from) {
+        let Some(turn) = field.turn else { continue };
+        let quote = Evidence {
+            turn,
+            quote: field.quote.clone(),
+        };
+        let made = action(situation, rule, Some(field), vec![quote]);
+        actions.extend(made.filter(|made| actions.iter().all(|known| known.title != made.title)));
     }
+    actions
 }
 
-fn fields_found(situation: &Situation<'_>) -> String {
-    let found = situation.fields.iter().filter(|field| field.turn.is_some()).count();
-    match situation.language {
-        Language::En => format!("{found} facts found, each with its quote"),
-        Language::Ru => format!("найдено фактов: {found}, у каждого цитата"),
-    }
-}
-
-/// An action of the process with its usual date; None where the process has no such action.
-fn act(situation: &Situation<'_>, id: ActionId, why: String, evidence: Option<Evidence>) -> Option<Action> {
-    let rule = situation.process.action(id)?;
-    let due = calendar::add_business_days(
-        situation.work_day(situation.call_date),
-        rule.days.max(0),
-        situation.language,
-    );
+/// None where the day that it is counted from is not known.
+fn action(
+    situation: &Situation<'_>,
+    rule: &ActionRule,
+    field: Option<&Field>,
+    evidence: Vec<Evidence>,
+) -> Option<Action> {
+    let (due, from) = due(situation, &rule.due, field)?;
+    let what = field.and_then(|field| match &field.value {
+        Some(FieldValue::Commitment(Commitment { what, .. })) => Some(what.clone()),
+        _ => None,
+    });
+    let words = |text: &str| {
+        text.replace("{what}", what.as_deref().unwrap_or_default())
+            .replace("{role}", &approver(situation))
+            .replace("{element}", &first_gap(situation))
+            .replace("{date}", &super::follow_up::day(from, situation.language, true))
+    };
     Some(Action {
-        id,
-        title: rule.title(situation.language).to_owned(),
-        why,
+        id: rule.id,
+        title: words(rule.title.get(situation.language)),
+        why: words(rule.why.get(situation.language)),
         due: Some(due),
-        owner: Owner::Rep,
-        channel: rule.channel,
-        evidence: evidence.into_iter().collect(),
+        owner: rule.owner,
+        channel: preferred(situation, rule.channel),
+        closes: rule.closes.map(|place| situation.process.elements()[place].id.clone()),
+        evidence,
     })
 }
 
-/// Own promises come first, always; one action for each, the earliest first.
-fn promises(situation: &Situation<'_>) -> Vec<Action> {
-    let mut actions: Vec<Action> = situation
-        .said(FieldName::Commitments)
-        .filter_map(|field| match &field.value {
-            Some(FieldValue::Commitment(promise)) if promise.who == Role::Rep && is_artefact(promise) => {
-                let quote = Evidence {
-                    turn: field.turn?,
-                    quote: field.quote.clone(),
-                };
-                let why = say(situation, "your own words in the call", "ваши слова в разговоре");
-                let mut action = act(situation, ActionId::FulfilPromise, why, Some(quote))?;
-                action.title = action.title.replace("{what}", &promise.what);
-                if let Some(day) = promise.due.as_ref().and_then(|due| due.latest()) {
-                    action.due = Some(situation.work_day(day.max(situation.call_date)));
-                }
-                Some(action)
-            }
-            _ => None,
-        })
-        .collect();
-    actions.sort_by_key(|action| action.due);
-    // Two at most: the rest of the list must stay visible.
-    actions.truncate(2);
-    actions
+/// The day that is due, on which somebody works, not before the call; and the day that it is counted from.
+pub fn due(situation: &Situation<'_>, due: &Due, field: Option<&Field>) -> Option<(NaiveDate, NaiveDate)> {
+    let from = match (&due.from, field) {
+        (None, _) => situation.call_date,
+        // A promise without a day is due on the day of the call.
+        (Some(_), Some(field)) => day_of(field).unwrap_or(situation.call_date),
+        (Some(from), None) => {
+            let days = situation.reading.every_field(from).into_iter().filter_map(day_of);
+            days.filter(|day| *day >= situation.call_date).min()?
+        }
+    };
+    let day = calendar::add_business_days(from, due.days, situation.language);
+    Some((situation.work_day(day.max(situation.call_date)), from))
 }
 
-/// A meeting is a date in the calendar, not a thing to deliver.
-fn is_artefact(promise: &Commitment) -> bool {
-    const MEETS: &[&str] = &["meet", "book", "call you", "встре", "созвон", "подъед", "приед"];
-    let lower = promise.what.to_lowercase();
-    !MEETS.iter().any(|word| lower.contains(word))
-}
-
-fn postponed(situation: &Situation<'_>) -> Option<Action> {
-    if !situation.deal.on_hold {
-        return None;
-    }
-    let at = *situation.at(Signal::BuyerDelay).last()?;
-    let why = say(situation, "they put it off to a date", "клиент отложил до даты");
-    let mut action = act(situation, ActionId::NurtureUntilDate, why, Some(situation.quote(at)))?;
-    let until = situation
-        .said(FieldName::Timeline)
-        .find_map(|field| match &field.value {
-            Some(FieldValue::Date(date)) if !date.past => date.earliest(),
-            _ => None,
-        });
-    let days = situation
-        .process
-        .action(ActionId::NurtureUntilDate)
-        .map_or(0, |rule| rule.days);
-    action.due = until.map(|day| {
-        let before = calendar::add_business_days(day, days, situation.language);
-        situation.work_day(before.max(situation.call_date))
-    });
-    Some(action)
-}
-
-/// One gap, one action: the one for the first element under 2.
-fn first_gap(situation: &Situation<'_>, stage: DealStage) -> Option<Action> {
-    let score = |element| situation.deal.score(element);
-    let (id, why, at) = match stage {
-        DealStage::Pain if score(Element::Pain) == 1 => (
-            ActionId::DeepenPain,
-            say(
-                situation,
-                "a problem is named, without a consequence",
-                "проблема названа, последствий не прозвучало",
-            ),
-            situation.at(Signal::BuyerPain).first().copied(),
-        ),
-        DealStage::Power if !situation.has(Signal::BuyerDecider) => (
-            ActionId::MapDecision,
-            say(situation, "nobody who decides is known", "неизвестно, кто решает"),
-            None,
-        ),
-        DealStage::Power => (
-            ActionId::AskAccessToPower,
-            say(
-                situation,
-                "it is known who decides, there is no access yet",
-                "известно, кто решает, но выхода нет",
-            ),
-            situation.at(Signal::BuyerDecider).first().copied(),
-        ),
-        DealStage::Vision => (
-            ActionId::ScheduleTailoredDemo,
-            say(
-                situation,
-                "problem and consequence are known",
-                "проблема и последствие известны",
-            ),
-            situation
-                .at(Signal::BuyerVision)
-                .first()
-                .or(situation.at(Signal::BuyerPain).first())
-                .copied(),
-        ),
-        DealStage::Value if situation.said(FieldName::PainImpact).any(|field| field.value.is_some()) => (
-            ActionId::BuildBusinessCase,
-            say(situation, "their loss has a number", "у потерь есть цифра"),
-            situation.at(Signal::BuyerImpact).first().copied(),
-        ),
-        DealStage::Value if situation.has(Signal::BuyerPain) => (
-            ActionId::QuantifyImpact,
-            say(situation, "the problem has no number yet", "у проблемы пока нет цифры"),
-            situation.at(Signal::BuyerPain).first().copied(),
-        ),
-        DealStage::Control => (
-            ActionId::DraftMutualPlan,
-            say(situation, "everything but the plan is there", "есть всё, кроме плана"),
-            situation.dated_commitments().first().copied(),
-        ),
+fn day_of(field: &Field) -> Option<NaiveDate> {
+    let date = match &field.value {
+        Some(FieldValue::Date(date)) => date,
+        Some(FieldValue::Commitment(promise)) => promise.due.as_ref()?,
         _ => return None,
     };
-    act(situation, id, why, at.map(|at| situation.quote(at)))
+    date.latest().filter(|_| !date.past)
+}
+
+/// By the way that they asked for, where they did; tasks and entries of ours stay what they are.
+fn preferred(situation: &Situation<'_>, channel: Channel) -> Channel {
+    if !matches!(channel, Channel::Email | Channel::Phone | Channel::Messenger) {
+        return channel;
+    }
+    let wish = situation
+        .said(FieldName::ContactPreference)
+        .find_map(|field| match &field.value {
+            Some(FieldValue::Text(text)) => text.parse().ok(),
+            _ => None,
+        });
+    wish.unwrap_or(channel)
+}
+
+/// Who approves, as they named it; else in general words.
+fn approver(situation: &Situation<'_>) -> String {
+    let named = situation
+        .said(FieldName::DecisionMakers)
+        .find_map(|field| match &field.value {
+            Some(FieldValue::Person(person)) => person
+                .title_in(situation.language)
+                .filter(|title| *title != "self")
+                .map(str::to_owned)
+                .or_else(|| person.name.clone()),
+            _ => None,
+        });
+    named.unwrap_or_else(|| {
+        situation
+            .say("the person who approves", "тем, кто согласует")
+            .to_owned()
+    })
+}
+
+/// The first element that is not far enough.
+fn first_gap(situation: &Situation<'_>) -> String {
+    let elements = &situation.deal.elements;
+    let gap = elements.iter().find(|element| element.score < 2);
+    gap.map(|element| element.name.clone()).unwrap_or_default()
+}
+
+/// When to speak again (D.4): the day that was agreed, the day that they named, our promise, else the usual rhythm.
+pub fn next_contact(situation: &Situation<'_>) -> Option<Contact> {
+    situation.deal.stage.as_ref()?;
+    situation.process.contacts().iter().find_map(|rule| {
+        let turns = situation.reading.holds(&rule.when)?;
+        let (date, _) = due(situation, &rule.due, None)?;
+        let mut evidence = process::quotes(situation.call, &turns);
+        evidence.truncate(MOST_QUOTES);
+        Some(Contact {
+            date,
+            channel: preferred(situation, rule.channel),
+            why: rule.why.get(situation.language).clone(),
+            evidence,
+        })
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use chrono::NaiveDate;
-
     use super::*;
-    use crate::domain::{DateQualifier, DateValue, DecidedBy, Field, sample};
-    use crate::process::Process;
-
-    fn day(text: &str) -> NaiveDate {
-        text.parse().expect("a date")
-    }
-
-    fn on(date: &str) -> DateValue {
-        DateValue {
-            kind: None,
-            date: Some(day(date)),
-            start: None,
-            end: None,
-            time: None,
-            time_end: None,
-            qualifier: DateQualifier::On,
-            ambiguous: false,
-            past: false,
-        }
-    }
-
-    fn field(name: FieldName, status: FieldStatus, value: FieldValue) -> Field {
-        Field {
-            field: name,
-            status,
-            value: Some(value),
-            raw: "words".to_owned(),
-            turn: Some(1),
-            role: Some(Role::Rep),
-            quote: "words".to_owned(),
-            confidence: 0.8,
-            decided_by: DecidedBy::Rules,
-        }
-    }
+    use crate::decide::tests::{day, decided, field, on};
+    use crate::domain::{ActionId, FieldStatus, Language, Role};
 
     fn actions(fields: &[Field], call_date: &str) -> Vec<Action> {
-        let call = sample::call(Vec::new());
-        let deal = sample::deal(DealStage::Pain);
-        next_actions(&Situation {
-            process: &Process::builtin().expect("the built-in process"),
-            call: &call,
-            labels: &[],
-            fields,
-            deal: &deal,
-            language: Language::Ru,
-            call_date: day(call_date),
-        })
+        decided(fields, call_date, Language::Ru, next_actions)
     }
 
     #[test]

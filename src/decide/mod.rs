@@ -9,14 +9,14 @@ mod qualification;
 
 use chrono::NaiveDate;
 
-pub use actions::next_actions;
+pub use actions::{next_actions, next_contact};
 pub use follow_up::follow_up;
 pub use qualification::qualification;
 
 use crate::domain::{
-    Call, Deal, Evidence, Field, FieldName, FieldStatus, Language, Role, Signal, TurnLabels, calendar,
+    Call, Deal, Evidence, Field, FieldName, FieldStatus, Language, Premature, Role, Signal, TurnLabels, calendar,
 };
-use crate::process::{self, Process};
+use crate::process::{self, Process, Reading};
 
 /// Everything that a rule of action looks at.
 #[derive(Clone, Copy)]
@@ -28,6 +28,9 @@ pub struct Situation<'a> {
     pub deal: &'a Deal,
     pub language: Language,
     pub call_date: NaiveDate,
+    /// The call as its deal was judged, for the conditions of the process.
+    pub reading: &'a Reading<'a>,
+    pub premature: &'a [Premature],
 }
 
 impl Situation<'_> {
@@ -51,6 +54,13 @@ impl Situation<'_> {
         self.fields
             .iter()
             .filter(move |field| field.field == name && field.status != FieldStatus::NotStated)
+    }
+
+    fn say(&self, en: &'static str, ru: &'static str) -> &'static str {
+        match self.language {
+            Language::En => en,
+            Language::Ru => ru,
+        }
     }
 
     fn buyer_turns(&self) -> usize {
@@ -82,5 +92,90 @@ impl Situation<'_> {
             .into_iter()
             .filter(|&at| self.is_dated(at))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{DateQualifier, DateValue, DecidedBy, FieldValue, sample};
+
+    pub fn day(text: &str) -> NaiveDate {
+        text.parse().expect("a date")
+    }
+
+    pub fn on(date: &str) -> DateValue {
+        DateValue {
+            kind: None,
+            date: Some(day(date)),
+            start: None,
+            end: None,
+            time: None,
+            time_end: None,
+            qualifier: DateQualifier::On,
+            ambiguous: false,
+            past: false,
+        }
+    }
+
+    /// A field of turn 1, said by the rep.
+    pub fn field(name: FieldName, status: FieldStatus, value: FieldValue) -> Field {
+        Field {
+            field: name,
+            status,
+            value: Some(value),
+            raw: "words".to_owned(),
+            turn: Some(1),
+            role: Some(Role::Rep),
+            quote: "words".to_owned(),
+            confidence: 0.8,
+            decided_by: DecidedBy::Rules,
+        }
+    }
+
+    /// What is decided about a call of one turn of the rep with these fields.
+    pub fn decided<T>(
+        fields: &[Field],
+        call_date: &str,
+        language: Language,
+        decide: impl FnOnce(&Situation<'_>) -> T,
+    ) -> T {
+        let call = sample::talk(&[(Role::Rep, "words")]);
+        situated(&call, &[], fields, day(call_date), language, decide)
+    }
+
+    /// What is decided about a call, judged by the rules of PPVVC.
+    pub fn situated<T>(
+        call: &Call,
+        labels: &[TurnLabels],
+        fields: &[Field],
+        call_date: NaiveDate,
+        language: Language,
+        decide: impl FnOnce(&Situation<'_>) -> T,
+    ) -> T {
+        let process = Process::ppvvc().expect("the built-in process");
+        let heard = process::Heard {
+            call,
+            labels,
+            fields,
+            language,
+            not_sales: false,
+        };
+        let deal = process::assess(&process, heard);
+        let talk = process::Talk::new(&process, call, fields);
+        let marks = process::Marks::new(labels);
+        let reading = process::reading_of(&process, &talk, &marks, heard, &deal);
+        let premature = process::premature(&process, heard);
+        decide(&Situation {
+            process: &process,
+            call,
+            labels,
+            fields,
+            deal: &deal,
+            language,
+            call_date,
+            reading: &reading,
+            premature: &premature,
+        })
     }
 }

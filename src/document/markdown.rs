@@ -113,7 +113,7 @@ fn elements(out: &mut String, document: &Document) {
         let _ = writeln!(
             out,
             "| {} | {} | {}{quotes} | {} |",
-            words::element(element.id, language),
+            cell(&element.name),
             element.score,
             cell(&element.why),
             cell(&element.missing.join("; ")),

@@ -15,10 +15,14 @@ pub use markdown::markdown;
 pub use text::{Look, text};
 
 use crate::domain::{
-    ActionId, CallOutcome, Channel, DealStage, DecidedBy, Egress, Element, EmailType, Evidence, FieldName, FieldStatus,
-    FieldValue, FollowUpFact, Language, Move, Owner, QualificationStatus, Role, Signal, Stage, hex,
+    Action, ActionId, CallOutcome, Channel, DecidedBy, Egress, ElementId, EmailType, Evidence, FieldName, FieldStatus,
+    FieldValue, FollowUpFact, Language, Move, Owner, Premature, PrematureMove, QualificationStatus, Role, RootCause,
+    RootCauseId, Severity, Signal, Stage, StageId, hex,
 };
 use crate::pipeline::Analysis;
+
+/// Actions that are shown: more than this nobody does.
+const MOST_ACTIONS: usize = 5;
 
 pub const SCHEMA: &str = "dealstage.analysis/v1";
 
@@ -30,7 +34,16 @@ pub struct Document {
     pub segments: Vec<Segment>,
     pub deal: DealInfo,
     pub qualification: QualificationInfo,
+    /// Moves of the rep that came too early.
+    pub premature: Vec<PrematureInfo>,
+    /// What keeps a stalled deal from moving, the first cause first.
+    pub root_causes: Vec<RootCauseInfo>,
+    /// At most five.
     pub next_actions: Vec<ActionInfo>,
+    /// What else could be done, behind those.
+    pub more_actions: Vec<ActionInfo>,
+    /// When to speak again; null where there is no deal.
+    pub next_contact: Option<ContactInfo>,
     /// null where there is nothing to write about (no sales call).
     pub follow_up: Option<FollowUpInfo>,
     pub provenance: Provenance,
@@ -80,7 +93,11 @@ pub struct Segment {
 pub struct DealInfo {
     pub process: String,
     pub process_hash: String,
-    pub stage: Option<DealStage>,
+    pub stage: Option<StageId>,
+    /// In the language of the call; null where there is no stage.
+    pub stage_name: Option<String>,
+    /// What the stage is for, in the language of the call.
+    pub stage_purpose: Option<String>,
     pub confidence: f64,
     pub decided_by: DecidedBy,
     pub abstained: bool,
@@ -90,14 +107,16 @@ pub struct DealInfo {
     pub coverage: f64,
     pub index: f64,
     pub call_outcome: Option<CallOutcome>,
-    pub previous_stage: Option<DealStage>,
+    pub previous_stage: Option<StageId>,
     #[serde(rename = "move")]
     pub step: Option<Move>,
 }
 
 #[derive(Debug, Clone, Serialize)]
 pub struct ElementInfo {
-    pub id: Element,
+    pub id: ElementId,
+    /// In the language of the call.
+    pub name: String,
     pub score: u8,
     pub confidence: f64,
     pub why: String,
@@ -141,6 +160,37 @@ pub struct ActionInfo {
     pub due: Option<NaiveDate>,
     pub owner: Owner,
     pub channel: Channel,
+    /// The element whose gap it closes.
+    pub closes: Option<ElementId>,
+    pub evidence: Vec<Evidence>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct PrematureInfo {
+    pub id: PrematureMove,
+    pub turn: u32,
+    pub severity: Severity,
+    pub why: String,
+    /// Better next time.
+    pub advice: String,
+    pub quote: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct RootCauseInfo {
+    pub id: RootCauseId,
+    pub why: String,
+    /// The evidence that is not there.
+    pub missing: Vec<String>,
+    pub first_action: ActionId,
+    pub evidence: Vec<Evidence>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct ContactInfo {
+    pub date: NaiveDate,
+    pub channel: Channel,
+    pub why: String,
     pub evidence: Vec<Evidence>,
 }
 
@@ -194,6 +244,9 @@ fn two_digits(value: f32) -> f64 {
 
 impl Document {
     pub fn new(analysis: &Analysis) -> Self {
+        let (first, more) = analysis
+            .next_actions
+            .split_at(analysis.next_actions.len().min(MOST_ACTIONS));
         let mut document = Self {
             schema: SCHEMA,
             call: call_info(analysis),
@@ -201,7 +254,11 @@ impl Document {
             segments: segments(analysis),
             deal: deal(analysis),
             qualification: qualification(analysis),
-            next_actions: actions(analysis),
+            premature: premature(analysis),
+            root_causes: root_causes(analysis),
+            next_actions: actions(first),
+            more_actions: actions(more),
+            next_contact: next_contact(analysis),
             follow_up: follow_up(analysis),
             provenance: Provenance {
                 version: env!("CARGO_PKG_VERSION"),
@@ -331,7 +388,9 @@ fn deal(analysis: &Analysis) -> DealInfo {
     DealInfo {
         process: deal.process.clone(),
         process_hash: deal.process_hash.clone(),
-        stage: deal.stage,
+        stage: deal.stage.as_ref().map(|stage| stage.id.clone()),
+        stage_name: deal.stage.as_ref().map(|_| deal.stage_name.clone()),
+        stage_purpose: deal.stage.as_ref().map(|_| deal.stage_purpose.clone()),
         confidence: two_digits(deal.confidence),
         decided_by: deal.decided_by,
         abstained: deal.abstained,
@@ -341,7 +400,8 @@ fn deal(analysis: &Analysis) -> DealInfo {
             .elements
             .iter()
             .map(|element| ElementInfo {
-                id: element.element,
+                id: element.element.clone(),
+                name: element.name.clone(),
                 score: element.score,
                 confidence: two_digits(element.confidence),
                 why: element.why.clone(),
@@ -352,7 +412,7 @@ fn deal(analysis: &Analysis) -> DealInfo {
         coverage: two_digits(deal.coverage),
         index: two_digits(deal.index),
         call_outcome: deal.call_outcome,
-        previous_stage: deal.previous_stage,
+        previous_stage: deal.previous_stage.clone(),
         step: deal.step,
     }
 }
@@ -383,9 +443,40 @@ fn qualification(analysis: &Analysis) -> QualificationInfo {
     }
 }
 
-fn actions(analysis: &Analysis) -> Vec<ActionInfo> {
-    analysis
-        .next_actions
+fn premature(analysis: &Analysis) -> Vec<PrematureInfo> {
+    let info = |premature: &Premature| PrematureInfo {
+        id: premature.id,
+        turn: premature.turn,
+        severity: premature.severity,
+        why: premature.why.clone(),
+        advice: premature.advice.clone(),
+        quote: premature.quote.clone(),
+    };
+    analysis.premature.iter().map(info).collect()
+}
+
+fn root_causes(analysis: &Analysis) -> Vec<RootCauseInfo> {
+    let info = |cause: &RootCause| RootCauseInfo {
+        id: cause.id,
+        why: cause.why.clone(),
+        missing: cause.missing.clone(),
+        first_action: cause.first_action,
+        evidence: cause.evidence.clone(),
+    };
+    analysis.root_causes.iter().map(info).collect()
+}
+
+fn next_contact(analysis: &Analysis) -> Option<ContactInfo> {
+    analysis.next_contact.as_ref().map(|contact| ContactInfo {
+        date: contact.date,
+        channel: contact.channel,
+        why: contact.why.clone(),
+        evidence: contact.evidence.clone(),
+    })
+}
+
+fn actions(actions: &[Action]) -> Vec<ActionInfo> {
+    actions
         .iter()
         .map(|action| ActionInfo {
             id: action.id,
@@ -394,6 +485,7 @@ fn actions(analysis: &Analysis) -> Vec<ActionInfo> {
             due: action.due,
             owner: action.owner,
             channel: action.channel,
+            closes: action.closes.clone(),
             evidence: action.evidence.clone(),
         })
         .collect()

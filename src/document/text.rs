@@ -139,13 +139,8 @@ fn head(out: &mut String, document: &Document, look: Look) {
             words::outcome(outcome, language)
         );
     }
-    if let (Some(before), Some(step)) = (deal.previous_stage, deal.step) {
-        let _ = write!(
-            line,
-            " · {} → {}",
-            words::deal_stage_name(before, language),
-            words::step(step, language)
-        );
+    if let (Some(before), Some(step)) = (&deal.previous_stage, deal.step) {
+        let _ = write!(line, " · {} → {}", before, words::step(step, language));
     }
     let _ = writeln!(out, "{}", wrap(&line, look.width, 0));
     if !deal.flags.is_empty() {
@@ -160,7 +155,7 @@ fn bar(score: u8) -> String {
 
 fn element(out: &mut String, document: &Document, element: &ElementInfo, look: Look) {
     let language = document.call.language;
-    let name = format!("{:<9}", words::element(element.id, language));
+    let name = format!("{:<9}", element.name);
     let _ = writeln!(
         out,
         "  {} {name} {}",

@@ -4,9 +4,9 @@ use chrono::{Datelike, NaiveDate};
 
 use super::{DealInfo, FieldInfo, Provenance};
 use crate::domain::{
-    CallOutcome, Channel, Commitment, Competitor, CompetitorStatus, DateQualifier, DateValue, DealStage, DecisionRole,
-    Element, FieldName, FieldStatus, FieldValue, Language, Money, MoneyQualifier, Move, Period, Person,
-    QualificationStatus, Quantity, Role, Signal, Stage, Vat,
+    CallOutcome, Channel, Commitment, Competitor, CompetitorStatus, DateQualifier, DateValue, DecisionRole, FieldName,
+    FieldStatus, FieldValue, Language, Money, MoneyQualifier, Move, Period, Person, QualificationStatus, Quantity,
+    Role, Signal, Stage, Vat,
 };
 
 /// One of two texts.
@@ -94,50 +94,14 @@ pub fn signal(signal: Signal, language: Language) -> &'static str {
 pub fn flag(flag: &str, language: Language) -> &str {
     match flag {
         "verbal_yes" => say(language, "a spoken yes only", "согласие только на словах"),
+        "column_fodder" => say(
+            language,
+            "a ready specification, no problem told",
+            "готовое ТЗ без проблемы",
+        ),
         "conflict" => say(language, "contradicting statements", "противоречивые ответы"),
         other => other,
     }
-}
-
-pub fn deal_stage(stage: DealStage, language: Language) -> &'static str {
-    let (en, ru) = match stage {
-        DealStage::Lead => ("Lead: no need found yet", "Лид: потребности пока нет"),
-        DealStage::Pain => ("Pain: get the problem admitted", "Боль: добиться признания проблемы"),
-        DealStage::Power => (
-            "Power: get to the person who decides",
-            "Власть: выйти на того, кто решает",
-        ),
-        DealStage::Vision => (
-            "Vision: see the solution in their words",
-            "Видение: решение словами клиента",
-        ),
-        DealStage::Value => ("Value: get the business case accepted", "Ценность: согласовать выгоду"),
-        DealStage::Control => (
-            "Control: agree the plan to a decision",
-            "Контроль: согласовать план до решения",
-        ),
-        DealStage::Commit => ("Commit: signature and payment", "Подписание: договор и оплата"),
-        DealStage::Won => ("Won", "Выиграна"),
-        DealStage::Lost => ("Lost", "Проиграна"),
-    };
-    say(language, en, ru)
-}
-
-/// The stage without what it is about: "Power".
-pub fn deal_stage_name(stage: DealStage, language: Language) -> &'static str {
-    let whole = deal_stage(stage, language);
-    whole.split_once(':').map_or(whole, |(name, _)| name)
-}
-
-pub fn element(element: Element, language: Language) -> &'static str {
-    let (en, ru) = match element {
-        Element::Pain => ("pain", "боль"),
-        Element::Power => ("power", "власть"),
-        Element::Vision => ("vision", "видение"),
-        Element::Value => ("value", "ценность"),
-        Element::Control => ("control", "контроль"),
-    };
-    say(language, en, ru)
 }
 
 pub fn stage(stage: Stage, language: Language) -> &'static str {
@@ -200,6 +164,7 @@ pub fn channel(channel: Channel, language: Language) -> &'static str {
     let (en, ru) = match channel {
         Channel::Email => ("e-mail", "письмо"),
         Channel::Phone => ("phone", "звонок"),
+        Channel::Messenger => ("messenger", "мессенджер"),
         Channel::Crm => ("CRM", "CRM"),
         Channel::Task => ("task", "задача"),
         Channel::Meeting => ("meeting", "встреча"),
@@ -506,7 +471,7 @@ pub fn value(field: &FieldInfo, language: Language) -> String {
 
 /// The stage of the deal in words, or why there is none.
 pub fn deal_line(deal: &DealInfo, language: Language) -> String {
-    let Some(stage) = deal.stage else {
+    let (Some(name), Some(purpose)) = (&deal.stage_name, &deal.stage_purpose) else {
         return say(
             language,
             "not a sales call: no deal in it",
@@ -515,13 +480,12 @@ pub fn deal_line(deal: &DealInfo, language: Language) -> String {
         .to_owned();
     };
     let mut line = if deal.abstained {
-        let name = deal_stage_name(stage, language);
         match language {
             Language::En => format!("not decided; most like {name}"),
             Language::Ru => format!("не решено; больше похоже на «{name}»"),
         }
     } else {
-        format!("{} ({:.0}%)", deal_stage(stage, language), deal.confidence * 100.0)
+        format!("{name}: {purpose} ({:.0}%)", deal.confidence * 100.0)
     };
     if deal.on_hold {
         line.push_str(say(language, ", on hold", ", на паузе"));
@@ -640,7 +604,9 @@ mod tests {
         let mut deal = DealInfo {
             process: String::new(),
             process_hash: String::new(),
-            stage: Some(DealStage::Vision),
+            stage: Some("vision".into()),
+            stage_name: Some("Vision".to_owned()),
+            stage_purpose: Some("get a vision in their words".to_owned()),
             confidence: 0.03,
             decided_by: crate::domain::DecidedBy::Local,
             abstained: true,
@@ -654,11 +620,11 @@ mod tests {
             step: None,
         };
         assert_eq!(deal_line(&deal, Language::En), "not decided; most like Vision");
-        assert_eq!(deal_line(&deal, Language::Ru), "не решено; больше похоже на «Видение»");
+        assert_eq!(deal_line(&deal, Language::Ru), "не решено; больше похоже на «Vision»");
         (deal.abstained, deal.confidence) = (false, 0.71);
         assert_eq!(
             deal_line(&deal, Language::En),
-            "Vision: see the solution in their words (71%)"
+            "Vision: get a vision in their words (71%)"
         );
     }
 

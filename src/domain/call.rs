@@ -90,7 +90,7 @@ pub struct Call {
     pub kind: Option<String>,
     pub seller: Option<Seller>,
     /// Deal stage before this call, as the call file gives it.
-    pub previous_stage: Option<super::DealStage>,
+    pub previous_stage: Option<super::StageId>,
     /// Seconds.
     pub duration_s: Option<f64>,
     /// Channels of the recording; absent for a transcript.

@@ -3,7 +3,9 @@
 use chrono::NaiveDate;
 use serde::Serialize;
 
-use super::{ActionId, CallOutcome, Cue, DealStage, Element, EmailType, Field, Signal, Stage};
+use super::{
+    ActionId, CallOutcome, Channel, Cue, DealStage, ElementId, EmailType, Field, Move, Owner, Signal, Stage, StageId,
+};
 
 /// Who made a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -65,7 +67,9 @@ pub struct Evidence {
 /// Score of one element of the process, 0–3.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ElementScore {
-    pub element: Element,
+    pub element: ElementId,
+    /// In the language of the call.
+    pub name: String,
     pub score: u8,
     pub confidence: f32,
     /// The rule that gave the score, in words, in the language of the call.
@@ -73,16 +77,6 @@ pub struct ElementScore {
     pub evidence: Vec<Evidence>,
     /// What the next score needs, in words, in the language of the call.
     pub missing: Vec<String>,
-}
-
-/// Where the deal went in this call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Move {
-    Advance,
-    Stay,
-    Back,
-    TooEarly,
 }
 
 /// Where the deal stands after the call.
@@ -94,6 +88,10 @@ pub struct Deal {
     pub process_hash: String,
     /// None where the call is no sales call.
     pub stage: Option<DealStage>,
+    /// In the language of the call; empty where there is no stage.
+    pub stage_name: String,
+    /// What the stage is for, in the language of the call.
+    pub stage_purpose: String,
     pub confidence: f32,
     pub decided_by: DecidedBy,
     /// The stage is not decided well enough to act on.
@@ -107,16 +105,16 @@ pub struct Deal {
     /// Geometric mean of the scores over 3, 0–1; 0 if any score is 0.
     pub index: f32,
     pub call_outcome: Option<CallOutcome>,
-    pub previous_stage: Option<DealStage>,
+    pub previous_stage: Option<StageId>,
     /// None where the stage before the call is not known.
     pub step: Option<Move>,
 }
 
 impl Deal {
-    pub fn score(&self, element: Element) -> u8 {
+    pub fn score(&self, element: &str) -> u8 {
         self.elements
             .iter()
-            .find(|score| score.element == element)
+            .find(|score| score.element.as_str() == element)
             .map_or(0, |score| score.score)
     }
 }
@@ -141,23 +139,6 @@ pub struct Qualification {
     pub fields: Vec<Field>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Owner {
-    Rep,
-    Buyer,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Channel {
-    Email,
-    Phone,
-    Crm,
-    Task,
-    Meeting,
-}
-
 /// Something to do next.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Action {
@@ -167,6 +148,17 @@ pub struct Action {
     pub due: Option<NaiveDate>,
     pub owner: Owner,
     pub channel: Channel,
+    /// The element whose gap it closes.
+    pub closes: Option<ElementId>,
+    pub evidence: Vec<Evidence>,
+}
+
+/// When to speak with them again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Contact {
+    pub date: NaiveDate,
+    pub channel: Channel,
+    pub why: String,
     pub evidence: Vec<Evidence>,
 }
 

@@ -67,17 +67,6 @@ macro_rules! ids {
 }
 
 ids! {
-    /// An element of PPVVC, in the order of the formula.
-    Element {
-        Pain = "pain",
-        Power = "power",
-        Vision = "vision",
-        Value = "value",
-        Control = "control",
-    }
-}
-
-ids! {
     /// What a turn is about; exactly one for each turn.
     Stage {
         Opening = "opening",
@@ -104,17 +93,32 @@ ids! {
 }
 
 ids! {
-    /// What the deal is working on.
-    DealStage {
-        Lead = "lead",
-        Pain = "pain",
-        Power = "power",
-        Vision = "vision",
-        Value = "value",
-        Control = "control",
-        Commit = "commit",
-        Won = "won",
-        Lost = "lost",
+    /// Where the deal went in this call.
+    Move {
+        Advance = "advance",
+        Stay = "stay",
+        Back = "back",
+        TooEarly = "too_early",
+    }
+}
+
+ids! {
+    /// Who does something.
+    Owner {
+        Rep = "rep",
+        Buyer = "buyer",
+    }
+}
+
+ids! {
+    /// How something is done.
+    Channel {
+        Email = "email",
+        Phone = "phone",
+        Messenger = "messenger",
+        Crm = "crm",
+        Task = "task",
+        Meeting = "meeting",
     }
 }
 

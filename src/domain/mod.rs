@@ -10,6 +10,7 @@ mod call;
 mod decision;
 mod field;
 mod ids;
+mod name;
 #[cfg(test)]
 pub mod sample;
 mod text;
@@ -17,17 +18,18 @@ mod text;
 pub use advice::{Premature, RootCause, Severity};
 pub use call::{Call, Language, Recording, Role, SAMPLE_RATE, Seller, Turn};
 pub use decision::{
-    Action, Channel, Deal, DecidedBy, Decision, Egress, ElementScore, Evidence, FollowUp, FollowUpFact, Move, Owner,
-    Qualification, QualificationStatus, TurnLabels,
+    Action, Contact, Deal, DecidedBy, Decision, Egress, ElementScore, Evidence, FollowUp, FollowUpFact, Qualification,
+    QualificationStatus, TurnLabels,
 };
 pub use field::{
     Commitment, Competitor, CompetitorStatus, DateQualifier, DateValue, Field, FieldValue, Money, MoneyQualifier,
     Period, Person, Quantity, Vat,
 };
 pub use ids::{
-    ActionId, CallOutcome, Cue, DealStage, DecisionRole, Element, EmailType, FieldName, FieldStatus, Metric,
+    ActionId, CallOutcome, Channel, Cue, DecisionRole, EmailType, FieldName, FieldStatus, Metric, Move, Owner,
     PrematureMove, RootCauseId, Signal, Stage,
 };
+pub use name::{DealStage, ElementId, StageId, StageKind};
 pub use text::{cut_sentences, hex, sentences};
 
 /// A text that names none of the ids of its kind.

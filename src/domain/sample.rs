@@ -1,6 +1,6 @@
 //! Calls, labels and deals for tests, with nothing in them but what a test is about.
 
-use super::{Call, Deal, DealStage, DecidedBy, Decision, Role, Signal, Stage, Turn, TurnLabels};
+use super::{Call, Deal, DealStage, DecidedBy, Decision, Role, Signal, Stage, StageId, StageKind, Turn, TurnLabels};
 
 pub fn turn(i: u32, role: Role, text: &str) -> Turn {
     Turn {
@@ -52,11 +52,18 @@ pub fn labels(stage: Stage, signals: &[Signal]) -> TurnLabels {
     }
 }
 
-pub fn deal(stage: DealStage) -> Deal {
+/// A deal in an open stage of PPVVC, by its place.
+pub fn deal(id: &str, place: usize) -> Deal {
     Deal {
         process: "ppvvc".to_owned(),
         process_hash: String::new(),
-        stage: Some(stage),
+        stage: Some(DealStage {
+            id: StageId::from(id),
+            kind: StageKind::Open,
+            place,
+        }),
+        stage_name: id.to_owned(),
+        stage_purpose: String::new(),
         confidence: 0.9,
         decided_by: DecidedBy::Local,
         abstained: false,

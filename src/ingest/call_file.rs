@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use serde::Deserialize;
 
 use super::{Error, names};
-use crate::domain::{Call, DealStage, Language, Role, Seller, Turn};
+use crate::domain::{Call, Language, Role, Seller, StageId, Turn};
 
 #[derive(Deserialize)]
 struct File {
@@ -35,7 +35,7 @@ struct FileSeller {
 #[derive(Deserialize)]
 struct Previous {
     #[serde(default)]
-    deal_stage: Option<DealStage>,
+    deal_stage: Option<StageId>,
 }
 
 #[derive(Deserialize)]

@@ -257,7 +257,7 @@ fn the_call_file_keeps_what_it_says() {
         call.turns.iter().map(|turn| (turn.i, turn.role)).collect::<Vec<_>>(),
         [(5, Role::Rep), (9, Role::Unknown)]
     );
-    assert_eq!(call.previous_stage, Some(crate::domain::DealStage::Pain));
+    assert_eq!(call.previous_stage, Some("pain".into()));
     let options = Options {
         call_date: NaiveDate::from_ymd_opt(2026, 1, 2),
         language: Some(Language::En),

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::Error;
-use crate::domain::{Call, CallOutcome, Cue, DealStage, Element, FieldName, Language, Role, Signal, Stage};
+use crate::domain::{Call, CallOutcome, Cue, ElementId, FieldName, Language, Role, Signal, Stage, StageId};
 use crate::ingest;
 
 /// The part of the corpus that a call belongs to. Parts never share a call.
@@ -76,13 +76,13 @@ pub enum EndingId {
 pub struct Gold {
     pub turns: Vec<GoldTurn>,
     #[serde(default)]
-    pub deal_stage: Option<DealStage>,
+    pub deal_stage: Option<StageId>,
     /// 0–3 for each element; none for a call that is no sales call.
     #[serde(default)]
-    pub scores: Option<BTreeMap<Element, u8>>,
+    pub scores: Option<BTreeMap<ElementId, u8>>,
     /// Turns that earn the scores, the deciding one first; none where nobody named them.
     #[serde(default)]
-    pub reasons: Option<BTreeMap<Element, Vec<u32>>>,
+    pub reasons: Option<BTreeMap<ElementId, Vec<u32>>>,
     #[serde(default)]
     pub ending: Option<GoldEnding>,
     #[serde(default)]
@@ -101,7 +101,8 @@ impl Gold {
 
     /// Turn `i` is the one that decides an upper score, or the end.
     pub fn cue(&self, i: u32, cue: Cue) -> bool {
-        let decides = |element: Element| {
+        let decides = |element: &str| {
+            let element = ElementId::from(element);
             let score = self.scores.as_ref().and_then(|scores| scores.get(&element));
             let reasons = self.reasons.as_ref().and_then(|reasons| reasons.get(&element));
             score.is_some_and(|&score| score >= 2) && reasons.is_some_and(|turns| turns.first() == Some(&i))
@@ -111,9 +112,9 @@ impl Gold {
                 .is_some_and(|ending| ids.contains(&ending.id) && ending.turn == Some(i))
         };
         match cue {
-            Cue::Power => decides(Element::Power),
-            Cue::Value => decides(Element::Value),
-            Cue::Control => decides(Element::Control),
+            Cue::Power => decides("power"),
+            Cue::Value => decides("value"),
+            Cue::Control => decides("control"),
             Cue::Signed => ends(&[EndingId::Won]),
             Cue::Order => ends(&[EndingId::Order, EndingId::Won]),
         }

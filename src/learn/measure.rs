@@ -9,9 +9,10 @@ use serde::Serialize;
 use super::Error;
 use super::corpus::{GoldField, LabelledCall};
 use crate::domain::{
-    Cue, Deal, DealStage, DecidedBy, Decision, Element, Field, FieldName, Language, Role, Signal, Stage, TurnLabels,
+    Cue, Deal, DealStage, DecidedBy, Decision, ElementId, Field, FieldName, Language, Role, Signal, Stage, StageId,
+    StageKind, TurnLabels,
 };
-use crate::process::{self, Process};
+use crate::process::{self, Heard, Process};
 use crate::understand::turn_model::TurnModel;
 use crate::understand::{self, roles};
 
@@ -108,8 +109,8 @@ pub struct LanguageReport {
     pub deal_stage_decided: f64,
     pub deal_stage_accuracy_decided: Option<f64>,
     /// Agreement on the score of each element, quadratic weighted kappa; null where nothing varies.
-    pub element_kappa: BTreeMap<&'static str, Option<f64>>,
-    pub element_kappa_from_gold: BTreeMap<&'static str, Option<f64>>,
+    pub element_kappa: BTreeMap<String, Option<f64>>,
+    pub element_kappa_from_gold: BTreeMap<String, Option<f64>>,
     /// Fields by name and turn. Gold lists only what is clearly stated, so precision is a lower bound.
     pub fields: F1,
     /// Mean over the ten commonest signals of the distance between probability and being there, over ten bins.
@@ -146,7 +147,7 @@ pub struct Report {
     pub by_noise: BTreeMap<String, LanguageReport>,
     pub intervals: BTreeMap<&'static str, Interval>,
     /// Gold deal stage → said deal stage → calls.
-    pub deal_stage_confusion: BTreeMap<&'static str, BTreeMap<&'static str, u32>>,
+    pub deal_stage_confusion: BTreeMap<String, BTreeMap<String, u32>>,
     /// Call by call, to choose from which confidence on a deal stage is to be called decided.
     pub deals: Vec<DealOutcome>,
     /// Costliest first.
@@ -158,10 +159,10 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DealOutcome {
     pub call: String,
-    pub said: Option<&'static str>,
-    pub gold: Option<&'static str>,
+    pub said: Option<StageId>,
+    pub gold: Option<StageId>,
     /// What the rules make of the labels of gold.
-    pub from_gold: Option<&'static str>,
+    pub from_gold: Option<StageId>,
     pub confidence: f32,
     pub decided: bool,
 }
@@ -190,15 +191,17 @@ struct Tally {
     signals: Vec<Counts>,
     /// For each signal: probability on every turn that could carry it, and whether it does.
     probabilities: Vec<Vec<(f32, bool)>>,
-    deal: (Option<DealStage>, Option<DealStage>),
+    deal: (Option<StageId>, Option<StageId>),
+    /// Both stages lie side by side, or are the same.
+    near: bool,
     deal_confidence: f32,
     decided: bool,
     call: String,
     /// Said and gold score of each element.
-    scores: Vec<(Element, u8, u8)>,
+    scores: Vec<(ElementId, u8, u8)>,
     /// What the rules make of the labels of gold.
-    deal_from_gold: Option<DealStage>,
-    scores_from_gold: Vec<(Element, u8, u8)>,
+    deal_from_gold: Option<StageId>,
+    scores_from_gold: Vec<(ElementId, u8, u8)>,
     /// Turns with a known side: right and all.
     roles: (u32, u32),
     fields: Counts,
@@ -237,9 +240,9 @@ pub fn measure(
             by_noise.insert(tally.noise.clone(), summarise(&part));
         }
     }
-    let mut deal_stage_confusion: BTreeMap<&str, BTreeMap<&str, u32>> = BTreeMap::new();
-    let name = |stage: Option<DealStage>| stage.map_or("none", DealStage::as_str);
-    for (said, gold) in tallies.iter().map(|tally| tally.deal) {
+    let mut deal_stage_confusion: BTreeMap<String, BTreeMap<String, u32>> = BTreeMap::new();
+    let name = |stage: &Option<StageId>| stage.as_ref().map_or("none".to_owned(), StageId::to_string);
+    for (said, gold) in tallies.iter().map(|tally| &tally.deal) {
         *deal_stage_confusion
             .entry(name(gold))
             .or_default()
@@ -257,9 +260,9 @@ pub fn measure(
             .iter()
             .map(|tally| DealOutcome {
                 call: tally.call.clone(),
-                said: tally.deal.0.map(DealStage::as_str),
-                gold: tally.deal.1.map(DealStage::as_str),
-                from_gold: tally.deal_from_gold.map(DealStage::as_str),
+                said: tally.deal.0.clone(),
+                gold: tally.deal.1.clone(),
+                from_gold: tally.deal_from_gold.clone(),
                 confidence: tally.deal_confidence,
                 decided: tally.decided,
             })
@@ -396,7 +399,16 @@ fn tally(model: &TurnModel, process: &Process, labelled: &LabelledCall) -> Resul
     let date = call.call_date.unwrap_or_default();
     let fields = understand::fields::extract(call, &labels, labelled.language, date);
     let not_sales = understand::not_sales(&call.turns, &labels);
-    let deal = process::assess(process, call, &labels, &fields, labelled.language, not_sales);
+    let deal = process::assess(
+        process,
+        Heard {
+            call,
+            labels: &labels,
+            fields: &fields,
+            language: labelled.language,
+            not_sales,
+        },
+    );
     let same = |said: &Field, gold: &GoldField| said.field == gold.field && said.turn == Some(gold.turn);
     let gold_fields = &labelled.gold.fields;
     // Gold lists no participants; a turn counts once for each name.
@@ -413,20 +425,22 @@ fn tally(model: &TurnModel, process: &Process, labelled: &LabelledCall) -> Resul
         .iter()
         .filter(|(name, turn)| !gold_fields.iter().any(|gold| gold.field == *name && gold.turn == *turn))
         .count();
-    let scores = |deal: &Deal| -> Vec<(Element, u8, u8)> {
+    let scores = |deal: &Deal| -> Vec<(ElementId, u8, u8)> {
         let gold = labelled.gold.scores.iter().flatten();
-        gold.map(|(element, gold)| (*element, deal.score(*element), *gold))
+        gold.map(|(element, gold)| (element.clone(), deal.score(element.as_str()), *gold))
             .collect()
     };
     let gold_labels = gold_labels(labelled);
     let gold_facts = understand::fields::extract(call, &gold_labels, labelled.language, date);
     let from_gold = process::assess(
         process,
-        call,
-        &gold_labels,
-        &gold_facts,
-        labelled.language,
-        labelled.gold.not_sales,
+        Heard {
+            call,
+            labels: &gold_labels,
+            fields: &gold_facts,
+            language: labelled.language,
+            not_sales: labelled.gold.not_sales,
+        },
     );
     Ok(Tally {
         language: labelled.language,
@@ -434,12 +448,16 @@ fn tally(model: &TurnModel, process: &Process, labelled: &LabelledCall) -> Resul
         stages,
         signals,
         probabilities,
-        deal: (deal.stage, labelled.gold.deal_stage),
+        near: within_one(process, &deal.stage, labelled.gold.deal_stage.as_ref()),
+        deal: (
+            deal.stage.as_ref().map(|stage| stage.id.clone()),
+            labelled.gold.deal_stage.clone(),
+        ),
         deal_confidence: deal.confidence,
         decided: !deal.abstained,
         call: call.id.clone(),
         scores: scores(&deal),
-        deal_from_gold: from_gold.stage,
+        deal_from_gold: from_gold.stage.as_ref().map(|stage| stage.id.clone()),
         scores_from_gold: scores(&from_gold),
         roles: (right as u32, known.len() as u32),
         fields: Counts {
@@ -542,22 +560,26 @@ fn summarise(tallies: &[&Tally]) -> LanguageReport {
         .collect();
     let right = turns.iter().filter(|(_, right)| *right).count();
     let exact = |tally: &&&Tally| tally.deal.0 == tally.deal.1;
-    let near = tallies.iter().filter(|tally| within_one(tally.deal)).count();
+    let near = tallies.iter().filter(|tally| tally.near).count();
     let decided: Vec<&&Tally> = tallies.iter().filter(|tally| tally.decided).collect();
     let roles = tallies
         .iter()
         .fold((0, 0), |sum, tally| (sum.0 + tally.roles.0, sum.1 + tally.roles.1));
-    let kappa = |scores: fn(&Tally) -> &Vec<(Element, u8, u8)>| {
-        let of_element = |&element: &Element| {
+    let elements: BTreeSet<ElementId> = tallies
+        .iter()
+        .flat_map(|tally| tally.scores.iter().map(|(element, ..)| element.clone()))
+        .collect();
+    let kappa = |scores: fn(&Tally) -> &Vec<(ElementId, u8, u8)>| {
+        let of_element = |element: &ElementId| {
             let pairs: Vec<(u8, u8)> = tallies
                 .iter()
                 .flat_map(|tally| scores(tally))
-                .filter(|(of, ..)| *of == element)
+                .filter(|(of, ..)| of == element)
                 .map(|(_, said, gold)| (*said, *gold))
                 .collect();
-            (element.as_str(), quadratic_kappa(&pairs))
+            (element.to_string(), quadratic_kappa(&pairs))
         };
-        Element::ALL.iter().map(of_element).collect::<BTreeMap<_, _>>()
+        elements.iter().map(of_element).collect::<BTreeMap<_, _>>()
     };
     let chances = |signal: usize| -> Vec<(f32, bool)> {
         tallies
@@ -609,14 +631,15 @@ fn summarise(tallies: &[&Tally]) -> LanguageReport {
 }
 
 /// Open stages lie in the order of the process; won, lost and "no deal" are near nothing but themselves.
-fn within_one((said, gold): (Option<DealStage>, Option<DealStage>)) -> bool {
-    match (said, gold) {
-        (Some(said), Some(gold)) => {
-            let open = |stage: DealStage| !matches!(stage, DealStage::Won | DealStage::Lost);
-            said == gold || (open(said) && open(gold) && said.index().abs_diff(gold.index()) <= 1)
-        }
-        (said, gold) => said == gold,
-    }
+fn within_one(process: &Process, said: &Option<DealStage>, gold: Option<&StageId>) -> bool {
+    let (Some(said), Some(gold)) = (said, gold) else {
+        return said.is_none() && gold.is_none();
+    };
+    let Some(place) = process.stages().iter().position(|stage| stage.id == *gold) else {
+        return false;
+    };
+    let both_open = said.kind == StageKind::Open && process.stages()[place].kind == StageKind::Open;
+    said.place == place || (both_open && said.place.abs_diff(place) <= 1)
 }
 
 fn reliability(pairs: &[(f32, bool)]) -> Vec<Bin> {
@@ -663,11 +686,24 @@ mod tests {
 
     #[test]
     fn neighbours_of_a_deal_stage() {
-        assert!(within_one((Some(DealStage::Pain), Some(DealStage::Power))));
-        assert!(!within_one((Some(DealStage::Pain), Some(DealStage::Vision))));
-        assert!(!within_one((Some(DealStage::Won), Some(DealStage::Lost))));
-        assert!(within_one((None, None)));
-        assert!(!within_one((None, Some(DealStage::Lead))));
+        let process = Process::ppvvc().expect("the built-in process");
+        let near = |said: Option<&str>, gold: Option<&str>| {
+            let said = said.map(|id| {
+                let place = process.stages().iter().position(|stage| stage.id.as_str() == id);
+                let place = place.expect("a stage");
+                DealStage {
+                    id: id.into(),
+                    kind: process.stages()[place].kind,
+                    place,
+                }
+            });
+            within_one(&process, &said, gold.map(StageId::from).as_ref())
+        };
+        assert!(near(Some("pain"), Some("power")));
+        assert!(!near(Some("pain"), Some("vision")));
+        assert!(!near(Some("won"), Some("lost")));
+        assert!(near(None, None));
+        assert!(!near(None, Some("lead")));
     }
 
     #[test]

@@ -3,20 +3,26 @@
 //! Owns the loading of models (the recogniser is dropped before the turn model is loaded: memory holds one of them), the
 //! timings and the threads. What the steps do is *not* here.
 
+mod cases;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use chrono::NaiveDate;
 
-use crate::domain::{Action, Call, Deal, Egress, FollowUp, Language, Qualification, Recording};
+use crate::domain::{
+    Action, Call, Contact, Deal, Egress, FollowUp, Language, Premature, Qualification, Recording, RootCause,
+};
 use crate::ingest::{self, Input};
 use crate::llm::{self, Llm, Redaction};
-use crate::process::{self, Process};
+use crate::process::{self, Marks, Process, Talk};
 use crate::transcribe;
 use crate::understand::fallback::{self, Ask};
 use crate::understand::turn_model::{Encoder, TurnModel};
 use crate::understand::{self, Understanding};
 use crate::{decide, weights};
+
+pub use cases::{Difference, run_case};
 
 pub const ENCODER: &str = "multilingual-e5-small";
 pub const DEFAULT_RECOGNISER: &str = "whisper-base";
@@ -106,6 +112,21 @@ impl Models {
         };
         Ok(Self { turn: None, llm })
     }
+
+    /// Understands a call with the turn model, which is loaded the first time.
+    fn understand(&mut self, mut call: Call, call_date: NaiveDate, options: &Options) -> Result<Understanding, Error> {
+        call.call_date = Some(call_date);
+        // Tensor work splits itself by the machine's cores; the pool alone decides how many of the parts run at once, so
+        // the numbers do not depend on `--threads`.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build()?;
+        pool.install(|| {
+            let model = match &mut self.turn {
+                Some(model) => model,
+                empty => empty.insert(load_turn_model(options.heads.as_deref())?),
+            };
+            Ok(understand::understand(call, call_date, options.rep.as_deref(), model)?)
+        })
+    }
 }
 
 /// Where the work is.
@@ -131,7 +152,11 @@ pub struct Analysis {
     pub call_date: NaiveDate,
     pub deal: Deal,
     pub qualification: Qualification,
+    pub premature: Vec<Premature>,
+    pub root_causes: Vec<RootCause>,
+    /// The most urgent first.
     pub next_actions: Vec<Action>,
+    pub next_contact: Option<Contact>,
     pub follow_up: Option<FollowUp>,
     /// None for a transcript.
     pub asr_model: Option<String>,
@@ -200,19 +225,8 @@ pub fn analyse(
     let started = Instant::now();
     progress(Step::Understand, 0.0);
     let call_date = call.call_date.unwrap_or(options.call_date);
-    // Tensor work splits itself by the machine's cores; the pool alone decides how many of the parts run at once, so
-    // the numbers do not depend on `--threads`.
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build()?;
-    let (mut understanding, turn_model) = pool.install(|| -> Result<_, Error> {
-        let model = match &mut models.turn {
-            Some(model) => model,
-            empty => empty.insert(load_turn_model(options.heads.as_deref())?),
-        };
-        Ok((
-            understand::understand(call, call_date, options.rep.as_deref(), model)?,
-            model.name(),
-        ))
-    })?;
+    let mut understanding = models.understand(call, call_date, options)?;
+    let turn_model = models.turn.as_ref().map(TurnModel::name).unwrap_or_default();
 
     let mut asked = models.llm.as_ref().map(|(ask, llm)| {
         let redaction = Redaction::new(&understanding.call, &understanding.fields);
@@ -226,7 +240,7 @@ pub fn analyse(
 
     let started = Instant::now();
     progress(Step::Decide, 0.0);
-    let mut deal = assess(&understanding, process);
+    let mut deal = process::assess(process, understanding.heard());
     if let Some((ask, session, _)) = &mut asked
         && let Some(scored) = fallback::deal(&understanding, process, &deal, *ask, session)
     {
@@ -250,19 +264,14 @@ pub fn analyse(
     })
 }
 
-fn assess(understanding: &Understanding, process: &Process) -> Deal {
-    process::assess(
-        process,
-        &understanding.call,
-        &understanding.labels,
-        &understanding.fields,
-        understanding.language,
-        understanding.not_sales,
-    )
-}
-
 /// What follows from an understanding and a verdict by rules alone.
 fn decide_all(understanding: Understanding, call_date: NaiveDate, process: &Process, deal: Deal) -> Analysis {
+    let heard = understanding.heard();
+    let talk = Talk::new(process, heard.call, heard.fields);
+    let marks = Marks::new(heard.labels);
+    let premature = process::premature(process, heard);
+    let mut reading = process::reading_of(process, &talk, &marks, heard, &deal);
+    reading.facts.premature = !premature.is_empty();
     let situation = decide::Situation {
         process,
         call: &understanding.call,
@@ -271,11 +280,16 @@ fn decide_all(understanding: Understanding, call_date: NaiveDate, process: &Proc
         deal: &deal,
         language: understanding.language,
         call_date,
+        reading: &reading,
+        premature: &premature,
     };
     Analysis {
         qualification: decide::qualification(&situation),
         next_actions: decide::next_actions(&situation),
+        next_contact: decide::next_contact(&situation),
+        root_causes: process::root_causes(&reading, understanding.language),
         follow_up: decide::follow_up(&situation),
+        premature,
         understanding,
         call_date,
         deal,

@@ -110,6 +110,75 @@ pub fn is_dated(turns: &[Turn], at: usize, fields: &[Field]) -> bool {
         || (at > 0 && turns[at - 1].role != turns[at].role && has_date(&turns[at - 1].text))
 }
 
+/// A number in words is in the text, given in lower case.
+pub fn has_number_word(lower: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "fifteen",
+        "twenty",
+        "thirty",
+        "forty",
+        "fifty",
+        "sixty",
+        "seventy",
+        "eighty",
+        "ninety",
+        "hundred",
+        "thousand",
+        "million",
+        "grand",
+        "half",
+        "third",
+        "quarter",
+        "percent",
+        "два",
+        "две",
+        "двух",
+        "три",
+        "трёх",
+        "трех",
+        "четыре",
+        "пять",
+        "шесть",
+        "семь",
+        "восемь",
+        "девять",
+        "десять",
+        "двадцать",
+        "тридцать",
+        "сорок",
+        "пятьдесят",
+        "сто",
+        "двести",
+        "триста",
+        "тысяч",
+        "тысячи",
+        "тысячу",
+        "миллион",
+        "миллиона",
+        "миллионов",
+        "полтора",
+        "полутора",
+        "половину",
+        "процентов",
+        "треть",
+        "четверть",
+    ];
+    lower
+        .split(|c: char| !c.is_alphanumeric())
+        .any(|word| WORDS.contains(&word))
+}
+
 /// The words of a short turn, of a long one its longest sentence.
 pub fn sentence(turn: &Turn) -> Evidence {
     let text = turn.text.as_str();

@@ -1,22 +1,26 @@
-//! The sales process as a file, and its rules from signals to scores to the stage of the deal.
+//! The sales process as a file, and its rules from signals to scores, to the stage of the deal, and to warnings.
 //!
-//! Owns `ppvvc.toml` and the reading of such files into a checked [`Process`]; a problem is reported with its line and
-//! column. Scores rest on what the buyer said: words of the rep never raise one. What to do next is *not* here: see
-//! `decide`.
+//! Owns the processes that come with the program, the reading of such files into a checked [`Process`] (every problem with
+//! its line and column), and the language of their conditions. Scores rest on what the buyer said: words of the rep
+//! never raise one. What to do next is *not* here: see `decide`, which asks the same file.
 
 mod assess;
+mod condition;
 mod evidence;
 mod file;
+mod problem;
+mod reading;
+mod section;
+mod warnings;
 
-pub use assess::{Ending, Scored, assess, rescore};
+pub use assess::{Ending, Heard, Scored, assess, quotes, reading_of, rescore};
+pub use condition::{Condition, Fact, Number};
 pub use evidence::{is_dated, sentence};
-pub use file::{ActionRule, ElementRule, Process, TOP_SCORE, Thresholds};
-
-/// What is wrong with a process file.
-#[derive(Debug, thiserror::Error)]
-#[error("{source_name}: {problem}")]
-pub struct Error {
-    pub source_name: String,
-    /// With line and column where they are known.
-    pub problem: String,
-}
+pub use file::{
+    ActionRule, BUILT_IN, Case, ContactRule, Due, ElementRule, EmailRule, Expectation, Process, StageRule, TOP_SCORE,
+    Worth,
+};
+pub use problem::{Error, Problem};
+pub use reading::{Facts, Marks, Reading, Talk};
+pub use section::Words;
+pub use warnings::{premature, root_causes};

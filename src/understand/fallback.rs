@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use super::Understanding;
-use crate::domain::{Call, Deal, DecidedBy, Decision, Element, Evidence, Role, Signal, Stage, TurnLabels};
+use crate::domain::{Call, Deal, DecidedBy, Decision, ElementId, Evidence, Role, Signal, Stage, TurnLabels};
 use crate::llm::Session;
-use crate::llm::prompts::{EndingId, LabelTurns, LabelledTurn, Prompt, ScoreDeal, ScoredDeal, TurnLine};
+use crate::llm::prompts::{ElementLine, EndingId, LabelTurns, LabelledTurn, Prompt, ScoreDeal, ScoredDeal, TurnLine};
 use crate::process::{self, Ending, Process, Scored};
 
 /// When to ask.
@@ -164,19 +164,23 @@ pub fn deal(
         return None;
     }
     let numbers: Vec<u32> = matter.iter().map(|&at| call.turns[at].i).collect();
+    let elements = process.elements().iter().map(|rule| ElementLine {
+        id: rule.id.as_str().to_owned(),
+        levels: rule.why.en.iter().skip(1).cloned().collect(),
+    });
     let prompt = ScoreDeal {
+        elements: elements.collect(),
         turns: lines(call, matter.into_iter(), session),
     };
     let answer = session.ask(&prompt, &numbers)?;
     match scores(call, process, &answer) {
         Ok((scores, ending)) => Some(process::rescore(
             process,
-            call,
+            understanding.heard(),
             deal,
             &scores,
             ending,
             CONFIDENCE,
-            understanding.language,
         )),
         Err((turn, why)) => {
             session.drop_answer(ScoreDeal::NAME, turn, &why);
@@ -206,7 +210,11 @@ fn turns_that_matter(understanding: &Understanding) -> Vec<usize> {
 
 type Refused = (u32, String);
 
-fn scores(call: &Call, process: &Process, answer: &ScoredDeal) -> Result<(BTreeMap<Element, Scored>, Ending), Refused> {
+fn scores(
+    call: &Call,
+    process: &Process,
+    answer: &ScoredDeal,
+) -> Result<(BTreeMap<ElementId, Scored>, Ending), Refused> {
     let evidence = |turn: u32, quote: &str, what: &str| -> Result<Evidence, Refused> {
         let said = call.turn(turn).filter(|said| said.role == Role::Buyer);
         let said = said.ok_or_else(|| (turn, format!("{what} rests on no turn of the buyer")))?;
@@ -219,8 +227,8 @@ fn scores(call: &Call, process: &Process, answer: &ScoredDeal) -> Result<(BTreeM
         })
     };
     let mut scores = BTreeMap::new();
-    for element in process.elements().iter().map(|rule| rule.id) {
-        let said = answer.elements.iter().find(|said| said.id == element);
+    for element in process.elements().iter().map(|rule| &rule.id) {
+        let said = answer.elements.iter().find(|said| said.id == *element);
         let said = said.ok_or_else(|| (0, format!("no score for {element}")))?;
         if said.score > process::TOP_SCORE {
             return Err((said.turn, format!("{element} has score {}", said.score)));
@@ -233,7 +241,7 @@ fn scores(call: &Call, process: &Process, answer: &ScoredDeal) -> Result<(BTreeM
             score: said.score,
             evidence: found,
         };
-        scores.insert(element, scored);
+        scores.insert(element.clone(), scored);
     }
     let ending = match answer.ending.id {
         EndingId::Open => Ending::Open,

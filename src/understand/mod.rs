@@ -12,6 +12,7 @@ pub mod turn_model;
 use chrono::NaiveDate;
 
 use crate::domain::{Call, Field, Language, Role, Stage, Turn, TurnLabels};
+use crate::process::Heard;
 use turn_model::TurnModel;
 
 #[derive(Debug, thiserror::Error)]
@@ -47,10 +48,7 @@ pub fn understand(
     rep: Option<&str>,
     model: &TurnModel,
 ) -> Result<Understanding, Error> {
-    let language = match call.language {
-        Some(language) => language,
-        None => detect_language(&call)?,
-    };
+    let language = language_of(&call)?;
     if let Some(rep) = rep {
         roles::assign_by_name(&mut call.turns, rep)?;
     }
@@ -70,6 +68,17 @@ pub fn understand(
 }
 
 impl Understanding {
+    /// For the rules of the process.
+    pub fn heard(&self) -> Heard<'_> {
+        Heard {
+            call: &self.call,
+            labels: &self.labels,
+            fields: &self.fields,
+            language: self.language,
+            not_sales: self.not_sales,
+        }
+    }
+
     /// What follows from the labels: to be called again when they change.
     pub fn read_labels(&mut self, call_date: NaiveDate) {
         self.fields = fields::extract(&self.call, &self.labels, self.language, call_date);
@@ -90,6 +99,11 @@ pub fn not_sales(turns: &[Turn], labels: &[TurnLabels]) -> bool {
         .collect();
     let other = middle.iter().filter(|stage| **stage == Stage::Other).count();
     !middle.is_empty() && other * 2 > middle.len()
+}
+
+/// The language that the file or the user states, else that of the words.
+pub fn language_of(call: &Call) -> Result<Language, Error> {
+    call.language.map_or_else(|| detect_language(call), Ok)
 }
 
 /// The language of the whole talk; single turns are too short to tell.

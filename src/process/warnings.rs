@@ -1,0 +1,86 @@
+//! Moves that came too early, and what keeps a deal from moving.
+
+use super::assess::{Heard, quotes};
+use super::evidence::sentence;
+use super::file::{PrematureRule, Process};
+use super::reading::{Marks, Reading, Talk};
+use crate::domain::{Language, Premature, RootCause, Severity, StageKind};
+
+/// The moves of the rep for which the deal was not ready when they were made: of each rule the first, in the order of the
+/// turns. What was said later does not count.
+pub fn premature(process: &Process, heard: Heard<'_>) -> Vec<Premature> {
+    if heard.not_sales {
+        return Vec::new();
+    }
+    let talk = Talk::new(process, heard.call, heard.fields);
+    let marks = Marks::new(heard.labels);
+    let whole = Reading::new(process, &talk, &marks, heard.call.turns.len());
+    let mut found: Vec<(usize, Premature)> = Vec::new();
+    for rule in process.premature() {
+        if found.iter().any(|(_, known)| known.id == rule.id) {
+            continue;
+        }
+        let moves = whole.every(&rule.action).into_iter();
+        let too_early = moves
+            .filter_map(|at| {
+                let mut before = Reading::new(process, &talk, &marks, at);
+                before.stage = Some(before.find_stage());
+                let severity = judged(rule, &before)?;
+                Some((at, warn(rule, severity, heard, at)))
+            })
+            .next();
+        found.extend(too_early);
+    }
+    found.sort_by_key(|(at, _)| *at);
+    found.into_iter().map(|(_, premature)| premature).collect()
+}
+
+/// None where the move was in time.
+fn judged(rule: &PrematureRule, before: &Reading<'_>) -> Option<Severity> {
+    if !before.is(&rule.when) || before.is(&rule.unless) {
+        return None;
+    }
+    Some(if before.is(&rule.softer) {
+        Severity::Low
+    } else {
+        rule.severity
+    })
+}
+
+fn warn(rule: &PrematureRule, severity: Severity, heard: Heard<'_>, at: usize) -> Premature {
+    let evidence = sentence(&heard.call.turns[at]);
+    Premature {
+        id: rule.id,
+        turn: evidence.turn,
+        severity,
+        why: rule.why.get(heard.language).clone(),
+        advice: rule.advice.get(heard.language).clone(),
+        quote: evidence.quote,
+    }
+}
+
+/// Why a stalled deal does not move: the first cause that holds, then those that are named beside it.
+pub fn root_causes(reading: &Reading<'_>, language: Language) -> Vec<RootCause> {
+    let stages = reading.process.stages();
+    let open = reading.stage.is_some_and(|place| stages[place].kind == StageKind::Open);
+    if !open || !reading.is(reading.process.stalled()) {
+        return Vec::new();
+    }
+    let mut causes: Vec<RootCause> = Vec::new();
+    for rule in reading.process.causes() {
+        if !rule.beside && !causes.is_empty() {
+            continue;
+        }
+        let Some(turns) = reading.holds(&rule.when) else {
+            continue;
+        };
+        causes.push(RootCause {
+            id: rule.id,
+            why: rule.why.get(language).clone(),
+            missing: vec![rule.missing.get(language).clone()],
+            first_action: rule.first_action,
+            evidence: quotes(reading.talk.call, &turns),
+        });
+    }
+    causes
+}
