@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use chrono::{Local, NaiveDate};
 use clap::{Parser, ValueEnum};
 use dealstage::document::{self, Document, Look};
-use dealstage::domain::Language;
+use dealstage::domain::{History, Language};
 use dealstage::ingest::{self, Input};
 use dealstage::llm;
 use dealstage::pipeline::{self, Analysis, Step};
@@ -53,6 +53,10 @@ pub struct Args {
     /// Sales process: `ppvvc` or a process file
     #[arg(long, value_name = "NAME|FILE", default_value = "ppvvc")]
     process: String,
+    /// Analysis of the call before this one with the same deal (JSON of an earlier run): scores carry over, contradictions
+    /// and overdue promises are shown
+    #[arg(long, value_name = "FILE")]
+    previous: Option<PathBuf>,
     /// When to ask a language model: never, where the local model is unsure, or about every turn. Its address is
     /// DEALSTAGE_LLM_BASE_URL (any OpenAI-compatible service), its name DEALSTAGE_LLM_MODEL, its key
     /// DEALSTAGE_LLM_API_KEY; DEALSTAGE_LLM_TIME_LIMIT (seconds a question, 60) and DEALSTAGE_LLM_BUDGET (characters a
@@ -152,6 +156,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         recogniser: pipeline::Recogniser::from(args.asr_model.as_str()),
         heads: args.turn_model.clone(),
         llm: args.llm.settings()?,
+        history: args.previous.as_deref().map(read_previous).transpose()?,
     };
     if let Some(out) = &args.out {
         refuse_to_overwrite(out, &args.inputs)?;
@@ -195,6 +200,12 @@ fn refuse_to_overwrite(out: &Path, inputs: &[PathBuf]) -> anyhow::Result<()> {
         return Err(Usage(message).into());
     }
     Ok(())
+}
+
+fn read_previous(path: &Path) -> anyhow::Result<History> {
+    let wrong = |problem: &dyn std::fmt::Display| Usage(format!("--previous {}: {problem}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+    Ok(document::previous(&text).map_err(|error| wrong(&error))?)
 }
 
 fn read_input(path: &Path, options: &ingest::Options) -> anyhow::Result<Input> {

@@ -66,6 +66,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         recogniser: Recogniser::from(args.asr_model.as_str()),
         heads: None,
         llm: None,
+        history: None,
     };
     let bar = super::bar(args.quiet);
     bar.set_message("measuring");

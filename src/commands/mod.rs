@@ -85,7 +85,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         }
         if let Some(error) = cause.downcast_ref::<pipeline::Error>() {
             return match error {
-                pipeline::Error::Ingest(_) => BAD_INPUT,
+                pipeline::Error::Ingest(_) | pipeline::Error::Later { .. } | pipeline::Error::SameCall(_) => BAD_INPUT,
                 pipeline::Error::Weights(error) => weights_code(error),
                 pipeline::Error::OtherEncoder => MISSING,
                 // A template that the user named.

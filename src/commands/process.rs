@@ -128,6 +128,7 @@ fn test(file: &str, turn_model: Option<PathBuf>) -> anyhow::Result<ExitCode> {
         recogniser: pipeline::Recogniser::from(pipeline::DEFAULT_RECOGNISER),
         heads: turn_model,
         llm: None,
+        history: None,
     };
     let mut models = pipeline::Models::new(&options)?;
     let mut failed = 0;

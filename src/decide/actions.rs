@@ -3,7 +3,9 @@
 use chrono::NaiveDate;
 
 use super::Situation;
-use crate::domain::{Action, Channel, Commitment, Contact, Evidence, Field, FieldName, FieldValue, calendar};
+use crate::domain::{
+    Action, ActionId, Channel, Commitment, Contact, Evidence, Field, FieldName, FieldValue, OpenPromise, Role, calendar,
+};
 use crate::process::{self, ActionRule, Due};
 
 /// Own promises among the first of the list: the rest of it must stay visible.
@@ -20,6 +22,7 @@ pub fn next_actions(situation: &Situation<'_>) -> Vec<Action> {
     rules.sort_by_key(|rule| rule.rank);
     let mut actions: Vec<Action> = Vec::new();
     let mut later: Vec<Action> = Vec::new();
+    let mut chosen = Vec::new();
     for rule in rules {
         let Some(turns) = situation.reading.holds(&rule.when) else {
             continue;
@@ -29,7 +32,8 @@ pub fn next_actions(situation: &Situation<'_>) -> Vec<Action> {
             each.sort_by_key(|action| action.due);
             later.extend(each.split_off(each.len().min(FIRST_PROMISES)));
             actions.extend(each);
-        } else if actions.iter().all(|known| known.id != rule.id) {
+        } else if !chosen.contains(&rule.id) {
+            chosen.push(rule.id);
             let mut quotes = process::quotes(situation.call, &turns);
             quotes.truncate(MOST_QUOTES);
             actions.extend(action(situation, rule, None, quotes));
@@ -66,6 +70,12 @@ fn action(
         Some(FieldValue::Commitment(Commitment { what, .. })) => Some(what.clone()),
         _ => None,
     });
+    let overdue = if field.is_some() {
+        None
+    } else {
+        overdue(situation, rule.id)
+    };
+    let what = what.or_else(|| overdue.map(|promise| promise.what.clone()));
     let words = |text: &str| {
         text.replace("{what}", what.as_deref().unwrap_or_default())
             .replace("{role}", &approver(situation))
@@ -81,7 +91,21 @@ fn action(
         channel: preferred(situation, rule.channel),
         closes: rule.closes.map(|place| situation.process.elements()[place].id.clone()),
         evidence,
+        earlier: overdue.map(|promise| promise.evidence.clone()).into_iter().collect(),
     })
+}
+
+/// The promise of an earlier call that an action is about.
+fn overdue<'a>(situation: &Situation<'a>, id: ActionId) -> Option<&'a OpenPromise> {
+    let who = match id {
+        ActionId::FulfilPromise => Role::Rep,
+        ActionId::RemindBuyerPromise => Role::Buyer,
+        _ => return None,
+    };
+    situation
+        .history?
+        .overdue(who, situation.call_date)
+        .min_by_key(|promise| promise.due)
 }
 
 /// The day that is due, on which somebody works, not before the call; and the day that it is counted from.
@@ -169,7 +193,7 @@ pub fn next_contact(situation: &Situation<'_>) -> Option<Contact> {
 mod tests {
     use super::*;
     use crate::decide::tests::{day, decided, field, on};
-    use crate::domain::{ActionId, FieldStatus, Language, Role};
+    use crate::domain::{FieldStatus, Language};
 
     fn actions(fields: &[Field], call_date: &str) -> Vec<Action> {
         decided(fields, call_date, Language::Ru, next_actions)

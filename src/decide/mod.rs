@@ -14,7 +14,8 @@ pub use follow_up::follow_up;
 pub use qualification::qualification;
 
 use crate::domain::{
-    Call, Deal, Evidence, Field, FieldName, FieldStatus, Language, Premature, Role, Signal, TurnLabels, calendar,
+    Call, Deal, Evidence, Field, FieldName, FieldStatus, History, Language, Premature, Role, Signal, TurnLabels,
+    calendar,
 };
 use crate::process::{self, Process, Reading};
 
@@ -31,6 +32,8 @@ pub struct Situation<'a> {
     /// The call as its deal was judged, for the conditions of the process.
     pub reading: &'a Reading<'a>,
     pub premature: &'a [Premature],
+    /// Earlier calls with the deal.
+    pub history: Option<&'a History>,
 }
 
 impl Situation<'_> {
@@ -160,6 +163,7 @@ mod tests {
             fields,
             language,
             not_sales: false,
+            history: None,
         };
         let deal = process::assess(&process, heard);
         let talk = process::Talk::new(&process, call, fields);
@@ -176,6 +180,7 @@ mod tests {
             call_date,
             reading: &reading,
             premature: &premature,
+            history: None,
         })
     }
 }

@@ -4,6 +4,7 @@
 //! of version. Numbers between 0 and 1 have two digits: more would be noise, and differ between machines.
 
 mod markdown;
+mod previous;
 mod text;
 mod words;
 
@@ -12,12 +13,13 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 pub use markdown::markdown;
+pub use previous::previous;
 pub use text::{Look, text};
 
 use crate::domain::{
     Action, ActionId, CallOutcome, Channel, DecidedBy, Egress, ElementId, EmailType, Evidence, FieldName, FieldStatus,
-    FieldValue, FollowUpFact, Language, Move, Owner, Premature, PrematureMove, QualificationStatus, Role, RootCause,
-    RootCauseId, Severity, Signal, Stage, StageId, hex,
+    FieldValue, FollowUpFact, Language, Move, OpenPromise, Owner, PastCall, PastEvidence, Premature, PrematureMove,
+    QualificationStatus, Role, RootCause, RootCauseId, Severity, Signal, Stage, StageId, hex,
 };
 use crate::pipeline::Analysis;
 
@@ -110,6 +112,22 @@ pub struct DealInfo {
     pub previous_stage: Option<StageId>,
     #[serde(rename = "move")]
     pub step: Option<Move>,
+    /// The oldest first.
+    pub earlier_calls: Vec<PastCall>,
+    /// What this call says against an earlier one; the latest words hold.
+    pub contradictions: Vec<ContradictionInfo>,
+    /// Promises of both sides, of all calls, that nobody said were kept.
+    pub open_promises: Vec<OpenPromise>,
+    /// Names of the people of the buyer's side, in all calls.
+    pub buyers: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct ContradictionInfo {
+    /// An element of the process, or a field.
+    pub about: String,
+    pub latest: Evidence,
+    pub earlier: PastEvidence,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -121,6 +139,8 @@ pub struct ElementInfo {
     pub confidence: f64,
     pub why: String,
     pub evidence: Vec<Evidence>,
+    /// Words of earlier calls, where the score is carried over from them.
+    pub earlier: Vec<PastEvidence>,
     pub missing: Vec<String>,
 }
 
@@ -163,6 +183,8 @@ pub struct ActionInfo {
     /// The element whose gap it closes.
     pub closes: Option<ElementId>,
     pub evidence: Vec<Evidence>,
+    /// Words of earlier calls.
+    pub earlier: Vec<PastEvidence>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -406,6 +428,7 @@ fn deal(analysis: &Analysis) -> DealInfo {
                 confidence: two_digits(element.confidence),
                 why: element.why.clone(),
                 evidence: element.evidence.clone(),
+                earlier: element.earlier.clone(),
                 missing: element.missing.clone(),
             })
             .collect(),
@@ -414,6 +437,18 @@ fn deal(analysis: &Analysis) -> DealInfo {
         call_outcome: deal.call_outcome,
         previous_stage: deal.previous_stage.clone(),
         step: deal.step,
+        earlier_calls: deal.earlier_calls.clone(),
+        contradictions: deal
+            .contradictions
+            .iter()
+            .map(|contradiction| ContradictionInfo {
+                about: contradiction.about.clone(),
+                latest: contradiction.latest.clone(),
+                earlier: contradiction.earlier.clone(),
+            })
+            .collect(),
+        open_promises: deal.open_promises.clone(),
+        buyers: deal.buyers.clone(),
     }
 }
 
@@ -487,6 +522,7 @@ fn actions(actions: &[Action]) -> Vec<ActionInfo> {
             channel: action.channel,
             closes: action.closes.clone(),
             evidence: action.evidence.clone(),
+            earlier: action.earlier.clone(),
         })
         .collect()
 }

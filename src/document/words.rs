@@ -618,6 +618,10 @@ mod tests {
             call_outcome: None,
             previous_stage: None,
             step: None,
+            earlier_calls: Vec::new(),
+            contradictions: Vec::new(),
+            open_promises: Vec::new(),
+            buyers: Vec::new(),
         };
         assert_eq!(deal_line(&deal, Language::En), "not decided; most like Vision");
         assert_eq!(deal_line(&deal, Language::Ru), "не решено; больше похоже на «Vision»");

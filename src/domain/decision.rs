@@ -4,7 +4,8 @@ use chrono::NaiveDate;
 use serde::Serialize;
 
 use super::{
-    ActionId, CallOutcome, Channel, Cue, DealStage, ElementId, EmailType, Field, Move, Owner, Signal, Stage, StageId,
+    ActionId, CallOutcome, Channel, Contradiction, Cue, DealStage, ElementId, EmailType, Field, Move, OpenPromise,
+    Owner, PastCall, PastEvidence, Signal, Stage, StageId,
 };
 
 /// Who made a decision.
@@ -58,7 +59,7 @@ impl TurnLabels {
 }
 
 /// Words that prove a statement: an exact substring of the text of turn `turn`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
 pub struct Evidence {
     pub turn: u32,
     pub quote: String,
@@ -75,6 +76,8 @@ pub struct ElementScore {
     /// The rule that gave the score, in words, in the language of the call.
     pub why: String,
     pub evidence: Vec<Evidence>,
+    /// Words of earlier calls, where the score is carried over from them.
+    pub earlier: Vec<PastEvidence>,
     /// What the next score needs, in words, in the language of the call.
     pub missing: Vec<String>,
 }
@@ -108,6 +111,14 @@ pub struct Deal {
     pub previous_stage: Option<StageId>,
     /// None where the stage before the call is not known.
     pub step: Option<Move>,
+    /// The oldest first.
+    pub earlier_calls: Vec<PastCall>,
+    /// What this call says against an earlier one.
+    pub contradictions: Vec<Contradiction>,
+    /// Promises of both sides, of all calls, that nobody said were kept.
+    pub open_promises: Vec<OpenPromise>,
+    /// Names of the people of the buyer's side, in all calls.
+    pub buyers: Vec<String>,
 }
 
 impl Deal {
@@ -151,6 +162,8 @@ pub struct Action {
     /// The element whose gap it closes.
     pub closes: Option<ElementId>,
     pub evidence: Vec<Evidence>,
+    /// Words of earlier calls.
+    pub earlier: Vec<PastEvidence>,
 }
 
 /// When to speak with them again.

@@ -9,6 +9,7 @@ mod advice;
 mod call;
 mod decision;
 mod field;
+mod history;
 mod ids;
 mod name;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub use field::{
     Commitment, Competitor, CompetitorStatus, DateQualifier, DateValue, Field, FieldValue, Money, MoneyQualifier,
     Period, Person, Quantity, Vat,
 };
+pub use history::{Contradiction, History, OpenPromise, PastCall, PastEvidence, PastField, PastScore};
 pub use ids::{
     ActionId, CallOutcome, Channel, Cue, DecisionRole, EmailType, FieldName, FieldStatus, Metric, Move, Owner,
     PrematureMove, RootCauseId, Signal, Stage,

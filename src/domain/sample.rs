@@ -75,5 +75,9 @@ pub fn deal(id: &str, place: usize) -> Deal {
         call_outcome: None,
         previous_stage: None,
         step: None,
+        earlier_calls: Vec::new(),
+        contradictions: Vec::new(),
+        open_promises: Vec::new(),
+        buyers: Vec::new(),
     }
 }

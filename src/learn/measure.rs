@@ -407,6 +407,7 @@ fn tally(model: &TurnModel, process: &Process, labelled: &LabelledCall) -> Resul
             fields: &fields,
             language: labelled.language,
             not_sales,
+            history: None,
         },
     );
     let same = |said: &Field, gold: &GoldField| said.field == gold.field && said.turn == Some(gold.turn);
@@ -440,6 +441,7 @@ fn tally(model: &TurnModel, process: &Process, labelled: &LabelledCall) -> Resul
             fields: &gold_facts,
             language: labelled.language,
             not_sales: labelled.gold.not_sales,
+            history: None,
         },
     );
     Ok(Tally {

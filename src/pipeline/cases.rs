@@ -51,8 +51,8 @@ pub fn run_case(
         }
         None => models.understand(call, call_date, options)?,
     };
-    let deal = process::assess(process, understanding.heard());
-    let analysis = decide_all(understanding, call_date, process, deal);
+    let deal = process::assess(process, understanding.heard(None));
+    let analysis = decide_all(understanding, call_date, process, None, deal);
     Ok(compare(case, &analysis))
 }
 

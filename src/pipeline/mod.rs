@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use chrono::NaiveDate;
 
 use crate::domain::{
-    Action, Call, Contact, Deal, Egress, FollowUp, Language, Premature, Qualification, Recording, RootCause,
+    Action, Call, Contact, Deal, Egress, FollowUp, History, Language, Premature, Qualification, Recording, RootCause,
 };
 use crate::ingest::{self, Input};
 use crate::llm::{self, Llm, Redaction};
@@ -46,6 +46,12 @@ pub enum Error {
          `dealstage models pull`, or train again with `dealstage train`"
     )]
     OtherEncoder,
+    #[error(
+        "--previous: that call was on {previous}, after this one ({this}); give the call before it, or --call-date"
+    )]
+    Later { previous: NaiveDate, this: NaiveDate },
+    #[error("--previous: that is the analysis of this very call (`{0}`); give the call before it")]
+    SameCall(String),
     #[error("threads cannot be started: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
     #[cfg(not(feature = "whisper"))]
@@ -68,6 +74,8 @@ pub struct Options {
     pub heads: Option<PathBuf>,
     /// When to ask a language model, and where it is; None: never.
     pub llm: Option<(Ask, llm::Options)>,
+    /// Earlier calls with the same deal.
+    pub history: Option<History>,
 }
 
 /// Which weights hear recordings.
@@ -225,6 +233,9 @@ pub fn analyse(
     let started = Instant::now();
     progress(Step::Understand, 0.0);
     let call_date = call.call_date.unwrap_or(options.call_date);
+    if let Some(history) = &options.history {
+        check_order(history, &call.id, call_date)?;
+    }
     let mut understanding = models.understand(call, call_date, options)?;
     let turn_model = models.turn.as_ref().map(TurnModel::name).unwrap_or_default();
 
@@ -236,17 +247,21 @@ pub fn analyse(
         fallback::turns(&mut understanding, *ask, session);
         understanding.read_labels(call_date);
     }
+    if options.history.is_some() {
+        understanding.belongs_to_a_deal();
+    }
     timings.understand = started.elapsed();
 
     let started = Instant::now();
     progress(Step::Decide, 0.0);
-    let mut deal = process::assess(process, understanding.heard());
+    let history = options.history.as_ref();
+    let mut deal = process::assess(process, understanding.heard(history));
     if let Some((ask, session, _)) = &mut asked
-        && let Some(scored) = fallback::deal(&understanding, process, &deal, *ask, session)
+        && let Some(scored) = fallback::deal(&understanding, process, history, &deal, *ask, session)
     {
         deal = scored;
     }
-    let decided = decide_all(understanding, call_date, process, deal);
+    let decided = decide_all(understanding, call_date, process, history, deal);
     timings.decide = started.elapsed();
     Ok(Analysis {
         asr_model,
@@ -264,9 +279,27 @@ pub fn analyse(
     })
 }
 
+/// The last of the earlier calls lies before this one.
+fn check_order(history: &History, id: &str, call_date: NaiveDate) -> Result<(), Error> {
+    match history.calls.last() {
+        Some(last) if last.call_date > call_date => Err(Error::Later {
+            previous: last.call_date,
+            this: call_date,
+        }),
+        Some(last) if last.id == id && last.call_date == call_date => Err(Error::SameCall(id.to_owned())),
+        _ => Ok(()),
+    }
+}
+
 /// What follows from an understanding and a verdict by rules alone.
-fn decide_all(understanding: Understanding, call_date: NaiveDate, process: &Process, deal: Deal) -> Analysis {
-    let heard = understanding.heard();
+fn decide_all(
+    understanding: Understanding,
+    call_date: NaiveDate,
+    process: &Process,
+    history: Option<&History>,
+    deal: Deal,
+) -> Analysis {
+    let heard = understanding.heard(history);
     let talk = Talk::new(process, heard.call, heard.fields);
     let marks = Marks::new(heard.labels);
     let premature = process::premature(process, heard);
@@ -282,6 +315,7 @@ fn decide_all(understanding: Understanding, call_date: NaiveDate, process: &Proc
         call_date,
         reading: &reading,
         premature: &premature,
+        history,
     };
     Analysis {
         qualification: decide::qualification(&situation),

@@ -7,10 +7,11 @@ use rand::{RngExt, SeedableRng};
 
 use super::evidence::sentence;
 use super::file::{Process, TOP_SCORE};
+use super::history;
 use super::reading::{Facts, Found, Marks, Reading, Talk};
 use crate::domain::{
     Call, CallOutcome, Cue, Deal, DealStage, DecidedBy, Decision, ElementId, ElementScore, Evidence, Field,
-    FieldStatus, Language, Move, Role, Signal, StageKind, TurnLabels,
+    FieldStatus, History, Language, Move, Role, Signal, StageKind, TurnLabels,
 };
 
 /// Flag of a call that says two things about one fact.
@@ -26,12 +27,14 @@ pub struct Heard<'a> {
     pub fields: &'a [Field],
     pub language: Language,
     pub not_sales: bool,
+    pub history: Option<&'a History>,
 }
 
-/// Where the deal stands after this call alone.
+/// Where the deal stands after this call, and what of earlier ones still holds.
 pub fn assess(process: &Process, heard: Heard<'_>) -> Deal {
     let talk = Talk::new(process, heard.call, heard.fields);
-    let judged = judge(process, &talk, heard);
+    let earlier = earlier_scores(process, heard);
+    let judged = judge(process, &talk, heard, &earlier);
     let elements: Vec<ElementScore> = process
         .elements()
         .iter()
@@ -46,6 +49,7 @@ pub fn assess(process: &Process, heard: Heard<'_>) -> Deal {
                 heard.language,
             )
         })
+        .map(|score| with_earlier(score, heard))
         .collect();
     let stage = (!heard.not_sales).then_some(judged.verdict.stage);
     let confidence = if heard.not_sales {
@@ -54,7 +58,9 @@ pub fn assess(process: &Process, heard: Heard<'_>) -> Deal {
         judged.stage * process.thresholds().trusted
     };
     let short = is_short(process, heard.call);
-    let previous = heard.call.previous_stage.clone();
+    let previous = heard
+        .history
+        .map_or_else(|| heard.call.previous_stage.clone(), |history| history.stage.clone());
     let mut deal = Deal {
         process: process.id().to_owned(),
         process_hash: process.hash().to_owned(),
@@ -72,6 +78,10 @@ pub fn assess(process: &Process, heard: Heard<'_>) -> Deal {
         call_outcome: stage.and(judged.verdict.outcome),
         previous_stage: previous,
         step: None,
+        earlier_calls: heard.history.map(|history| history.calls.clone()).unwrap_or_default(),
+        contradictions: Vec::new(),
+        open_promises: Vec::new(),
+        buyers: Vec::new(),
     };
     (deal.coverage, deal.index) = sums(&deal.elements);
     if let Some(place) = stage {
@@ -83,8 +93,37 @@ pub fn assess(process: &Process, heard: Heard<'_>) -> Deal {
         deal.abstained |= confidence < needed;
     }
     let marks = Marks::new(heard.labels);
-    deal.flags = flags(&reading_of(process, &talk, &marks, heard, &deal), &deal);
+    let reading = reading_of(process, &talk, &marks, heard, &deal);
+    let flags = flags(&reading, &deal);
+    let contradictions = history::contradictions(&reading, heard, &deal);
+    let open_promises = history::open_promises(&reading, heard);
+    drop(reading);
+    (deal.flags, deal.contradictions, deal.open_promises) = (flags, contradictions, open_promises);
+    deal.buyers = history::buyers(heard);
     deal
+}
+
+/// Scores of earlier calls, in the order of the elements; none of another process.
+pub fn earlier_scores(process: &Process, heard: Heard<'_>) -> Vec<u8> {
+    let Some(history) = heard.history.filter(|history| history.process == process.id()) else {
+        return Vec::new();
+    };
+    let score = |rule: &super::file::ElementRule| {
+        let past = history.scores.iter().find(|past| past.element == rule.id);
+        past.map_or(0, |past| past.score)
+    };
+    process.elements().iter().map(score).collect()
+}
+
+/// Where no words of this call give the score, those of earlier ones do.
+fn with_earlier(mut score: ElementScore, heard: Heard<'_>) -> ElementScore {
+    let past = heard
+        .history
+        .and_then(|history| history.scores.iter().find(|past| past.element == score.element));
+    if let Some(past) = past.filter(|past| score.evidence.is_empty() && past.score == score.score) {
+        score.earlier.clone_from(&past.evidence);
+    }
+    score
 }
 
 fn enter(process: &Process, deal: &mut Deal, place: usize, short: bool, language: Language) {
@@ -118,6 +157,7 @@ fn element_score(
         confidence,
         why: text(rule.why.get(language), score).unwrap_or_default(),
         evidence,
+        earlier: Vec::new(),
         missing: text(rule.missing.get(language), score).into_iter().collect(),
     }
 }
@@ -143,7 +183,8 @@ pub fn reading_of<'a>(
     deal: &Deal,
 ) -> Reading<'a> {
     let place = |evidence: &Evidence| heard.call.turns.iter().position(|turn| turn.i == evidence.turn);
-    let mut reading = Reading::new(process, talk, marks, heard.call.turns.len());
+    // The scores are those of the deal.
+    let mut reading = Reading::new(process, talk, marks, heard.call.turns.len(), &[]);
     reading.scores = deal
         .elements
         .iter()
@@ -159,15 +200,13 @@ pub fn reading_of<'a>(
 
 fn facts(process: &Process, heard: Heard<'_>, deal: &Deal) -> Facts {
     Facts {
-        calls: 1,
-        buyers: 1,
         buyer_turns: buyer_turns(heard.call) as i64,
         short: is_short(process, heard.call),
         conflict: heard.fields.iter().any(|field| field.status == FieldStatus::Conflict),
         on_hold: deal.on_hold,
         outcome: deal.call_outcome,
         step: deal.step,
-        ..Facts::default()
+        ..history::facts(heard)
     }
 }
 
@@ -230,6 +269,10 @@ pub fn rescore(
     let mut deal = deal.clone();
     for (rule, element) in process.elements().iter().zip(&mut deal.elements) {
         let Some(scored) = scores.get(&rule.id) else { continue };
+        // The model saw this call only: what earlier ones gave is the rules' to take back.
+        if !element.earlier.is_empty() && scored.score <= element.score {
+            continue;
+        }
         *element = element_score(rule, scored.score, confidence, scored.evidence.clone(), heard.language);
     }
     (deal.coverage, deal.index) = sums(&deal.elements);
@@ -267,9 +310,29 @@ struct Verdict {
     outcome: Option<CallOutcome>,
 }
 
-fn verdict(process: &Process, talk: &Talk<'_>, marks: &Marks) -> Verdict {
-    let reading = Reading::new(process, talk, marks, talk.call.turns.len());
-    let stage = reading.find_stage();
+fn verdict(process: &Process, talk: &Talk<'_>, marks: &Marks, heard: Heard<'_>, earlier: &[u8]) -> Verdict {
+    let mut reading = Reading::new(process, talk, marks, talk.call.turns.len(), earlier);
+    if is_short(process, heard.call) {
+        // Too little was said to take anything back.
+        for (found, &before) in reading.scores.iter_mut().zip(earlier) {
+            if found.score < before {
+                *found = Found {
+                    score: before,
+                    turns: Vec::new(),
+                };
+            }
+        }
+    }
+    let mut stage = reading.find_stage();
+    // What is signed stays signed, whatever else is spoken of.
+    let before = heard.history.and_then(|history| history.stage.as_ref());
+    let before = before.and_then(|id| process.stages().iter().position(|stage| stage.id == *id));
+    if let Some(before) = before
+        && process.stages()[before].kind == StageKind::Won
+        && process.stages()[stage].kind == StageKind::Open
+    {
+        stage = before;
+    }
     let outcome = process
         .outcomes()
         .iter()
@@ -298,17 +361,17 @@ const DRAWS: usize = 200;
 /// Draws labels by their probabilities and judges each draw. The commonest stage stands, with the commonest scores that
 /// lead to it: a few likely signals weigh more than one that just passes its threshold. The seed is fixed, so the same
 /// call gives the same verdict.
-fn judge(process: &Process, talk: &Talk<'_>, heard: Heard<'_>) -> Judged {
+fn judge(process: &Process, talk: &Talk<'_>, heard: Heard<'_>, earlier: &[u8]) -> Judged {
     if heard.not_sales {
         return Judged {
-            verdict: verdict(process, talk, &Marks::none()),
+            verdict: verdict(process, talk, &Marks::none(), heard, earlier),
             stage: 1.0,
             shares: vec![1.0; process.elements().len()],
         };
     }
     let mut rng = StdRng::seed_from_u64(1);
     let mut drawn: Vec<Verdict> = (0..DRAWS)
-        .map(|_| verdict(process, talk, &draw(heard.labels, &mut rng)))
+        .map(|_| verdict(process, talk, &draw(heard.labels, &mut rng), heard, earlier))
         .collect();
     let stage = commonest(drawn.iter().map(|verdict| verdict.stage));
     let scores = |verdict: &Verdict| verdict.scores.iter().map(|found| found.score).collect::<Vec<u8>>();

@@ -214,6 +214,8 @@ pub struct Process {
     stages: Vec<StageRule>,
     on_hold: Condition,
     stalled: Condition,
+    kept: Condition,
+    buyer_kept: Condition,
     outcomes: Vec<(CallOutcome, Condition)>,
     flags: Vec<FlagRule>,
     premature: Vec<PrematureRule>,
@@ -250,7 +252,12 @@ impl Process {
         /// Open ones in the order of work, then those that ended.
         stages: [StageRule],
         on_hold: Condition,
+        /// When to ask what keeps the deal from moving.
         stalled: Condition,
+        /// Our promises of earlier calls were kept.
+        kept: Condition,
+        /// Their promises of earlier calls were kept.
+        buyer_kept: Condition,
         outcomes: [(CallOutcome, Condition)],
         flags: [FlagRule],
         premature: [PrematureRule],
@@ -407,11 +414,13 @@ fn read(root: &Section<'_, '_>, text: &str) -> Option<Process> {
     let stages = stages(root, &mut reader);
     reader.names.judged = true;
     let deal = root.section("deal");
-    let (on_hold, stalled) = deal.map_or((Condition::Never, Condition::Never), |deal| {
-        let read = (reader.condition(&deal, "on_hold"), reader.condition(&deal, "stalled"));
-        deal.finish();
-        read
+    let [on_hold, stalled, kept, buyer_kept] = ["on_hold", "stalled", "kept", "buyer_kept"].map(|key| {
+        let read = deal.as_ref().map(|deal| reader.condition(deal, key));
+        read.unwrap_or(Condition::Never)
     });
+    if let Some(deal) = &deal {
+        deal.finish();
+    }
     let outcomes = outcomes(root, &reader);
     let flags = flags(root, &reader);
     let premature = premature(root, &reader);
@@ -436,6 +445,8 @@ fn read(root: &Section<'_, '_>, text: &str) -> Option<Process> {
         stages,
         on_hold,
         stalled,
+        kept,
+        buyer_kept,
         outcomes,
         flags,
         premature,

@@ -8,6 +8,7 @@ mod assess;
 mod condition;
 mod evidence;
 mod file;
+mod history;
 mod problem;
 mod reading;
 mod section;

@@ -197,6 +197,8 @@ pub struct Reading<'a> {
     pub marks: &'a Marks,
     /// Turns from this place on are not there yet.
     pub until: usize,
+    /// Scores of earlier calls, in the order of the elements; empty where there are none.
+    pub earlier: &'a [u8],
     /// In the order of the elements of the process; shorter while they are being scored.
     pub scores: Vec<Found>,
     /// Place of the deal's stage.
@@ -212,19 +214,27 @@ struct Item<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// Scores and stage of the first `until` turns by their own words.
-    pub fn new(process: &'a Process, talk: &'a Talk<'a>, marks: &'a Marks, until: usize) -> Self {
+    /// Scores of the first `until` turns. An earlier score stands until it is contradicted.
+    pub fn new(process: &'a Process, talk: &'a Talk<'a>, marks: &'a Marks, until: usize, earlier: &'a [u8]) -> Self {
         let mut reading = Self {
             process,
             talk,
             marks,
             until,
+            earlier,
             scores: Vec::new(),
             stage: None,
             facts: Facts::default(),
         };
-        for element in process.elements() {
-            let found = reading.score(element);
+        for (place, element) in process.elements().iter().enumerate() {
+            let mut found = reading.score(element);
+            let before = earlier.get(place).copied().unwrap_or_default();
+            if before > found.score && !reading.is(&element.contradicted) {
+                found = Found {
+                    score: before,
+                    turns: Vec::new(),
+                };
+            }
             reading.scores.push(found);
         }
         reading

@@ -1,6 +1,6 @@
 //! Moves that came too early, and what keeps a deal from moving.
 
-use super::assess::{Heard, quotes};
+use super::assess::{Heard, earlier_scores, quotes};
 use super::evidence::sentence;
 use super::file::{PrematureRule, Process};
 use super::reading::{Marks, Reading, Talk};
@@ -14,7 +14,8 @@ pub fn premature(process: &Process, heard: Heard<'_>) -> Vec<Premature> {
     }
     let talk = Talk::new(process, heard.call, heard.fields);
     let marks = Marks::new(heard.labels);
-    let whole = Reading::new(process, &talk, &marks, heard.call.turns.len());
+    let earlier = earlier_scores(process, heard);
+    let whole = Reading::new(process, &talk, &marks, heard.call.turns.len(), &earlier);
     let mut found: Vec<(usize, Premature)> = Vec::new();
     for rule in process.premature() {
         if found.iter().any(|(_, known)| known.id == rule.id) {
@@ -23,7 +24,7 @@ pub fn premature(process: &Process, heard: Heard<'_>) -> Vec<Premature> {
         let moves = whole.every(&rule.action).into_iter();
         let too_early = moves
             .filter_map(|at| {
-                let mut before = Reading::new(process, &talk, &marks, at);
+                let mut before = Reading::new(process, &talk, &marks, at, &earlier);
                 before.stage = Some(before.find_stage());
                 let severity = judged(rule, &before)?;
                 Some((at, warn(rule, severity, heard, at)))

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::Understanding;
-use crate::domain::{Call, Deal, DecidedBy, Decision, ElementId, Evidence, Role, Signal, Stage, TurnLabels};
+use crate::domain::{Call, Deal, DecidedBy, Decision, ElementId, Evidence, History, Role, Signal, Stage, TurnLabels};
 use crate::llm::Session;
 use crate::llm::prompts::{ElementLine, EndingId, LabelTurns, LabelledTurn, Prompt, ScoreDeal, ScoredDeal, TurnLine};
 use crate::process::{self, Ending, Process, Scored};
@@ -151,6 +151,7 @@ fn believed(
 pub fn deal(
     understanding: &Understanding,
     process: &Process,
+    history: Option<&History>,
     deal: &Deal,
     ask: Ask,
     session: &mut Session<'_>,
@@ -176,7 +177,7 @@ pub fn deal(
     match scores(call, process, &answer) {
         Ok((scores, ending)) => Some(process::rescore(
             process,
-            understanding.heard(),
+            understanding.heard(history),
             deal,
             &scores,
             ending,

@@ -11,7 +11,7 @@ pub mod turn_model;
 
 use chrono::NaiveDate;
 
-use crate::domain::{Call, Field, Language, Role, Stage, Turn, TurnLabels};
+use crate::domain::{Call, Field, History, Language, Role, Stage, Turn, TurnLabels};
 use crate::process::Heard;
 use turn_model::TurnModel;
 
@@ -69,13 +69,14 @@ pub fn understand(
 
 impl Understanding {
     /// For the rules of the process.
-    pub fn heard(&self) -> Heard<'_> {
+    pub fn heard<'a>(&'a self, history: Option<&'a History>) -> Heard<'a> {
         Heard {
             call: &self.call,
             labels: &self.labels,
             fields: &self.fields,
             language: self.language,
             not_sales: self.not_sales,
+            history,
         }
     }
 
@@ -83,6 +84,11 @@ impl Understanding {
     pub fn read_labels(&mut self, call_date: NaiveDate) {
         self.fields = fields::extract(&self.call, &self.labels, self.language, call_date);
         self.not_sales = not_sales(&self.call.turns, &self.labels);
+    }
+
+    /// The user says that it belongs to a deal: then it is about the sale, whatever it sounds like.
+    pub fn belongs_to_a_deal(&mut self) {
+        self.not_sales = false;
     }
 }
 
