@@ -304,7 +304,8 @@ fn decide_all(
     let marks = Marks::new(heard.labels);
     let premature = process::premature(process, heard);
     let mut reading = process::reading_of(process, &talk, &marks, heard, &deal);
-    reading.facts.premature = !premature.is_empty();
+    let place = |warning: &Premature| heard.call.turns.iter().position(|turn| turn.i == warning.turn);
+    reading.facts.premature = premature.iter().filter_map(place).collect();
     let situation = decide::Situation {
         process,
         call: &understanding.call,

@@ -154,7 +154,8 @@ pub struct Facts {
     pub promise_overdue: bool,
     pub buyer_promise_overdue: bool,
     pub champion_before: bool,
-    pub premature: bool,
+    /// Places of the turns.
+    pub premature: Vec<usize>,
     pub outcome: Option<CallOutcome>,
     pub step: Option<Move>,
 }
@@ -170,7 +171,15 @@ impl Facts {
         }
     }
 
-    fn holds(&self, fact: Fact) -> bool {
+    /// The places of the turns that show it; None where it does not hold.
+    fn holds(&self, fact: Fact) -> Option<Vec<usize>> {
+        if fact == Fact::Premature {
+            return (!self.premature.is_empty()).then(|| self.premature.clone());
+        }
+        self.is(fact).then(Vec::new)
+    }
+
+    fn is(&self, fact: Fact) -> bool {
         match fact {
             Fact::Short => self.short,
             Fact::Conflict => self.conflict,
@@ -178,7 +187,7 @@ impl Facts {
             Fact::PromiseOverdue => self.promise_overdue,
             Fact::BuyerPromiseOverdue => self.buyer_promise_overdue,
             Fact::ChampionBefore => self.champion_before,
-            Fact::Premature => self.premature,
+            Fact::Premature => !self.premature.is_empty(),
         }
     }
 }
@@ -308,7 +317,7 @@ impl<'a> Reading<'a> {
             Condition::Number { number, op, than } => when(op.holds(self.facts.number(*number), *than)),
             Condition::Outcome { op, than } => when(op.holds(self.facts.outcome?, *than)),
             Condition::Move { op, than } => when(op.holds(self.facts.step?, *than)),
-            Condition::Fact(fact) => when(self.facts.holds(*fact)),
+            Condition::Fact(fact) => self.facts.holds(*fact),
             Condition::Never => None,
         }
     }
