@@ -1,21 +1,24 @@
-//! What was understood → how good the lead is, what to do next, and a follow-up draft.
+//! What was understood → how good the lead is, what to do next, a follow-up draft, and how well the rep led the talk.
 //!
 //! Owns the rules of action: each needs its trigger in the call and carries the words that gave it. The e-mail is
-//! composed of quotes and dated facts only; nothing is made up. Scores and stages are *not* here: see `process`.
+//! composed of quotes and dated facts only; nothing is made up. How the rep led the talk is judged by norms that are data.
+//! Scores and stages are *not* here: see `process`.
 
 mod actions;
 mod follow_up;
 mod qualification;
+mod scorecard;
 
 use chrono::NaiveDate;
 
 pub use actions::{next_actions, next_contact};
 pub use follow_up::follow_up;
 pub use qualification::qualification;
+pub use scorecard::scorecard;
 
 use crate::domain::{
-    Call, Deal, Evidence, Field, FieldName, FieldStatus, History, Language, Premature, Role, Signal, TurnLabels,
-    calendar,
+    Call, Deal, Evidence, Field, FieldName, FieldStatus, History, Language, Premature, Role, Signal, StageKind,
+    TurnLabels, calendar,
 };
 use crate::process::{self, Process, Reading};
 
@@ -64,6 +67,12 @@ impl Situation<'_> {
             Language::En => en,
             Language::Ru => ru,
         }
+    }
+
+    /// They said no.
+    fn is_lost(&self) -> bool {
+        let stage = self.deal.stage.as_ref();
+        stage.is_some_and(|stage| stage.kind == StageKind::Lost)
     }
 
     fn buyer_turns(&self) -> usize {
@@ -166,21 +175,32 @@ mod tests {
             history: None,
         };
         let deal = process::assess(&process, heard);
-        let talk = process::Talk::new(&process, call, fields);
-        let marks = process::Marks::new(labels);
-        let reading = process::reading_of(&process, &talk, &marks, heard, &deal);
-        let premature = process::premature(&process, heard);
+        with_deal(&process, heard, &deal, call_date, decide)
+    }
+
+    /// What is decided about a call whose deal stands as given.
+    pub fn with_deal<T>(
+        process: &Process,
+        heard: process::Heard<'_>,
+        deal: &Deal,
+        call_date: NaiveDate,
+        decide: impl FnOnce(&Situation<'_>) -> T,
+    ) -> T {
+        let talk = process::Talk::new(process, heard.call, heard.fields);
+        let marks = process::Marks::new(heard.labels);
+        let reading = process::reading_of(process, &talk, &marks, heard, deal);
+        let premature = process::premature(process, heard);
         decide(&Situation {
-            process: &process,
-            call,
-            labels,
-            fields,
-            deal: &deal,
-            language,
+            process,
+            call: heard.call,
+            labels: heard.labels,
+            fields: heard.fields,
+            deal,
+            language: heard.language,
             call_date,
             reading: &reading,
             premature: &premature,
-            history: None,
+            history: heard.history,
         })
     }
 }

@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::Document;
 use super::words::{self, say};
+use super::{Document, scorecard};
 use crate::domain::{FieldStatus, Role};
 
 /// Text that goes into a table cell or a line of a list.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut before = None;
     let mut chars = text.chars().peekable();
@@ -37,6 +37,7 @@ pub fn markdown(document: &Document) -> String {
     actions(&mut out, document);
     fields(&mut out, document);
     follow_up(&mut out, document);
+    scorecard::markdown(&mut out, document);
     turns(&mut out, document);
     let _ = writeln!(
         out,

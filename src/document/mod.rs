@@ -5,6 +5,7 @@
 
 mod markdown;
 mod previous;
+mod scorecard;
 mod text;
 mod words;
 
@@ -14,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 pub use markdown::markdown;
 pub use previous::previous;
+pub use scorecard::{MetricInfo, ScorecardInfo, StrengthInfo, TipInfo};
 pub use text::{Look, text};
 
 use crate::domain::{
@@ -48,6 +50,8 @@ pub struct Document {
     pub next_contact: Option<ContactInfo>,
     /// null where there is nothing to write about (no sales call).
     pub follow_up: Option<FollowUpInfo>,
+    /// null where the call is no sales call.
+    pub scorecard: Option<ScorecardInfo>,
     pub provenance: Provenance,
 }
 
@@ -282,6 +286,7 @@ impl Document {
             more_actions: actions(more),
             next_contact: next_contact(analysis),
             follow_up: follow_up(analysis),
+            scorecard: analysis.scorecard.as_ref().map(ScorecardInfo::from),
             provenance: Provenance {
                 version: env!("CARGO_PKG_VERSION"),
                 asr_model: analysis.asr_model.clone(),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::words::{self, say};
-use super::{Document, ElementInfo};
+use super::{Document, ElementInfo, scorecard};
 use crate::domain::{FieldStatus, Language, Role};
 
 /// How the terminal takes it.
@@ -21,7 +21,7 @@ impl Look {
         width: 100,
     };
 
-    fn paint(self, code: &str, text: &str) -> String {
+    pub(super) fn paint(self, code: &str, text: &str) -> String {
         if self.colour {
             format!("\x1b[{code}m{text}\x1b[0m")
         } else {
@@ -29,11 +29,11 @@ impl Look {
         }
     }
 
-    fn bold(self, text: &str) -> String {
+    pub(super) fn bold(self, text: &str) -> String {
         self.paint("1", text)
     }
 
-    fn dim(self, text: &str) -> String {
+    pub(super) fn dim(self, text: &str) -> String {
         self.paint("2", text)
     }
 
@@ -43,7 +43,7 @@ impl Look {
 }
 
 /// Breaks `text` into lines of at most `width` columns, all but the first beginning with `indent` blanks.
-fn wrap(text: &str, width: usize, indent: usize) -> String {
+pub(super) fn wrap(text: &str, width: usize, indent: usize) -> String {
     let mut out = String::new();
     let mut column = indent;
     for word in text.split_whitespace() {
@@ -65,7 +65,7 @@ fn wrap(text: &str, width: usize, indent: usize) -> String {
 const QUOTE_LINES: usize = 2;
 
 /// A quote and its place in two lines; what does not fit is cut at a word.
-fn short_quote(quote: &str, place: &str, width: usize, indent: usize, language: Language) -> String {
+pub(super) fn short_quote(quote: &str, place: &str, width: usize, indent: usize, language: Language) -> String {
     let words: Vec<&str> = quote.split_whitespace().collect();
     let shown = |count: usize| {
         let text = words[..count].join(" ");
@@ -94,6 +94,7 @@ pub fn text(document: &Document, look: Look) -> String {
     actions(&mut out, document, look);
     fields(&mut out, document, look);
     follow_up(&mut out, document, look);
+    scorecard::text(&mut out, document, look);
     course(&mut out, document, look);
     let _ = writeln!(
         out,
@@ -108,7 +109,7 @@ pub fn text(document: &Document, look: Look) -> String {
     out
 }
 
-fn title(out: &mut String, look: Look, en: &'static str, ru: &'static str, language: Language) {
+pub(super) fn title(out: &mut String, look: Look, en: &'static str, ru: &'static str, language: Language) {
     let _ = writeln!(out, "\n{}", look.bold(say(language, en, ru)));
 }
 

@@ -329,6 +329,42 @@ ids! {
 }
 
 ids! {
+    /// What a call was for, by what was talked about most; `short`: too little talk for the norms of a
+    /// whole one. The norms of the scorecard go by it (E.1).
+    CallType {
+        Discovery = "discovery",
+        Demo = "demo",
+        Negotiation = "negotiation",
+        Short = "short",
+    }
+}
+
+ids! {
+    /// What the value of a metric counts; a `yes_no` is 1 or 0.
+    Unit {
+        Share = "share",
+        Seconds = "seconds",
+        Minutes = "minutes",
+        Count = "count",
+        Points = "points",
+        YesNo = "yes_no",
+        PerMin = "per_min",
+        Per10Min = "per_10_min",
+        Per30Min = "per_30_min",
+        Per100Words = "per_100_words",
+    }
+}
+
+ids! {
+    /// How a value compares with its norm.
+    Band {
+        Good = "good",
+        Watch = "watch",
+        Poor = "poor",
+    }
+}
+
+ids! {
     /// Something that a turn says, beside its stage.
     Signal {
         BuyerSituation = "buyer_situation",

@@ -14,6 +14,7 @@ mod ids;
 mod name;
 #[cfg(test)]
 pub mod sample;
+mod scorecard;
 mod text;
 
 pub use advice::{Premature, RootCause, Severity};
@@ -28,10 +29,11 @@ pub use field::{
 };
 pub use history::{Contradiction, History, OpenPromise, PastCall, PastEvidence, PastField, PastScore};
 pub use ids::{
-    ActionId, CallOutcome, Channel, Cue, DecisionRole, EmailType, FieldName, FieldStatus, Metric, Move, Owner,
-    PrematureMove, RootCauseId, Signal, Stage,
+    ActionId, Band, CallOutcome, CallType, Channel, Cue, DecisionRole, EmailType, FieldName, FieldStatus, Metric, Move,
+    Owner, PrematureMove, RootCauseId, Signal, Stage, Unit,
 };
 pub use name::{DealStage, ElementId, StageId, StageKind};
+pub use scorecard::{MetricReading, MetricScore, Scorecard, Strength, Tip};
 pub use text::{cut_sentences, hex, sentences};
 
 /// A text that names none of the ids of its kind.

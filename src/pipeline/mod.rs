@@ -12,6 +12,7 @@ use chrono::NaiveDate;
 
 use crate::domain::{
     Action, Call, Contact, Deal, Egress, FollowUp, History, Language, Premature, Qualification, Recording, RootCause,
+    Scorecard,
 };
 use crate::ingest::{self, Input};
 use crate::llm::{self, Llm, Redaction};
@@ -166,6 +167,8 @@ pub struct Analysis {
     pub next_actions: Vec<Action>,
     pub next_contact: Option<Contact>,
     pub follow_up: Option<FollowUp>,
+    /// None where the call is no sales call.
+    pub scorecard: Option<Scorecard>,
     /// None for a transcript.
     pub asr_model: Option<String>,
     pub turn_model: String,
@@ -324,6 +327,7 @@ fn decide_all(
         next_contact: decide::next_contact(&situation),
         root_causes: process::root_causes(&reading, understanding.language),
         follow_up: decide::follow_up(&situation),
+        scorecard: decide::scorecard(&situation, &premature),
         premature,
         understanding,
         call_date,
