@@ -38,6 +38,9 @@ pub struct Args {
     /// Short for --format json
     #[arg(long, conflicts_with = "format")]
     json: bool,
+    /// Reports with everything that is known, not a page (text and Markdown)
+    #[arg(long)]
+    full: bool,
     /// Write to this file instead of standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -169,7 +172,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut failed = None;
     for path in &args.inputs {
         let analysed = analyse_one(path, &args, &process, &options, &mut models);
-        match analysed.and_then(|analysis| render(&analysis, format, one_line, args.out.is_none())) {
+        match analysed.and_then(|analysis| render(&analysis, format, one_line, args.out.is_none(), args.full)) {
             Ok(text) if args.out.is_some() => texts.push(text),
             Ok(text) => {
                 let mut stdout = std::io::stdout().lock();
@@ -263,13 +266,16 @@ fn analyse_one(
     Ok(result?)
 }
 
-fn render(analysis: &Analysis, format: Format, one_line: bool, to_stdout: bool) -> anyhow::Result<String> {
+fn render(analysis: &Analysis, format: Format, one_line: bool, to_stdout: bool, full: bool) -> anyhow::Result<String> {
     let document = Document::new(analysis);
     Ok(match format {
         Format::Json if one_line => format!("{}\n", serde_json::to_string(&document)?),
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&document)?),
-        Format::Markdown => document::markdown(&document),
-        Format::Text => document::text(&document, if to_stdout { look() } else { Look::PLAIN }),
+        Format::Markdown => document::markdown(&document, full),
+        Format::Text => {
+            let look = if to_stdout { look() } else { Look::PLAIN };
+            document::text(&document, Look { full, ..look })
+        }
     })
 }
 
@@ -284,6 +290,7 @@ fn look() -> Look {
     Look {
         colour: std::env::var_os("NO_COLOR").is_none(),
         width,
+        full: false,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::words::{self, say};
-use super::{Document, scorecard};
+use super::{ActionInfo, Document, scorecard, warnings};
 use crate::domain::{FieldStatus, Role};
 
 /// Text that goes into a table cell or a line of a list.
@@ -28,22 +28,30 @@ pub(super) fn cell(text: &str) -> String {
     out
 }
 
-pub fn markdown(document: &Document) -> String {
+/// The report as Markdown; with `full` with the turns, and everything that the page leaves out.
+pub fn markdown(document: &Document, full: bool) -> String {
+    let language = document.call.language;
     let mut out = String::new();
     head(&mut out, document);
     if !document.call.not_sales {
         elements(&mut out, document);
+        list(
+            &mut out,
+            say(language, "To move on", "Чтобы двинуться дальше"),
+            warnings::to_move_on(document),
+        );
     }
-    actions(&mut out, document);
+    actions(&mut out, document, full);
+    let lines = warnings::warnings(document).into_iter();
+    let lines = lines.map(|warning| format!("{} {}", warning.text, warning.advice).trim_end().to_owned());
+    list(&mut out, say(language, "Warnings", "Предупреждения"), lines.collect());
     fields(&mut out, document);
     follow_up(&mut out, document);
     scorecard::markdown(&mut out, document);
-    turns(&mut out, document);
-    let _ = writeln!(
-        out,
-        "\n_{}_",
-        cell(&words::egress(&document.provenance, document.call.language))
-    );
+    if full {
+        turns(&mut out, document);
+    }
+    let _ = writeln!(out, "\n_{}_", cell(&words::egress(&document.provenance, language)));
     out
 }
 
@@ -78,25 +86,16 @@ fn head(out: &mut String, document: &Document) {
             words::outcome(outcome, language)
         );
     }
-    if !deal.flags.is_empty() {
-        let flags: Vec<String> = deal
-            .flags
-            .iter()
-            .map(|flag| cell(words::flag(flag, language)))
-            .collect();
-        let _ = writeln!(out, "{}: {}\n", say(language, "Flags", "Отметки"), flags.join(", "));
-    }
 }
 
 fn elements(out: &mut String, document: &Document) {
     let language = document.call.language;
     let _ = writeln!(
         out,
-        "## {}\n\n| {} | 0–3 | {} | {} |\n|---|---|---|---|",
-        say(language, "Why, and what is missing", "Почему и чего не хватает"),
+        "## {}\n\n| {} | 0–3 | {} |\n|---|---|---|",
+        say(language, "Why", "Почему"),
         say(language, "element", "элемент"),
         say(language, "why", "почему"),
-        say(language, "missing", "не хватает"),
     );
     for element in &document.deal.elements {
         let quotes: String = element
@@ -113,23 +112,34 @@ fn elements(out: &mut String, document: &Document) {
             .collect();
         let _ = writeln!(
             out,
-            "| {} | {} | {}{quotes} | {} |",
+            "| {} | {} | {}{quotes} |",
             cell(&element.name),
             element.score,
             cell(&element.why),
-            cell(&element.missing.join("; ")),
         );
     }
     out.push('\n');
 }
 
-fn actions(out: &mut String, document: &Document) {
+fn list(out: &mut String, title: &str, lines: Vec<String>) {
+    if lines.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "## {title}\n");
+    for line in lines {
+        let _ = writeln!(out, "- {}", cell(&line));
+    }
+    out.push('\n');
+}
+
+fn actions(out: &mut String, document: &Document, full: bool) {
     let language = document.call.language;
     if document.next_actions.is_empty() {
         return;
     }
     let _ = writeln!(out, "## {}\n", say(language, "Do next", "Что делать"));
-    for (at, action) in document.next_actions.iter().enumerate() {
+    let more: &[ActionInfo] = if full { &document.more_actions } else { &[] };
+    for (at, action) in document.next_actions.iter().chain(more).enumerate() {
         let due = action
             .due
             .map_or_else(String::new, |due| format!("**{}** ", words::date(due, language)));
@@ -140,6 +150,16 @@ fn actions(out: &mut String, document: &Document) {
             at + 1,
             cell(&action.title),
             cell(&action.why)
+        );
+    }
+    if let Some(contact) = &document.next_contact {
+        let _ = writeln!(
+            out,
+            "\n{}: **{}** ({}), {}",
+            say(language, "Speak again", "Снова на связь"),
+            words::date(contact.date, language),
+            words::channel(contact.channel, language),
+            cell(&contact.why)
         );
     }
     out.push('\n');

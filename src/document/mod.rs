@@ -7,6 +7,7 @@ mod markdown;
 mod previous;
 mod scorecard;
 mod text;
+mod warnings;
 mod words;
 
 use chrono::NaiveDate;
@@ -104,6 +105,8 @@ pub struct DealInfo {
     pub stage_name: Option<String>,
     /// What the stage is for, in the language of the call.
     pub stage_purpose: Option<String>,
+    /// What the buyer does when it is done, in the language of the call.
+    pub stage_exit: Option<String>,
     pub confidence: f64,
     pub decided_by: DecidedBy,
     pub abstained: bool,
@@ -153,6 +156,31 @@ pub struct QualificationInfo {
     pub status: QualificationStatus,
     pub lead_score: u8,
     pub fields: Vec<FieldInfo>,
+}
+
+/// A turn as reports name it: its number, with its time where there is one.
+pub(crate) struct ReportTurn {
+    i: u32,
+    start_s: Option<f64>,
+}
+
+impl ReportTurn {
+    fn of(document: &Document, i: u32) -> Self {
+        let turn = document.turns.iter().find(|turn| turn.i == i);
+        Self {
+            i,
+            start_s: turn.and_then(|turn| turn.start_s),
+        }
+    }
+}
+
+impl std::fmt::Display for ReportTurn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.start_s {
+            Some(at) => write!(f, "[{} {}]", self.i, words::clock(at)),
+            None => write!(f, "[{}]", self.i),
+        }
+    }
 }
 
 /// A field that was not stated has only its name and status.
@@ -418,6 +446,7 @@ fn deal(analysis: &Analysis) -> DealInfo {
         stage: deal.stage.as_ref().map(|stage| stage.id.clone()),
         stage_name: deal.stage.as_ref().map(|_| deal.stage_name.clone()),
         stage_purpose: deal.stage.as_ref().map(|_| deal.stage_purpose.clone()),
+        stage_exit: deal.stage.as_ref().map(|_| deal.stage_exit.clone()),
         confidence: two_digits(deal.confidence),
         decided_by: deal.decided_by,
         abstained: deal.abstained,

@@ -184,6 +184,9 @@ fn norm(metric: &MetricInfo, language: Language) -> String {
     format!("{} {}", say(language, "norm", "норма"), local(&metric.norm, language))
 }
 
+/// Figures in the short report.
+const MOST_FIGURES: usize = 4;
+
 /// The section of the terminal's report.
 pub fn text(out: &mut String, document: &Document, look: Look) {
     let language = document.call.language;
@@ -218,7 +221,7 @@ pub fn text(out: &mut String, document: &Document, look: Look) {
         let line = format!("{} {}", say(language, "say instead:", "лучше так:"), tip.say_instead);
         let _ = writeln!(out, "    {}", wrap(&line, look.width, 4));
     }
-    for (metric, band) in to_work_on(card) {
+    for (metric, band) in to_work_on(card).take(if look.full { usize::MAX } else { MOST_FIGURES }) {
         let colour = if band == Band::Poor { "31" } else { "33" };
         let line = format!(
             "{}: {} ({})",

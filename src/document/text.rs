@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::words::{self, say};
-use super::{Document, ElementInfo, scorecard};
-use crate::domain::{FieldStatus, Language, Role};
+use super::{ActionInfo, Document, ElementInfo, FieldInfo, ReportTurn, scorecard, warnings};
+use crate::domain::{FieldStatus, Language, Role, Severity};
 
 /// How the terminal takes it.
 #[derive(Debug, Clone, Copy)]
@@ -12,6 +12,8 @@ pub struct Look {
     pub colour: bool,
     /// Columns.
     pub width: usize,
+    /// All that is known, not a page.
+    pub full: bool,
 }
 
 impl Look {
@@ -19,6 +21,7 @@ impl Look {
     pub const PLAIN: Self = Self {
         colour: false,
         width: 100,
+        full: false,
     };
 
     pub(super) fn paint(self, code: &str, text: &str) -> String {
@@ -83,29 +86,33 @@ pub(super) fn short_quote(quote: &str, place: &str, width: usize, indent: usize,
         .unwrap_or_else(|| shown(words.len().min(1)))
 }
 
-/// The report. A page: turns are not repeated; `--format json` has everything.
+/// The report. A page, and with `full` all that is known; turns are not repeated: `--format json` has everything.
 pub fn text(document: &Document, look: Look) -> String {
     let language = document.call.language;
     let mut out = String::new();
     head(&mut out, document, look);
     if !document.call.not_sales {
         elements(&mut out, document, look);
+        to_move_on(&mut out, document, look);
     }
     actions(&mut out, document, look);
+    warnings(&mut out, document, look);
     fields(&mut out, document, look);
     follow_up(&mut out, document, look);
     scorecard::text(&mut out, document, look);
-    course(&mut out, document, look);
-    let _ = writeln!(
-        out,
-        "{}",
-        look.dim(&format!(
-            "{}; {} {}",
-            words::egress(&document.provenance, language),
-            say(language, "result", "результат"),
-            document.provenance.result_hash.chars().take(19).collect::<String>(),
-        ))
+    if look.full {
+        course(&mut out, document, look);
+    }
+    let mut foot = format!(
+        "{}; {} {}",
+        words::egress(&document.provenance, language),
+        say(language, "result", "результат"),
+        document.provenance.result_hash.chars().take(19).collect::<String>(),
     );
+    if !look.full {
+        foot.push_str(say(language, "; --full shows all", "; --full показывает всё"));
+    }
+    let _ = writeln!(out, "\n{}", look.dim(&foot));
     out
 }
 
@@ -144,10 +151,6 @@ fn head(out: &mut String, document: &Document, look: Look) {
         let _ = write!(line, " · {} → {}", before, words::step(step, language));
     }
     let _ = writeln!(out, "{}", wrap(&line, look.width, 0));
-    if !deal.flags.is_empty() {
-        let flags: Vec<&str> = deal.flags.iter().map(|flag| words::flag(flag, language)).collect();
-        let _ = writeln!(out, "{}: {}", say(language, "Flags", "Отметки"), flags.join(", "));
-    }
 }
 
 fn bar(score: u8) -> String {
@@ -163,40 +166,40 @@ fn element(out: &mut String, document: &Document, element: &ElementInfo, look: L
         look.score(element.score, &bar(element.score)),
         wrap(&element.why, look.width, 16)
     );
-    for evidence in element.evidence.iter().take(2) {
-        let place = document.turns.iter().find(|turn| turn.i == evidence.turn);
-        let time = place
-            .and_then(|turn| turn.start_s)
-            .map(|at| format!(" {}", words::clock(at)))
-            .unwrap_or_default();
-        let place = format!("[{}{time}]", evidence.turn);
+    let shown = if look.full { usize::MAX } else { 2 };
+    for evidence in element.evidence.iter().take(shown) {
+        let place = ReportTurn::of(document, evidence.turn).to_string();
         let quote = short_quote(&evidence.quote, &place, look.width, 16, language);
         let _ = writeln!(out, "                {}", look.dim(&quote));
     }
-    for missing in element.missing.iter().take(1).filter(|_| element.score < 2) {
-        let _ = writeln!(
-            out,
-            "                {} {}",
-            look.paint("33", "→"),
-            wrap(
-                &format!("{} {missing}", say(language, "missing:", "не хватает:")),
-                look.width,
-                18
-            )
-        );
+    for earlier in element.earlier.iter().take(shown.min(1)) {
+        let place = format!("[{}]", words::date(earlier.call_date, language));
+        let quote = short_quote(&earlier.quote, &place, look.width, 16, language);
+        let _ = writeln!(out, "                {}", look.dim(&quote));
     }
 }
 
 fn elements(out: &mut String, document: &Document, look: Look) {
+    title(out, look, "Why", "Почему", document.call.language);
+    for info in &document.deal.elements {
+        element(out, document, info, look);
+    }
+}
+
+fn to_move_on(out: &mut String, document: &Document, look: Look) {
+    let lines = warnings::to_move_on(document);
+    if lines.is_empty() {
+        return;
+    }
     title(
         out,
         look,
-        "Why, and what is missing",
-        "Почему и чего не хватает",
+        "To move on",
+        "Чтобы двинуться дальше",
         document.call.language,
     );
-    for info in &document.deal.elements {
-        element(out, document, info, look);
+    for line in lines {
+        let _ = writeln!(out, "  {} {}", look.paint("33", "→"), wrap(&line, look.width, 4));
     }
 }
 
@@ -206,41 +209,92 @@ fn actions(out: &mut String, document: &Document, look: Look) {
         return;
     }
     title(out, look, "Do next", "Что делать", language);
-    for (at, action) in document.next_actions.iter().enumerate() {
+    let more: &[ActionInfo] = if look.full { &document.more_actions } else { &[] };
+    for (at, action) in document.next_actions.iter().chain(more).enumerate() {
         let due = action
             .due
             .map_or_else(String::new, |due| format!("{}: ", words::date(due, language)));
         let line = format!("{due}{} ({})", action.title, words::channel(action.channel, language));
-        let _ = writeln!(out, "  {}. {}", at + 1, wrap(&line, look.width, 5));
-        if !action.why.is_empty() {
-            let _ = writeln!(out, "     {}", look.dim(&wrap(&action.why, look.width, 5)));
+        let _ = writeln!(out, "  {:<2} {}", format!("{}.", at + 1), wrap(&line, look.width, 5));
+        let _ = writeln!(out, "     {}", look.dim(&wrap(&action.why, look.width, 5)));
+        for evidence in action.evidence.iter().take(1) {
+            let place = ReportTurn::of(document, evidence.turn).to_string();
+            let quote = short_quote(&evidence.quote, &place, look.width, 5, language);
+            let _ = writeln!(out, "     {}", look.dim(&quote));
+        }
+    }
+    if let Some(contact) = &document.next_contact {
+        let line = format!(
+            "{}: {} ({}) — {}",
+            say(language, "Speak again", "Снова на связь"),
+            words::date(contact.date, language),
+            words::channel(contact.channel, language),
+            contact.why
+        );
+        let _ = writeln!(out, "  {}", wrap(&line, look.width, 2));
+    }
+}
+
+fn warnings(out: &mut String, document: &Document, look: Look) {
+    let all = warnings::warnings(document);
+    if all.is_empty() {
+        return;
+    }
+    title(out, look, "Warnings", "Предупреждения", document.call.language);
+    for warning in all {
+        let colour = if warning.severity == Severity::High { "31" } else { "33" };
+        let _ = writeln!(
+            out,
+            "  {} {}",
+            look.paint(colour, "!"),
+            wrap(&warning.text, look.width, 4)
+        );
+        if !warning.advice.is_empty() {
+            let _ = writeln!(out, "    {}", look.dim(&wrap(&warning.advice, look.width, 4)));
         }
     }
 }
 
+/// Facts of one name in the short report.
+const MOST_FACTS: usize = 3;
+
 fn fields(out: &mut String, document: &Document, look: Look) {
     let language = document.call.language;
     let fields = &document.qualification.fields;
-    let said: Vec<_> = fields
-        .iter()
-        .filter(|field| field.status != FieldStatus::NotStated)
-        .collect();
-    if !said.is_empty() {
+    let said = |field: &&FieldInfo| field.status != FieldStatus::NotStated;
+    if fields.iter().any(|field| said(&field)) {
         title(out, look, "Facts", "Факты", language);
     }
-    for field in &said {
-        let name = format!("{:<18}", words::field(field.field, language));
-        let turn = field.turn.map(|turn| format!(" [{turn}]")).unwrap_or_default();
-        let by = match field.role {
-            Some(Role::Rep) => say(language, " (said by the rep)", " (со слов менеджера)"),
-            _ => "",
-        };
-        let _ = writeln!(
-            out,
-            "  {name} {}{}",
-            wrap(&words::value(field, language), look.width, 21),
-            look.dim(&format!("{by}{turn}"))
-        );
+    for group in fields.chunk_by(|a, b| a.field == b.field) {
+        let shown = if look.full { usize::MAX } else { MOST_FACTS };
+        let name = words::field(group[0].field, language);
+        let mut label = format!("{name:<18}");
+        for field in group.iter().filter(said).take(shown) {
+            let turn = field.turn.map(|turn| format!(" [{turn}]")).unwrap_or_default();
+            let by = match field.role {
+                Some(Role::Rep) => say(language, " (said by the rep)", " (со слов менеджера)"),
+                _ => "",
+            };
+            let mut value = words::value(field, language);
+            if !look.full {
+                value = shortened(&value, LONGEST_FACT);
+            }
+            let _ = writeln!(
+                out,
+                "  {label} {}{}",
+                wrap(&value, look.width, 21),
+                look.dim(&format!("{by}{turn}"))
+            );
+            label = " ".repeat(18);
+        }
+        let more = group.iter().filter(said).count().saturating_sub(shown);
+        if more > 0 {
+            let line = match language {
+                Language::En => format!("and {more} more"),
+                Language::Ru => format!("и ещё {more}"),
+            };
+            let _ = writeln!(out, "  {label} {}", look.dim(&line));
+        }
     }
     let mut missing: Vec<&str> = fields
         .iter()
@@ -256,6 +310,27 @@ fn fields(out: &mut String, document: &Document, look: Look) {
         );
         let _ = writeln!(out, "  {}", look.dim(&wrap(&line, look.width, 2)));
     }
+}
+
+/// Characters of a fact in the short report.
+const LONGEST_FACT: usize = 110;
+
+/// Cut at a word.
+fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let mut short = String::new();
+    for word in text.split_whitespace() {
+        if short.chars().count() + 1 + word.chars().count() > most {
+            break;
+        }
+        if !short.is_empty() {
+            short.push(' ');
+        }
+        short.push_str(word);
+    }
+    format!("{}…", short.trim_end_matches([',', '.', ';', ':', '…']))
 }
 
 fn follow_up(out: &mut String, document: &Document, look: Look) {
@@ -334,7 +409,8 @@ mod tests {
         assert_eq!(
             Look {
                 colour: true,
-                width: 80
+                width: 80,
+                full: false
             }
             .bold("x"),
             "\x1b[1mx\x1b[0m"

@@ -607,6 +607,7 @@ mod tests {
             stage: Some("vision".into()),
             stage_name: Some("Vision".to_owned()),
             stage_purpose: Some("get a vision in their words".to_owned()),
+            stage_exit: None,
             confidence: 0.03,
             decided_by: crate::domain::DecidedBy::Local,
             abstained: true,

@@ -95,6 +95,8 @@ pub struct Deal {
     pub stage_name: String,
     /// What the stage is for, in the language of the call.
     pub stage_purpose: String,
+    /// What the buyer does when it is done, in the language of the call.
+    pub stage_exit: String,
     pub confidence: f32,
     pub decided_by: DecidedBy,
     /// The stage is not decided well enough to act on.

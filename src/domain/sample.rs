@@ -64,6 +64,7 @@ pub fn deal(id: &str, place: usize) -> Deal {
         }),
         stage_name: id.to_owned(),
         stage_purpose: String::new(),
+        stage_exit: String::new(),
         confidence: 0.9,
         decided_by: DecidedBy::Local,
         abstained: false,

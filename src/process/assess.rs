@@ -67,6 +67,7 @@ pub fn assess(process: &Process, heard: Heard<'_>) -> Deal {
         stage: None,
         stage_name: String::new(),
         stage_purpose: String::new(),
+        stage_exit: String::new(),
         confidence,
         decided_by: DecidedBy::Local,
         abstained: short,
@@ -139,6 +140,7 @@ fn enter(process: &Process, deal: &mut Deal, place: usize, short: bool, language
         .and_then(|before| moved(process, before.as_str(), &stage, short));
     rule.name.get(language).clone_into(&mut deal.stage_name);
     rule.purpose.get(language).clone_into(&mut deal.stage_purpose);
+    rule.exit.get(language).clone_into(&mut deal.stage_exit);
     deal.stage = Some(stage);
 }
 
