@@ -44,7 +44,7 @@ fn asks_cause(talk: &Talk<'_>, at: usize) -> bool {
 }
 
 /// Where the buyer gave the problem a figure.
-fn numeric_impacts(talk: &Talk<'_>) -> Vec<usize> {
+pub fn numeric_impacts(talk: &Talk<'_>) -> Vec<usize> {
     let fields: Vec<u32> = talk
         .situation
         .said(FieldName::PainImpact)

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use super::behaviour::{self, discounts, objection_steps, openings, qualified, was_heard};
-use super::markers::{Question, has_mark};
+use super::markers::{Question, has_mark, says};
 use super::talk::{ASKS, Talk};
 use super::{weights, worth};
 use crate::domain::{
@@ -206,6 +206,9 @@ fn tip(talk: &Talk<'_>, wording: &Wording, case: Case) -> Option<Tip> {
 /// What of a turn can be said back: the statement about a trouble, the longest that is short enough. Where nothing shows
 /// which that is, there is none.
 fn short_quote<'t>(talk: &'t Talk<'_>, at: usize) -> Option<&'t str> {
+    if says(talk.text(at), &talk.markers.private) {
+        return None;
+    }
     let bare = |part: &'t str| {
         let part = talk.markers.without_small_words(part);
         part.trim_matches(|c: char| c.is_whitespace() || ".!,;:…—–-".contains(c))
@@ -214,17 +217,20 @@ fn short_quote<'t>(talk: &'t Talk<'_>, at: usize) -> Option<&'t str> {
     let fits = |part: &&str| QUOTE_WORDS.contains(&count(part)) && !part.contains(['“', '”', '«', '»', '"']);
     let statements: Vec<&str> = sentences(talk.text(at))
         .into_iter()
-        .filter(|part| !has_mark(part) && !talk.markers.is_question(part, false))
+        .filter(|part| !has_mark(part) && !talk.markers.begins_asking(part))
         .collect();
-    // Who decides is no trouble, and is said back too; a turn of one sentence leaves no choice.
-    let whole = statements.len() == 1 || talk.has(at, Signal::BuyerDecider);
-    let telling = |part: &&str| whole || talk.markers.is_trouble(part);
-    let clauses = statements.iter().flat_map(|part| part.split([',', ';', ':', '—', '–']));
-    let longest = |parts: &mut dyn Iterator<Item = &'t str>| {
+    let clauses = || statements.iter().flat_map(|part| part.split([',', ';', ':', '—', '–']));
+    let longest = |parts: &mut dyn Iterator<Item = &'t str>, telling: &dyn Fn(&str) -> bool| {
         let parts: Vec<&str> = parts.map(bare).filter(|part| fits(part) && telling(part)).collect();
         parts.into_iter().rev().max_by_key(|part| count(part))
     };
-    longest(&mut statements.iter().copied()).or_else(|| longest(&mut clauses.into_iter()))
+    let trouble = |part: &str| talk.markers.is_trouble(part);
+    let any = |_: &str| true;
+    // An objection or who decides fills its turn more often than a problem does.
+    let about_one_thing = statements.len() <= 2 || talk.objects(at) || talk.has(at, Signal::BuyerDecider);
+    longest(&mut statements.iter().copied(), &trouble)
+        .or_else(|| longest(&mut clauses(), &trouble))
+        .or_else(|| longest(&mut statements.iter().copied(), &any).filter(|_| about_one_thing))
 }
 
 /// The next turn of the rep's that says something.
@@ -267,6 +273,10 @@ fn cases(talk: &Talk<'_>, metrics: &[MetricScore], premature: &[Premature]) -> V
         }
         let next = reply(talk, opening);
         let product = next.is_some_and(|at| talk.has_any(at, &PRODUCT) && !talk.has_any(at, &ASKS));
+        // A question about it takes it up too.
+        if !product && next.is_some_and(|at| talk.asks(at)) {
+            continue;
+        }
         add(
             if product { Lapse::MissedOpening } else { Lapse::Unheard },
             next,
@@ -278,13 +288,13 @@ fn cases(talk: &Talk<'_>, metrics: &[MetricScore], premature: &[Premature]) -> V
         talk.at(Signal::RepPressure).first().copied(),
         Vec::new(),
     );
-    if talk.at(Signal::RepQImpact).is_empty() && !pains.is_empty() {
-        let first = pains
-            .iter()
-            .copied()
-            .find(|&at| short_quote(talk, at).is_some())
-            .unwrap_or(pains[0]);
-        add(Lapse::ImpactNotAsked, reply(talk, first), vec![first]);
+    if talk.at(Signal::RepQImpact).is_empty() && behaviour::numeric_impacts(talk).is_empty() {
+        let passed_over = |&&at: &&usize| reply(talk, at).is_some_and(|at| !talk.asks(at));
+        let quotable = |&at: &usize| short_quote(talk, at).is_some();
+        let mut open = pains.iter().filter(passed_over).copied();
+        if let Some(pain) = open.clone().find(quotable).or_else(|| open.next()) {
+            add(Lapse::ImpactNotAsked, reply(talk, pain), vec![pain]);
+        }
     }
     let pitch = talk.at(Signal::RepPitch).first().copied();
     add(
@@ -315,11 +325,9 @@ fn cases(talk: &Talk<'_>, metrics: &[MetricScore], premature: &[Premature]) -> V
         }
     }
     if wants(Metric::ProofGiven) {
-        add(
-            Lapse::NoProof,
-            shown(Metric::ProofGiven).and_then(|doubt| reply(talk, doubt)),
-            Vec::new(),
-        );
+        let doubt = shown(Metric::ProofGiven);
+        let at = doubt.and_then(|doubt| reply(talk, doubt));
+        add(Lapse::NoProof, at, doubt.into_iter().collect());
     }
     next_step(talk, metrics, &mut add);
     // What is not known by now is asked before the goodbye; after a refusal it is too late.

@@ -16,6 +16,7 @@ static MARKERS: LazyLock<Result<BTreeMap<String, Markers>, String>> =
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Markers {
+    pub private: Vec<String>,
     leading: Vec<String>,
     requests: Vec<String>,
     forms: Vec<String>,
@@ -113,6 +114,13 @@ impl Markers {
                 _ => return rest,
             };
         }
+    }
+
+    /// It begins as a question does, marked or not.
+    pub fn begins_asking(&self, text: &str) -> bool {
+        let words = words(text);
+        let body = self.without_leading(&words);
+        self.forms.iter().any(|phrase| starts(body, phrase))
     }
 
     /// A text without the small words that only lead into it.

@@ -434,3 +434,22 @@ proptest! {
         call.score();
     }
 }
+
+#[test]
+fn grief_is_never_said_back() {
+    let quotes = |text: &str| {
+        let lines = vec![
+            rep("What goes wrong?", &[Signal::RepQPain]),
+            buyer(text, &[Signal::BuyerObjTrust]),
+            rep("It is the best there is.", &[Signal::RepPitch]),
+            buyer("I see that now.", &[]),
+            buyer("And that too.", &[]),
+        ];
+        let card = given(lines).score();
+        card.coaching
+            .iter()
+            .any(|tip| tip.evidence.iter().any(|evidence| evidence.turn == 2))
+    };
+    assert!(quotes("We lost two months with the last one."));
+    assert!(!quotes("We lost his brother in the fall."));
+}
