@@ -4,7 +4,8 @@ use chrono::NaiveDate;
 
 use super::Situation;
 use crate::domain::{
-    Action, ActionId, Channel, Commitment, Contact, Evidence, Field, FieldName, FieldValue, OpenPromise, Role, calendar,
+    Action, ActionId, Channel, Commitment, Contact, ContactChannel, Evidence, Field, FieldName, FieldValue,
+    OpenPromise, Role, calendar,
 };
 use crate::process::{self, ActionRule, Due};
 
@@ -140,7 +141,9 @@ fn preferred(situation: &Situation<'_>, channel: Channel) -> Channel {
     let wish = situation
         .said(FieldName::ContactPreference)
         .find_map(|field| match &field.value {
-            Some(FieldValue::Text(text)) => text.parse().ok(),
+            Some(FieldValue::Contact(ContactChannel::Email)) => Some(Channel::Email),
+            Some(FieldValue::Contact(ContactChannel::Phone)) => Some(Channel::Phone),
+            Some(FieldValue::Contact(ContactChannel::Messenger)) => Some(Channel::Messenger),
             _ => None,
         });
     wish.unwrap_or(channel)

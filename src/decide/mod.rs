@@ -6,6 +6,7 @@
 
 mod actions;
 mod follow_up;
+mod outcome;
 mod qualification;
 mod scorecard;
 

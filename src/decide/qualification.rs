@@ -1,15 +1,22 @@
 //! Lead score and qualification status (C.6), by the process file: explainable, not a probability.
 
 use super::Situation;
-use crate::domain::{Qualification, QualificationStatus};
+use crate::domain::{Field, Qualification, QualificationStatus};
 use crate::process::{TOP_SCORE, Worth};
 
 pub fn qualification(situation: &Situation<'_>) -> Qualification {
     Qualification {
         status: status(situation),
         lead_score: lead_score(situation),
-        fields: situation.fields.to_vec(),
+        fields: fields(situation),
     }
+}
+
+/// Those that the process asks for.
+fn fields(situation: &Situation<'_>) -> Vec<Field> {
+    let mut fields = super::outcome::with_outcome(situation);
+    fields.retain(|field| situation.process.fields().contains(&field.field));
+    fields
 }
 
 fn lead_score(situation: &Situation<'_>) -> u8 {

@@ -4,9 +4,10 @@ use chrono::{Datelike, NaiveDate};
 
 use super::{DealInfo, FieldInfo, Provenance};
 use crate::domain::{
-    CallOutcome, Channel, Commitment, Competitor, CompetitorStatus, DateQualifier, DateValue, DecisionRole, FieldName,
-    FieldStatus, FieldValue, Language, Money, MoneyQualifier, Move, Period, Person, QualificationStatus, Quantity,
-    Role, Signal, Stage, Vat,
+    CallOutcome, Channel, Commitment, Competitor, CompetitorStatus, ContactChannel, Criterion, CriticalEvent,
+    CustomerKind, DateQualifier, DateValue, DecisionRole, DecisionStep, FieldName, FieldStatus, FieldValue, Language,
+    LeadSource, Money, MoneyQualifier, Move, Objection, ObjectionKind, ObjectionStatus, PaperKind, PaperStep, Period,
+    Person, QualificationStatus, Quantity, Role, Signal, Stage, Vat,
 };
 
 /// One of two texts.
@@ -446,9 +447,105 @@ fn commitment(value: &Commitment, language: Language) -> String {
     out
 }
 
+fn criterion(value: &Criterion, language: Language) -> String {
+    let weight = if value.must {
+        say(language, "must", "обязательно")
+    } else {
+        say(language, "nice to have", "желательно")
+    };
+    format!("{} ({weight})", value.text)
+}
+
+fn decision_step(value: &DecisionStep, language: Language) -> String {
+    let mut out = value.step.clone();
+    // An owner whom the step names is not said twice.
+    if let Some(owner) = value.owner.as_ref().filter(|owner| !out.contains(owner.as_str())) {
+        out = format!("{owner}: {out}");
+    }
+    if let Some(due) = &value.due {
+        out.push_str(&format!(" — {}", date_value(due, language)));
+    }
+    out
+}
+
+fn paper(value: &PaperStep, language: Language) -> String {
+    let kind = match value.kind {
+        PaperKind::Legal => say(language, "legal", "юристы"),
+        PaperKind::Security => say(language, "security", "безопасность"),
+        PaperKind::Procurement => say(language, "procurement", "закупки"),
+        PaperKind::Tender => say(language, "tender", "тендер"),
+        PaperKind::Contract => say(language, "contract", "договор"),
+    };
+    format!("{kind}: {}", value.step)
+}
+
+fn event(value: &CriticalEvent, language: Language) -> String {
+    match &value.date {
+        Some(date) => format!("{} — {}", value.text, date_value(date, language)),
+        None => value.text.clone(),
+    }
+}
+
+fn objection(value: Objection, language: Language) -> String {
+    let kind = match value.kind {
+        ObjectionKind::Price => say(language, "price", "цена"),
+        ObjectionKind::Need => say(language, "no need", "не нужно"),
+        ObjectionKind::Trust => say(language, "trust", "доверие"),
+        ObjectionKind::Delay => say(language, "delay", "откладывает"),
+    };
+    let status = match value.status {
+        ObjectionStatus::Open => say(language, "open", "без ответа"),
+        ObjectionStatus::Answered => say(language, "answered", "ответ дан"),
+        ObjectionStatus::Accepted => say(language, "answer accepted", "ответ принят"),
+    };
+    format!("{kind}, {status}")
+}
+
+fn lead_source(value: LeadSource, language: Language) -> &'static str {
+    match value {
+        LeadSource::Referral => say(language, "referral", "рекомендация"),
+        LeadSource::Inbound => say(language, "came by themselves", "входящее обращение"),
+        LeadSource::Outbound => say(language, "we called first", "исходящий звонок"),
+        LeadSource::Event => say(language, "event", "мероприятие"),
+        LeadSource::Repeat => say(language, "bought before", "повторное обращение"),
+    }
+}
+
+fn customer(value: CustomerKind, language: Language) -> &'static str {
+    match value {
+        CustomerKind::New => say(language, "new", "новый"),
+        CustomerKind::Existing => say(language, "existing", "действующий"),
+    }
+}
+
+fn contact(value: ContactChannel, language: Language) -> &'static str {
+    match value {
+        ContactChannel::Email => say(language, "e-mail", "почта"),
+        ContactChannel::Phone => say(language, "phone", "телефон"),
+        ContactChannel::Messenger => say(language, "messenger", "мессенджер"),
+    }
+}
+
 /// A value as a person reads it; the words themselves where they fix no value.
 pub fn value(field: &FieldInfo, language: Language) -> String {
     let text = match &field.value {
+        // The id of an industry is for machines; people read the words that were said.
+        Some(FieldValue::Text(_)) if field.field == FieldName::Industry => {
+            quoted(field.raw.as_deref().unwrap_or_default(), language)
+        }
+        Some(FieldValue::Pain(value)) => value.text.clone(),
+        Some(FieldValue::Criterion(value)) => criterion(value, language),
+        Some(FieldValue::Step(value)) => decision_step(value, language),
+        Some(FieldValue::Paper(value)) => paper(value, language),
+        Some(FieldValue::Event(value)) => event(value, language),
+        Some(FieldValue::Objection(value)) => {
+            let said = quoted(field.raw.as_deref().unwrap_or_default(), language);
+            format!("{}: {said}", objection(*value, language))
+        }
+        Some(FieldValue::Source(value)) => lead_source(*value, language).to_owned(),
+        Some(FieldValue::Customer(value)) => customer(*value, language).to_owned(),
+        Some(FieldValue::Outcome(value)) => outcome(*value, language).to_owned(),
+        Some(FieldValue::Contact(value)) => contact(*value, language).to_owned(),
         Some(FieldValue::Money(value)) => money(value, language),
         Some(FieldValue::Date(value)) => date_value(value, language),
         Some(FieldValue::Person(value)) => person(value, language),
@@ -631,6 +728,104 @@ mod tests {
             deal_line(&deal, Language::En),
             "Vision: get a vision in their words (71%)"
         );
+    }
+
+    #[test]
+    fn told_fields_have_their_words() {
+        let field = |name, value| FieldInfo {
+            field: name,
+            status: FieldStatus::Stated,
+            value: Some(value),
+            raw: Some("пекарня".to_owned()),
+            turn: Some(1),
+            role: Some(Role::Buyer),
+            quote: None,
+            confidence: None,
+            decided_by: None,
+        };
+        let day = DateValue {
+            kind: None,
+            date: NaiveDate::from_ymd_opt(2025, 4, 22),
+            start: None,
+            end: None,
+            time: None,
+            time_end: None,
+            qualifier: DateQualifier::On,
+            ambiguous: false,
+            past: false,
+        };
+        let step = |owner: &str| {
+            FieldValue::Step(DecisionStep {
+                step: "Dana reads it".to_owned(),
+                owner: Some(owner.to_owned()),
+                due: Some(day.clone()),
+            })
+        };
+        let price = FieldValue::Objection(Objection {
+            kind: ObjectionKind::Price,
+            status: ObjectionStatus::Answered,
+        });
+        let cases = [
+            (
+                FieldName::DecisionProcess,
+                step("Dana"),
+                "Dana reads it — Tue 22 Apr 2025",
+                "Dana reads it — вт 22.04.2025",
+            ),
+            (
+                FieldName::DecisionProcess,
+                step("CFO"),
+                "CFO: Dana reads it — Tue 22 Apr 2025",
+                "CFO: Dana reads it — вт 22.04.2025",
+            ),
+            (
+                FieldName::Objections,
+                price,
+                "price, answered: “пекарня”",
+                "цена, ответ дан: «пекарня»",
+            ),
+            (
+                FieldName::Industry,
+                FieldValue::Text("food".to_owned()),
+                "“пекарня”",
+                "«пекарня»",
+            ),
+            (
+                FieldName::DecisionCriteria,
+                FieldValue::Criterion(Criterion {
+                    text: "1С".to_owned(),
+                    must: true,
+                }),
+                "1С (must)",
+                "1С (обязательно)",
+            ),
+            (
+                FieldName::PaperProcess,
+                FieldValue::Paper(PaperStep {
+                    step: "DPIA".to_owned(),
+                    kind: PaperKind::Security,
+                }),
+                "security: DPIA",
+                "безопасность: DPIA",
+            ),
+            (
+                FieldName::LeadSource,
+                FieldValue::Source(LeadSource::Referral),
+                "referral",
+                "рекомендация",
+            ),
+            (
+                FieldName::ContactPreference,
+                FieldValue::Contact(ContactChannel::Email),
+                "e-mail",
+                "почта",
+            ),
+        ];
+        for (name, told, en, ru) in cases {
+            let field = field(name, told);
+            assert_eq!(value(&field, Language::En), en);
+            assert_eq!(value(&field, Language::Ru), ru);
+        }
     }
 
     #[test]

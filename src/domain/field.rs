@@ -1,9 +1,9 @@
 //! Qualification fields: typed values with the words they come from.
 
 use chrono::{NaiveDate, NaiveTime};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{DecidedBy, DecisionRole, FieldName, FieldStatus, Language, Role};
+use super::{CallOutcome, DecidedBy, DecisionRole, FieldName, FieldStatus, Language, Role};
 
 /// One fact, or the statement that it was not said.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +40,8 @@ impl Field {
     }
 }
 
-/// The value of a field; the shape depends on the field (domain specification, C.2).
+/// The value of a field; the shape depends on the field (domain specification, C.2), and the keys tell it too: what has a
+/// text alone is a pain, an event always has its `date`. Closed lists are written as their id.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum FieldValue {
@@ -51,6 +52,16 @@ pub enum FieldValue {
     Competitor(Competitor),
     Commitment(Commitment),
     Percent { percent: f64 },
+    Pain(Pain),
+    Criterion(Criterion),
+    Step(DecisionStep),
+    Paper(PaperStep),
+    Event(CriticalEvent),
+    Objection(Objection),
+    Source(LeadSource),
+    Customer(CustomerKind),
+    Outcome(CallOutcome),
+    Contact(ContactChannel),
     Text(String),
 }
 
@@ -242,4 +253,115 @@ pub struct Commitment {
     pub what: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub due: Option<DateValue>,
+}
+
+/// A problem of the buyer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Pain {
+    /// The telling clause, in the words of the turn.
+    pub text: String,
+    /// An id of the list of kinds; None where none fits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+}
+
+/// What the buyer will judge a solution by.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Criterion {
+    pub text: String,
+    /// Without it there is no deal; else it is nice to have.
+    pub must: bool,
+}
+
+/// One step on the buyer's way to a decision. Steps of a call lie in the order in which they are said.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DecisionStep {
+    pub step: String,
+    /// Name or title of the person whose step it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due: Option<DateValue>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaperKind {
+    Legal,
+    Security,
+    Procurement,
+    Tender,
+    Contract,
+}
+
+/// Paperwork that the purchase has to pass.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PaperStep {
+    pub step: String,
+    pub kind: PaperKind,
+}
+
+/// The reason that forces a date.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CriticalEvent {
+    pub text: String,
+    /// The day by which it happens; written as null where the words name none.
+    pub date: Option<DateValue>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectionKind {
+    Price,
+    Need,
+    Trust,
+    Delay,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectionStatus {
+    /// Nobody answered it, or it came back after the answer.
+    Open,
+    /// The rep answered, and the talk went on.
+    Answered,
+    /// The buyer took the answer.
+    Accepted,
+}
+
+/// An objection with what became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Objection {
+    pub kind: ObjectionKind,
+    pub status: ObjectionStatus,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeadSource {
+    /// Somebody recommended us, or passed the contact on.
+    Referral,
+    /// They came by themselves: site, advertisement, a call.
+    Inbound,
+    /// We called first.
+    Outbound,
+    /// Fair, conference.
+    Event,
+    /// They bought before.
+    Repeat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CustomerKind {
+    New,
+    Existing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContactChannel {
+    Email,
+    Phone,
+    Messenger,
 }

@@ -24,8 +24,9 @@ pub use decision::{
     QualificationStatus, TurnLabels,
 };
 pub use field::{
-    Commitment, Competitor, CompetitorStatus, DateQualifier, DateValue, Field, FieldValue, Money, MoneyQualifier,
-    Period, Person, Quantity, Vat,
+    Commitment, Competitor, CompetitorStatus, ContactChannel, Criterion, CriticalEvent, CustomerKind, DateQualifier,
+    DateValue, DecisionStep, Field, FieldValue, LeadSource, Money, MoneyQualifier, Objection, ObjectionKind,
+    ObjectionStatus, Pain, PaperKind, PaperStep, Period, Person, Quantity, Vat,
 };
 pub use history::{Contradiction, History, OpenPromise, PastCall, PastEvidence, PastField, PastScore};
 pub use ids::{

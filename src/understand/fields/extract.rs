@@ -5,30 +5,14 @@ use std::ops::Range;
 use chrono::NaiveDate;
 
 use super::text::{Found, Token, is_form_of, says, sentence_around, tokens};
-use super::{dates, meeting, money, numbers, people, promises};
+use super::{dates, meeting, money, numbers, people, promises, talk};
 use crate::domain::{
     Call, Commitment, Competitor, CompetitorStatus, DateQualifier, DateValue, DecidedBy, DecisionRole, Field,
     FieldName, FieldStatus, FieldValue, Language, Period, Person, Quantity, Role, Signal, Turn, TurnLabels,
 };
 
 /// Fields that the rules look for; each that is not found is said to be not stated.
-pub const LOOKED_FOR: &[FieldName] = &[
-    FieldName::BuyerCompany,
-    FieldName::Participants,
-    FieldName::TeamSize,
-    FieldName::Volumes,
-    FieldName::CurrentSolution,
-    FieldName::PainImpact,
-    FieldName::DecisionMakers,
-    FieldName::Budget,
-    FieldName::SigningLimit,
-    FieldName::QuotedPrice,
-    FieldName::DiscountOffered,
-    FieldName::Timeline,
-    FieldName::Competitors,
-    FieldName::NextMeeting,
-    FieldName::Commitments,
-];
+pub const LOOKED_FOR: &[FieldName] = FieldName::ALL;
 
 /// How far back a sum may lend its scale to another.
 const NEARBY_TURNS: usize = 5;
@@ -423,6 +407,8 @@ pub fn extract(call: &Call, labels: &[TurnLabels], language: Language, call_date
     }
     extractor.next_meeting();
     extractor.labelled();
+    let told = talk::extract(call, labels, language, call_date, &extractor.found);
+    extractor.found.extend(told);
     extractor.finish()
 }
 

@@ -15,6 +15,7 @@ mod people;
 mod promises;
 #[cfg(test)]
 mod samples;
+mod talk;
 mod text;
 
 pub use extract::{LOOKED_FOR, extract};
