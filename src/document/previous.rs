@@ -93,13 +93,14 @@ struct Field {
 
 /// Reads the text of one analysis document.
 pub fn previous(text: &str) -> Result<History, Error> {
-    let documents = text.lines().filter(|line| line.starts_with("{\"schema\"")).count();
-    if documents > 1 {
-        return Err(Error::Several(documents));
-    }
-    let shape: Shape = serde_json::from_str(text)?;
-    if shape.schema != SCHEMA {
-        return Err(Error::Schema(shape.schema));
+    let documents: Vec<Shape> = serde_json::Deserializer::from_str(text)
+        .into_iter()
+        .collect::<Result<_, _>>()?;
+    let [document] = documents.as_slice() else {
+        return Err(Error::Several(documents.len()));
+    };
+    if document.schema != SCHEMA {
+        return Err(Error::Schema(document.schema.clone()));
     }
     let analysis: Analysis = serde_json::from_str(text)?;
     let of_call = |turn: u32, quote: &str| PastEvidence {

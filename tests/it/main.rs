@@ -4,6 +4,7 @@
 
 mod analyze;
 mod architecture;
+mod deals;
 mod errors;
 mod learning;
 mod llm;
