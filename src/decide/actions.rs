@@ -163,7 +163,7 @@ fn approver(situation: &Situation<'_>) -> String {
         });
     named.unwrap_or_else(|| {
         situation
-            .say("the person who approves", "тем, кто согласует")
+            .say("the person who approves", "тот, кто согласует")
             .to_owned()
     })
 }

@@ -198,6 +198,64 @@ pub enum Condition {
     Never,
 }
 
+impl Condition {
+    /// It holds of no call, whatever is said. `definitions`: those that it may name.
+    pub fn is_never(&self, definitions: &[Self]) -> bool {
+        match self {
+            Self::Never => true,
+            Self::All(parts) => parts.iter().any(|part| part.is_never(definitions)),
+            Self::Any(parts) => parts.iter().all(|part| part.is_never(definitions)),
+            Self::Said(Said {
+                source: Source::Defined(at),
+                ..
+            }) => definitions.get(*at).is_some_and(|inner| inner.is_never(definitions)),
+            _ => false,
+        }
+    }
+
+    /// It picks turns, or with `field` those of fields, and not only says yes or no.
+    pub fn picks(&self, field: bool, definitions: &[Self]) -> bool {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(|part| part.picks(field, definitions)),
+            Self::Said(said) | Self::Count { said, .. } => match said.source {
+                Source::Field(_) => true,
+                Source::Defined(at) => definitions.get(at).is_some_and(|inner| inner.picks(field, definitions)),
+                Source::Signal(_) | Source::Cue(_) | Source::Phrase(_) => !field,
+            },
+            _ => false,
+        }
+    }
+
+    /// It may hold by words of the rep alone.
+    pub fn rests_on_rep(&self, definitions: &[Self]) -> bool {
+        match self {
+            Self::All(parts) => !parts.is_empty() && parts.iter().all(|part| part.rests_on_rep(definitions)),
+            Self::Any(parts) => parts.iter().any(|part| part.rests_on_rep(definitions)),
+            Self::Said(said) | Self::Count { said, .. } => {
+                let by_rep = Filter {
+                    not: false,
+                    pick: Pick::By(Role::Rep),
+                };
+                said.filters.contains(&by_rep)
+                    || match said.source {
+                        Source::Signal(signal) => signal.speaker() == Role::Rep,
+                        Source::Defined(at) => definitions.get(at).is_some_and(|inner| inner.rests_on_rep(definitions)),
+                        _ => false,
+                    }
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Words with a meaning of their own in conditions, which no element or definition may take.
+pub fn is_reserved(id: &str) -> bool {
+    matches!(id, "and" | "or" | "not" | "never" | "stage" | "outcome" | "move")
+        || id.parse::<Signal>().is_ok()
+        || Number::named(id).is_some()
+        || Fact::named(id).is_some()
+}
+
 /// The names that a condition may use, at its place in the file.
 #[derive(Default)]
 pub struct Names {
@@ -313,7 +371,8 @@ impl<'a, P: Fn(&Range<usize>) -> Range<usize>> Parser<'a, '_, P> {
             let end = self.end.saturating_sub(1)..self.end;
             return self.wrong(&end, format!("the condition ends where {wanted} is expected"));
         };
-        if !token.text.starts_with(|c: char| c.is_alphanumeric() || c == '_') {
+        let is_word = token.text.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+        if !is_word || matches!(token.text, "and" | "or") {
             return self.wrong(
                 &token.range,
                 format!("`{}` stands where {wanted} is expected", token.text),
@@ -417,7 +476,11 @@ impl<'a, P: Fn(&Range<usize>) -> Range<usize>> Parser<'a, '_, P> {
             }
         }
         let source = self.source(&token)?;
-        let filters = if self.eat("[") { self.filters()? } else { Vec::new() };
+        let filters = if self.eat("[") {
+            self.filters(&source)?
+        } else {
+            Vec::new()
+        };
         let said = Said { source, filters };
         if self.peek().is_some_and(|token| op_of(token.text).is_some()) {
             let op = self.op(&token)?;
@@ -508,14 +571,19 @@ impl<'a, P: Fn(&Range<usize>) -> Range<usize>> Parser<'a, '_, P> {
         found
     }
 
-    fn filters(&mut self) -> Option<Vec<Filter>> {
+    fn filters(&mut self, source: &Source) -> Option<Vec<Filter>> {
         let mut filters = Vec::new();
         loop {
             let not = self.eat("not");
-            filters.push(Filter {
-                not,
-                pick: self.pick()?,
-            });
+            let token = self.peek();
+            let pick = self.pick()?;
+            let of_fields = matches!(pick, Pick::Status(_) | Pick::Value | Pick::Is(_) | Pick::Days(_));
+            if let (true, Source::Signal(_) | Source::Cue(_) | Source::Phrase(_), Some(token)) =
+                (of_fields, source, token)
+            {
+                return self.wrong(&token.range, format!("`{}` narrows fields only", token.text));
+            }
+            filters.push(Filter { not, pick });
             if !self.eat(",") {
                 self.close("]")?;
                 return Some(filters);
@@ -668,14 +736,50 @@ mod tests {
             ("(buyer_pain", 19, "`)` is missing"),
             ("buyer_pain buyer_pain", 20, "not expected here"),
             ("buyer_pain and", 22, "the condition ends"),
+            ("buyer_pain and and", 24, "`and` stands where"),
             ("stage = leed", 17, "did you mean `lead`?"),
             ("buyer_pain[within x]", 27, "not a whole number"),
+            ("buyer_pain[stated]", 20, "`stated` narrows fields only"),
         ] {
             let error = read(text).expect_err(text);
             assert!(
                 error.contains(words) && error.starts_with(&format!("1:{column}:")),
                 "{text}: {error}"
             );
+        }
+    }
+
+    #[test]
+    fn words_of_the_rep_are_told_from_those_of_the_buyer() {
+        for (text, rep) in [
+            ("rep_price", true),
+            ("phrase.signed[rep]", true),
+            ("buyer_pain or rep_price >= 2", true),
+            ("buyer_value_ack and rep_price", false),
+            ("buyer_value_ack[after rep_price]", false),
+            ("phrase.signed[not rep]", false),
+        ] {
+            assert_eq!(read(text).expect(text).rests_on_rep(&[]), rep, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_can_never_hold_and_what_picks_turns() {
+        let definitions = [Condition::Never];
+        for (text, never, turns, fields) in [
+            ("buyer_pain", false, true, false),
+            ("never", true, false, false),
+            ("refused", true, false, false),
+            ("buyer_pain and refused", true, true, false),
+            ("buyer_pain or never", false, true, false),
+            ("not never", false, false, false),
+            ("field.timeline[is decision] or buyer_pain", false, true, true),
+            ("pain >= 2 and stage = lead", false, false, false),
+        ] {
+            let condition = read(text).expect(text);
+            assert_eq!(condition.is_never(&definitions), never, "{text}");
+            assert_eq!(condition.picks(false, &definitions), turns, "{text}");
+            assert_eq!(condition.picks(true, &definitions), fields, "{text}");
         }
     }
 

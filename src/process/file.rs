@@ -14,11 +14,19 @@ use crate::domain::{
     StageId, StageKind, hex,
 };
 
+/// Business days that an action may be away.
+const MOST_DAYS: i64 = 750;
+
 /// Highest score of an element.
 pub const TOP_SCORE: u8 = 3;
 
 /// The processes that come with the program, by name.
-pub const BUILT_IN: [(&str, &str); 1] = [("ppvvc", include_str!("ppvvc.toml"))];
+pub const BUILT_IN: [(&str, &str); 4] = [
+    ("ppvvc", include_str!("ppvvc.toml")),
+    ("bant", include_str!("bant.toml")),
+    ("meddicc", include_str!("meddicc.toml")),
+    ("short_cycle", include_str!("short_cycle.toml")),
+];
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Thresholds {
@@ -34,7 +42,8 @@ pub struct Thresholds {
     pub call_s: f64,
 }
 
-/// Words that a customer listens for, in lower case; each must begin where a word begins.
+/// Words that a customer listens for, in lower case; each must begin where a word begins, and with a space at its end also
+/// end where one ends.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Phrase {
     pub id: String,
@@ -315,6 +324,7 @@ impl Process {
 struct Reader<'t> {
     text: &'t str,
     names: Names,
+    definitions: Vec<Condition>,
 }
 
 impl Reader<'_> {
@@ -335,11 +345,25 @@ impl Reader<'_> {
     }
 
     fn due(&self, section: &Section<'_, '_>) -> Due {
-        let from = section.has("from").then(|| self.condition(section, "from"));
+        let from = section.text("from").and_then(|text| self.parse(section, &text));
+        if from.as_ref().is_some_and(|from| !from.picks(true, &self.definitions)) {
+            let message = "`from` picks no field with a day: name one, as `field.next_meeting`";
+            section.problems().add(&section.span_of("from"), message);
+        }
         Due {
             from,
-            days: section.whole("days").unwrap_or(0).clamp(-366, 3660) as i32,
+            days: section.whole_in("days", -MOST_DAYS..=MOST_DAYS).unwrap_or(0) as i32,
         }
+    }
+
+    /// A condition that picks turns.
+    fn picking(&self, section: &Section<'_, '_>, key: &str) -> Condition {
+        let read = section.text(key).and_then(|text| self.parse(section, &text));
+        if read.as_ref().is_some_and(|read| !read.picks(false, &self.definitions)) {
+            let message = format!("`{key}` picks no turn: name what is said");
+            section.problems().add(&section.span_of(key), message);
+        }
+        read.unwrap_or(Condition::Never)
     }
 }
 
@@ -377,6 +401,16 @@ fn own_id<'a>(section: &Section<'a, '_>, used: &mut Vec<String>) -> Option<&'a s
     Some(text.value)
 }
 
+/// The same for a name that conditions use.
+fn own_name<'a>(section: &Section<'a, '_>, used: &mut Vec<String>) -> Option<&'a str> {
+    let id = own_id(section, used)?;
+    if condition::is_reserved(id) {
+        let message = format!("`{id}` has a meaning in conditions already: choose another id");
+        section.problems().add(&section.span_of("id"), message);
+    }
+    Some(id)
+}
+
 fn check_own_id(section: &Section<'_, '_>, id: &str, span: &Range<usize>, used: &mut Vec<String>) {
     let sound = id.starts_with(|c: char| c.is_ascii_lowercase())
         && id.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_'));
@@ -401,6 +435,7 @@ fn read(root: &Section<'_, '_>, text: &str) -> Option<Process> {
     let mut reader = Reader {
         text,
         names: Names::default(),
+        definitions: Vec::new(),
     };
     let mut ids = Vec::new();
     let id = own_id(root, &mut ids);
@@ -408,8 +443,8 @@ fn read(root: &Section<'_, '_>, text: &str) -> Option<Process> {
     let thresholds = thresholds(root);
     let fields = fields(root);
     let phrases = phrases(root, &mut reader);
-    let definitions = definitions(root, &mut reader);
-    let decider = reader.condition(root, "decider");
+    definitions(root, &mut reader);
+    let decider = reader.picking(root, "decider");
     let elements = elements(root, &mut reader);
     let stages = stages(root, &mut reader);
     reader.names.judged = true;
@@ -439,7 +474,7 @@ fn read(root: &Section<'_, '_>, text: &str) -> Option<Process> {
         thresholds,
         fields,
         phrases,
-        definitions,
+        definitions: reader.definitions,
         decider,
         elements,
         stages,
@@ -472,22 +507,14 @@ fn thresholds(root: &Section<'_, '_>) -> Thresholds {
     let Some(section) = root.section("thresholds") else {
         return thresholds;
     };
-    let share = |key: &str, default: f32| {
-        let given = section.number(key);
-        if given.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
-            section
-                .problems()
-                .add(&section.span_of(key), format!("`{key}` is a share from 0 to 1"));
-        }
-        given.map_or(default, |share| share as f32)
-    };
+    let share = |key: &str, default: f32| section.number_in(key, 0.0..=1.0).map_or(default, |share| share as f32);
     thresholds.trusted = share("trusted", thresholds.trusted);
     thresholds.decided = share("decided", thresholds.decided);
     thresholds.ended = share("ended", thresholds.ended);
-    if let Some(turns) = section.whole("buyer_turns") {
-        thresholds.buyer_turns = turns.max(0) as usize;
+    if let Some(turns) = section.whole_in("buyer_turns", 0..=10_000) {
+        thresholds.buyer_turns = turns as usize;
     }
-    if let Some(seconds) = section.number("call_s") {
+    if let Some(seconds) = section.number_in("call_s", 0.0..=86_400.0) {
         thresholds.call_s = seconds;
     }
     section.finish();
@@ -519,10 +546,14 @@ fn phrases(root: &Section<'_, '_>, reader: &mut Reader<'_>) -> Vec<Phrase> {
         .map(|key| {
             check_own_id(&section, key.value, &key.span, &mut used);
             let texts = section.texts(key.value);
-            if texts.iter().all(|text| text.value.trim().is_empty()) {
+            if texts.is_empty() {
                 section
                     .problems()
                     .add(&key.span, format!("phrase `{}` has no words", key.value));
+            }
+            // No words would be found everywhere.
+            for text in texts.iter().filter(|text| text.value.trim().is_empty()) {
+                section.problems().add(&text.span, "a phrase needs words");
             }
             Phrase {
                 id: key.value.to_owned(),
@@ -535,30 +566,24 @@ fn phrases(root: &Section<'_, '_>, reader: &mut Reader<'_>) -> Vec<Phrase> {
 }
 
 /// `[[define]]`: in the order of the file, so that one may rest on those before it.
-fn definitions(root: &Section<'_, '_>, reader: &mut Reader<'_>) -> Vec<Condition> {
+fn definitions(root: &Section<'_, '_>, reader: &mut Reader<'_>) {
     let mut used = Vec::new();
-    let mut definitions = Vec::new();
     for section in root.sections("define") {
-        let Some(id) = own_id(&section, &mut used) else {
+        let Some(id) = own_name(&section, &mut used) else {
             continue;
         };
-        if id.parse::<crate::domain::Signal>().is_ok() {
-            section
-                .problems()
-                .add(&section.span_of("id"), format!("`{id}` is a signal already"));
-        }
-        definitions.push(reader.needed(&section, "when"));
+        let when = reader.needed(&section, "when");
+        reader.definitions.push(when);
         reader.names.defined.push(id.to_owned());
         section.finish();
     }
-    definitions
 }
 
 fn elements(root: &Section<'_, '_>, reader: &mut Reader<'_>) -> Vec<ElementRule> {
-    let mut used = Vec::new();
+    let mut used = reader.names.defined.clone();
     let mut elements = Vec::new();
     for section in root.sections("element") {
-        let Some(id) = own_id(&section, &mut used) else {
+        let Some(id) = own_name(&section, &mut used) else {
             continue;
         };
         let scores = section.texts("scores");
@@ -567,8 +592,15 @@ fn elements(root: &Section<'_, '_>, reader: &mut Reader<'_>) -> Vec<ElementRule>
             section.problems().add(&section.span_of("scores"), message);
         }
         let level = |at: usize| {
-            let read = scores.get(at).and_then(|text| reader.parse(&section, text));
-            read.unwrap_or(Condition::Never)
+            let Some(text) = scores.get(at) else {
+                return Condition::Never;
+            };
+            let read = reader.parse(&section, text).unwrap_or(Condition::Never);
+            if read.rests_on_rep(&reader.definitions) {
+                let message = "words of the rep alone raise no score: name what the buyer says";
+                section.problems().add(&text.span, message);
+            }
+            read
         };
         let caps = section
             .sections("caps")
@@ -576,7 +608,7 @@ fn elements(root: &Section<'_, '_>, reader: &mut Reader<'_>) -> Vec<ElementRule>
             .map(|cap| {
                 let read = Cap {
                     when: reader.needed(cap, "when"),
-                    at_most: cap.whole("at_most").unwrap_or(0).clamp(0, i64::from(TOP_SCORE)) as u8,
+                    at_most: cap.whole_in("at_most", 0..=i64::from(TOP_SCORE)).unwrap_or(0) as u8,
                 };
                 cap.finish();
                 read
@@ -620,7 +652,8 @@ fn stages(root: &Section<'_, '_>, reader: &mut Reader<'_>) -> Vec<StageRule> {
         Some((other, span)) => {
             let message = format!("unknown kind of stage `{other}`; known: open, won, lost");
             section.problems().add(&span, message);
-            StageKind::Open
+            // Nobody writes the kind of an open stage.
+            StageKind::Lost
         }
     };
     let open = sections
@@ -640,11 +673,15 @@ fn stages(root: &Section<'_, '_>, reader: &mut Reader<'_>) -> Vec<StageRule> {
             StageKind::Open => ("until", "when"),
             StageKind::Won | StageKind::Lost => ("when", "until"),
         };
-        let condition = if last && !section.has("until") {
-            Condition::Never
-        } else {
-            reader.needed(section, key)
-        };
+        let given = section.text(key).and_then(|text| reader.parse(section, &text));
+        if !section.has(key) && !last {
+            section.missing(key);
+        }
+        let left = given.as_ref().is_none_or(|until| !until.is_never(&reader.definitions));
+        if kind == StageKind::Open && !last && !left {
+            let message = format!("no deal ever leaves stage `{id}`: this never holds");
+            section.problems().add(&section.span_of(key), message);
+        }
         if section.has(other) {
             let message = format!("`{other}` does not belong to this kind of stage; `{key}` does");
             section.problems().add(&section.span_of(other), message);
@@ -660,7 +697,7 @@ fn stages(root: &Section<'_, '_>, reader: &mut Reader<'_>) -> Vec<StageRule> {
             id: StageId::from(id),
             name: section.needed_words("name"),
             kind,
-            condition,
+            condition: given.unwrap_or(Condition::Never),
             purpose: section.needed_words("purpose"),
             exit: section.words("exit").unwrap_or_default(),
             tasks: section.word_lists("tasks"),
@@ -727,8 +764,11 @@ fn premature(root: &Section<'_, '_>, reader: &Reader<'_>) -> Vec<PrematureRule> 
                 None
             }
         });
+        if !section.has("move") {
+            section.missing("move");
+        }
         let rule = (
-            reader.needed(&section, "move"),
+            reader.picking(&section, "move"),
             reader.needed(&section, "when"),
             reader.condition(&section, "unless"),
             reader.condition(&section, "softer"),
@@ -826,7 +866,7 @@ fn actions(root: &Section<'_, '_>, reader: &Reader<'_>) -> Vec<ActionRule> {
         check_slots(&section, "title", &title);
         let rule = (
             reader.needed(&section, "when"),
-            section.whole("rank").unwrap_or(9),
+            section.whole_in("rank", 1..=99).unwrap_or(9),
             reader.due(&section),
             section.flag("each"),
             element_at(&section, "closes", reader),
@@ -837,6 +877,15 @@ fn actions(root: &Section<'_, '_>, reader: &Reader<'_>) -> Vec<ActionRule> {
             continue;
         };
         let (when, rank, due, each, closes, why) = rule;
+        if each && due.from.is_none() {
+            let message = "`each` makes one action for each field that `from` picks: `from` is missing";
+            section.problems().add(&section.span_of("each"), message);
+        }
+        let same = |rule: &&ActionRule| rule.id == id && rule.when == when && rule.due.from == due.from;
+        if when != Condition::Never && rules.iter().any(|rule| same(&rule)) {
+            let message = format!("action `{id}` has this condition already: the first counts, this one never does");
+            section.problems().add(&section.span_of("when"), message);
+        }
         rules.push(ActionRule {
             id,
             when,
@@ -888,7 +937,7 @@ fn lead(root: &Section<'_, '_>, reader: &Reader<'_>) -> (Vec<LeadRule>, Vec<(Con
     let (mut rules, mut caps) = (Vec::new(), Vec::new());
     for section in root.sections("lead") {
         if section.has("at_most") {
-            let most = section.number("at_most").unwrap_or(0.0) as f32;
+            let most = section.number_in("at_most", 0.0..=100.0).unwrap_or(0.0) as f32;
             caps.push((reader.needed(&section, "when"), most));
             section.finish();
             continue;
@@ -896,7 +945,7 @@ fn lead(root: &Section<'_, '_>, reader: &Reader<'_>) -> (Vec<LeadRule>, Vec<(Con
         if !section.has("points") {
             section.missing("points");
         }
-        let points = section.number("points").unwrap_or(0.0) as f32;
+        let points = section.number_in("points", -100.0..=100.0).unwrap_or(0.0) as f32;
         let worth = if section.has("element") {
             element_at(&section, "element", reader).map(Worth::Element)
         } else if section.has("when") {
@@ -909,7 +958,7 @@ fn lead(root: &Section<'_, '_>, reader: &Reader<'_>) -> (Vec<LeadRule>, Vec<(Con
             let share = |share: &Section<'_, '_>| {
                 let read = (
                     reader.needed(share, "when"),
-                    share.number("share").unwrap_or(1.0) as f32,
+                    share.number_in("share", 0.0..=1.0).unwrap_or(1.0) as f32,
                 );
                 share.finish();
                 read
@@ -948,11 +997,20 @@ fn cases(root: &Section<'_, '_>, reader: &Reader<'_>) -> Vec<Case> {
             .map(|text| text.value.to_owned())
             .unwrap_or_default();
         let mut call = serde_json::Map::new();
-        for key in ["language", "call_date"] {
-            if let Some(text) = section.text(key) {
-                let key = if key == "language" { "lang" } else { key };
-                call.insert(key.to_owned(), text.value.into());
+        if let Some(text) = section.text("language") {
+            if !matches!(text.value, "en" | "ru") {
+                section
+                    .problems()
+                    .unknown(&text.span, "language", text.value, ["en", "ru"]);
             }
+            call.insert("lang".to_owned(), text.value.into());
+        }
+        if let Some(text) = section.text("call_date") {
+            if text.value.parse::<chrono::NaiveDate>().is_err() {
+                let message = format!("`{}` is no day: write it as 2026-04-15", text.value);
+                section.problems().add(&text.span, message);
+            }
+            call.insert("call_date".to_owned(), text.value.into());
         }
         let turns = section.sections("turns");
         if turns.is_empty() {
@@ -1036,7 +1094,7 @@ fn expectation(section: &Section<'_, '_>, reader: &Reader<'_>) -> Expectation {
                 let known = reader.names.elements.iter().map(ElementId::as_str);
                 scores.problems().unknown(&key.span, "element", key.value, known);
             }
-            if let Some(score) = scores.whole(key.value) {
+            if let Some(score) = scores.whole_in(key.value, 0..=i64::from(TOP_SCORE)) {
                 expect.scores.insert(key.value.to_owned(), score);
             }
         }
@@ -1068,3 +1126,7 @@ fn expectation(section: &Section<'_, '_>, reader: &Reader<'_>) -> Expectation {
     section.finish();
     expect
 }
+
+#[cfg(test)]
+#[path = "file_tests.rs"]
+mod tests;

@@ -70,7 +70,8 @@ impl<'a> Problems<'a> {
 
     /// An id that is not known, with the nearest that is.
     pub fn unknown<'k>(&self, span: &Range<usize>, kind: &str, id: &str, known: impl IntoIterator<Item = &'k str>) {
-        let known: Vec<&str> = known.into_iter().collect();
+        let mut known: Vec<&str> = known.into_iter().collect();
+        known.dedup();
         let advice = match nearest(id, known.iter().copied()) {
             Some(near) => format!("; did you mean `{near}`?"),
             None if known.len() <= 12 && !known.is_empty() => format!("; known: {}", known.join(", ")),

@@ -101,10 +101,14 @@ impl<'a> Talk<'a> {
     }
 }
 
-/// `words` begins where a word of `text` begins.
+/// `words` begins where a word of `text` begins; with a space at its end it also ends where a word ends.
 fn starts_word(text: &str, words: &str) -> bool {
-    text.match_indices(words)
-        .any(|(at, _)| !text[..at].ends_with(|c: char| c.is_alphanumeric()))
+    let whole = words.trim_end();
+    text.match_indices(whole).any(|(at, _)| {
+        let begins = !text[..at].ends_with(char::is_alphanumeric);
+        let ends = whole == words || !text[at + whole.len()..].starts_with(char::is_alphanumeric);
+        begins && ends
+    })
 }
 
 /// Labels by what they say: places of turns, with how sure each is.
@@ -495,5 +499,25 @@ fn value_is(field: &Field, word: &str) -> bool {
         serde_json::Value::String(text) => text == word,
         serde_json::Value::Object(parts) => parts.values().any(|part| part.as_str() == Some(word)),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::starts_word;
+
+    #[test]
+    fn words_begin_where_a_word_begins_and_with_a_space_end_where_it_ends() {
+        for (text, words, found) in [
+            ("мы договорились", "договор", true),
+            ("мы договорились", "договор ", false),
+            ("пришлите договор.", "договор ", true),
+            ("a contractor came", "contract ", false),
+            ("the contract", "contract ", true),
+            ("скидок нет, скидки нет", "скидк", true),
+            ("переподписали", "подписал", false),
+        ] {
+            assert_eq!(starts_word(text, words), found, "{text}: {words:?}");
+        }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -146,6 +146,27 @@ impl<'a, 'p> Section<'a, 'p> {
         Some(number as i64)
     }
 
+    /// A number in a range; one outside is a problem.
+    pub fn number_in(&self, key: &str, range: RangeInclusive<f64>) -> Option<f64> {
+        let number = self.number(key)?;
+        if !range.contains(&number) {
+            let message = format!("`{key}` goes from {} to {}", range.start(), range.end());
+            self.problems.add(&self.span_of(key), message);
+            return None;
+        }
+        Some(number)
+    }
+
+    pub fn whole_in(&self, key: &str, range: RangeInclusive<i64>) -> Option<i64> {
+        let number = self.whole(key)?;
+        if !range.contains(&number) {
+            let message = format!("`{key}` goes from {} to {}", range.start(), range.end());
+            self.problems.add(&self.span_of(key), message);
+            return None;
+        }
+        Some(number)
+    }
+
     pub fn flag(&self, key: &str) -> bool {
         let Some(value) = self.get(key) else { return false };
         value.get_ref().as_bool().unwrap_or_else(|| {
@@ -222,15 +243,26 @@ impl<'a, 'p> Section<'a, 'p> {
     /// `"both"`, or `{ en = "…", ru = "…" }`.
     pub fn words(&self, key: &str) -> Option<Words> {
         let value = self.get(key)?;
+        let filled = |text: &str, span: Range<usize>| {
+            if text.trim().is_empty() {
+                self.problems.add(&span, format!("`{key}` has no text"));
+            }
+        };
         match value.get_ref() {
-            DeValue::String(text) => Some(Words {
-                en: text.to_string(),
-                ru: text.to_string(),
-            }),
+            DeValue::String(text) => {
+                filled(text, value.span());
+                Some(Words {
+                    en: text.to_string(),
+                    ru: text.to_string(),
+                })
+            }
             DeValue::Table(table) => {
                 let inner = Section::new(table, key, value.span(), self.problems);
                 let (en, ru) = (inner.needed_text("en"), inner.needed_text("ru"));
                 inner.finish();
+                for text in [&en, &ru].into_iter().flatten() {
+                    filled(text.value, text.span.clone());
+                }
                 Some(Words {
                     en: en?.value.to_owned(),
                     ru: ru?.value.to_owned(),
@@ -266,6 +298,11 @@ impl<'a, 'p> Section<'a, 'p> {
             }
             DeValue::Table(table) => {
                 let inner = Section::new(table, key, value.span(), self.problems);
+                for language in ["en", "ru"] {
+                    if !inner.has(language) {
+                        inner.missing(language);
+                    }
+                }
                 let lists = Words {
                     en: owned(inner.texts("en")),
                     ru: owned(inner.texts("ru")),

@@ -9,4 +9,5 @@ mod errors;
 mod learning;
 mod llm;
 mod models;
+mod process;
 mod support;
