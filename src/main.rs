@@ -28,6 +28,8 @@ enum Command {
     Analyze(commands::analyze::Args),
     /// The sales process as a file: print it, check it, run its examples
     Process(commands::process::Args),
+    /// The JSON Schema of the analysis, or of the call file
+    Schema(commands::schema::Args),
     /// Weights of the models: where from, licence, present or not; fetch and check them
     Models(commands::models::Args),
     /// Fit the turn model to labelled calls
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Analyze(args) => commands::analyze::run(args),
         Command::Process(args) => commands::process::run(args),
+        Command::Schema(args) => commands::schema::run(&args),
         Command::Models(args) => commands::models::run(args),
         Command::Train(args) => commands::train::run(args),
         Command::Eval(args) => commands::eval::run(args),

@@ -7,6 +7,7 @@ pub mod bench;
 pub mod eval;
 pub mod models;
 pub mod process;
+pub mod schema;
 pub mod train;
 
 use std::io::Write as _;

@@ -1,16 +1,21 @@
 //! The analysis document `dealstage.analysis/v1`: what customers and their scripts read.
 //!
-//! Owns its shape, its hash, and its Markdown and terminal forms. The shape is a contract: a change to it is a change
+//! Owns its shape with the JSON Schema, its hash, and its Markdown and terminal forms. The shape is a contract: a change to it is a change
 //! of version. Numbers between 0 and 1 have two digits: more would be noise, and differ between machines.
 
 mod markdown;
 mod previous;
 mod scorecard;
+#[cfg(test)]
+mod sound;
+#[cfg(test)]
+mod tests;
 mod text;
 mod warnings;
 mod words;
 
 use chrono::NaiveDate;
+use schemars::JsonSchema;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -22,7 +27,7 @@ pub use text::{Look, text};
 use crate::domain::{
     Action, ActionId, CallOutcome, Channel, DecidedBy, Egress, ElementId, EmailType, Evidence, FieldName, FieldStatus,
     FieldValue, FollowUpFact, Language, Move, OpenPromise, Owner, PastCall, PastEvidence, Premature, PrematureMove,
-    QualificationStatus, Role, RootCause, RootCauseId, Severity, Signal, Stage, StageId, hex,
+    QualificationStatus, Role, RootCause, RootCauseId, Severity, Signal, Stage, StageId, hex, schema,
 };
 use crate::pipeline::Analysis;
 
@@ -31,8 +36,15 @@ const MOST_ACTIONS: usize = 5;
 
 pub const SCHEMA: &str = "dealstage.analysis/v1";
 
-#[derive(Debug, Clone, Serialize)]
+/// The JSON Schema of the document.
+pub fn schema() -> serde_json::Value {
+    schema::of_output::<Document>("urn:dealstage:analysis:v1", SCHEMA)
+}
+
+/// What is known about a call: who said what, where the deal stands and why, what to do next.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Document {
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: &'static str,
     pub call: CallInfo,
     pub turns: Vec<TurnInfo>,
@@ -44,6 +56,7 @@ pub struct Document {
     /// What keeps a stalled deal from moving, the first cause first.
     pub root_causes: Vec<RootCauseInfo>,
     /// At most five.
+    #[schemars(length(max = MOST_ACTIONS))]
     pub next_actions: Vec<ActionInfo>,
     /// What else could be done, behind those.
     pub more_actions: Vec<ActionInfo>,
@@ -56,7 +69,7 @@ pub struct Document {
     pub provenance: Provenance,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct CallInfo {
     pub id: String,
     pub source: String,
@@ -69,7 +82,7 @@ pub struct CallInfo {
     pub not_sales: bool,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct TurnInfo {
     pub i: u32,
     pub role: Role,
@@ -82,21 +95,23 @@ pub struct TurnInfo {
     pub signals: Vec<Decided<Signal>>,
 }
 
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[schemars(rename = "Decided{T}")]
 pub struct Decided<T> {
     pub id: T,
+    #[schemars(range(min = 0, max = 1))]
     pub confidence: f64,
     pub decided_by: DecidedBy,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Segment {
     pub stage: Stage,
     pub from_turn: u32,
     pub to_turn: u32,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct DealInfo {
     pub process: String,
     pub process_hash: String,
@@ -107,15 +122,20 @@ pub struct DealInfo {
     pub stage_purpose: Option<String>,
     /// What the buyer does when it is done, in the language of the call.
     pub stage_exit: Option<String>,
+    #[schemars(range(min = 0, max = 1))]
     pub confidence: f64,
     pub decided_by: DecidedBy,
     pub abstained: bool,
     pub on_hold: bool,
     pub flags: Vec<String>,
     pub elements: Vec<ElementInfo>,
+    #[schemars(range(min = 0, max = 1))]
     pub coverage: f64,
+    #[schemars(range(min = 0, max = 1))]
     pub index: f64,
     pub call_outcome: Option<CallOutcome>,
+    /// As it was given: it may be no stage of this process.
+    #[schemars(with = "Option<String>")]
     pub previous_stage: Option<StageId>,
     #[serde(rename = "move")]
     pub step: Option<Move>,
@@ -129,7 +149,7 @@ pub struct DealInfo {
     pub buyers: Vec<String>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ContradictionInfo {
     /// An element of the process, or a field.
     pub about: String,
@@ -137,12 +157,14 @@ pub struct ContradictionInfo {
     pub earlier: PastEvidence,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ElementInfo {
     pub id: ElementId,
     /// In the language of the call.
     pub name: String,
+    #[schemars(range(max = 3))]
     pub score: u8,
+    #[schemars(range(min = 0, max = 1))]
     pub confidence: f64,
     pub why: String,
     pub evidence: Vec<Evidence>,
@@ -151,9 +173,11 @@ pub struct ElementInfo {
     pub missing: Vec<String>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct QualificationInfo {
     pub status: QualificationStatus,
+    /// Explainable, not a probability.
+    #[schemars(range(max = 100))]
     pub lead_score: u8,
     pub fields: Vec<FieldInfo>,
 }
@@ -184,7 +208,7 @@ impl std::fmt::Display for ReportTurn {
 }
 
 /// A field that was not stated has only its name and status.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct FieldInfo {
     pub field: FieldName,
     pub status: FieldStatus,
@@ -199,12 +223,13 @@ pub struct FieldInfo {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quote: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1))]
     pub confidence: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decided_by: Option<DecidedBy>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ActionInfo {
     pub id: ActionId,
     pub title: String,
@@ -219,7 +244,7 @@ pub struct ActionInfo {
     pub earlier: Vec<PastEvidence>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct PrematureInfo {
     pub id: PrematureMove,
     pub turn: u32,
@@ -230,7 +255,7 @@ pub struct PrematureInfo {
     pub quote: String,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct RootCauseInfo {
     pub id: RootCauseId,
     pub why: String,
@@ -240,7 +265,7 @@ pub struct RootCauseInfo {
     pub evidence: Vec<Evidence>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ContactInfo {
     pub date: NaiveDate,
     pub channel: Channel,
@@ -248,7 +273,7 @@ pub struct ContactInfo {
     pub evidence: Vec<Evidence>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct FollowUpInfo {
     #[serde(rename = "type")]
     pub kind: EmailType,
@@ -261,7 +286,7 @@ pub struct FollowUpInfo {
     pub written_by: &'static str,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Provenance {
     pub version: &'static str,
     /// null for a transcript.
@@ -271,12 +296,14 @@ pub struct Provenance {
     pub llm: Option<LlmInfo>,
     /// Everything that left the machine; empty: nothing did.
     pub egress: Vec<Egress>,
+    /// Of the whole document but itself and the timings.
+    #[schemars(regex(pattern = "^sha256:[0-9a-f]{64}$"))]
     pub result_hash: String,
     pub timings_ms: Timings,
 }
 
 /// The language model that was asked.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct LlmInfo {
     pub model: String,
     /// Questions without an answer and answers that were not believed; the local answer stands there.
@@ -284,7 +311,7 @@ pub struct LlmInfo {
 }
 
 /// Milliseconds of each step.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, JsonSchema)]
 pub struct Timings {
     pub decode: u64,
     pub transcribe: u64,

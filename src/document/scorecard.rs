@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use super::Document;
@@ -10,7 +11,7 @@ use super::text::{Look, short_quote, title, wrap};
 use super::words::{self, say};
 use crate::domain::{Band, CallType, Evidence, Language, Metric, MetricScore, Scorecard, Strength, Tip, Unit};
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ScorecardInfo {
     pub call_type: CallType,
     /// 0–100; null where too little was said to judge.
@@ -21,7 +22,7 @@ pub struct ScorecardInfo {
     pub strength: Option<StrengthInfo>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct MetricInfo {
     pub id: Metric,
     /// In the language of the call.
@@ -30,6 +31,7 @@ pub struct MetricInfo {
     pub value: Option<f64>,
     pub unit: Unit,
     #[serde(serialize_with = "band")]
+    #[schemars(schema_with = "band_schema")]
     pub band: Option<Band>,
     /// The good range in figures.
     pub norm: String,
@@ -41,12 +43,17 @@ pub struct MetricInfo {
     pub why: Option<String>,
 }
 
+fn band_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let ids = Band::ALL.iter().map(|band| band.as_str()).chain(["n/a"]);
+    schemars::json_schema!({ "type": "string", "enum": ids.collect::<Vec<_>>() })
+}
+
 /// A metric that is not judged has the band `n/a`.
 fn band<S: Serializer>(band: &Option<Band>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(band.map_or("n/a", Band::as_str))
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct TipInfo {
     pub metric: Metric,
     pub turn: u32,
@@ -55,7 +62,7 @@ pub struct TipInfo {
     pub evidence: Vec<Evidence>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct StrengthInfo {
     pub metric: Metric,
     pub name: String,

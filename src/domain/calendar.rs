@@ -50,19 +50,26 @@ pub fn next_business_day(date: NaiveDate, language: Language) -> NaiveDate {
 }
 
 /// The business day that lies `days` business days after `date`, or before it for a negative number.
-/// Zero gives `date` itself, also where it is a day off. Stops at the end of the calendar of `chrono`.
+/// Zero gives `date` itself, also where it is a day off. Stops at the ends of the calendar ([`is_writable`]).
 pub fn add_business_days(date: NaiveDate, days: i32, language: Language) -> NaiveDate {
     let mut day = date;
     let mut left = days.unsigned_abs();
     while left > 0 {
         let step = if days > 0 { day.succ_opt() } else { day.pred_opt() };
-        let Some(next) = step else { return day };
+        let Some(next) = step.filter(|next| is_writable(*next)) else {
+            return day;
+        };
         day = next;
         if is_business_day(day, language) {
             left -= 1;
         }
     }
     day
+}
+
+/// Whether `YYYY-MM-DD` can write it: documents hold no other days.
+pub fn is_writable(date: NaiveDate) -> bool {
+    (0..=9999).contains(&date.year())
 }
 
 fn is_weekend(date: NaiveDate) -> bool {
@@ -216,6 +223,11 @@ mod tests {
 
     #[test]
     fn ends_at_the_ends_of_the_calendar() {
+        assert_eq!(add_business_days(day("9999-12-31"), 3, Language::En), day("9999-12-31"));
+        assert_eq!(
+            add_business_days(day("0000-01-03"), -3, Language::En),
+            day("0000-01-01")
+        );
         assert_eq!(add_business_days(NaiveDate::MAX, 3, Language::Ru), NaiveDate::MAX);
         assert_eq!(add_business_days(NaiveDate::MIN, -3, Language::En), NaiveDate::MIN);
         assert!(!is_business_day(NaiveDate::MIN, Language::Ru) || !is_weekend(NaiveDate::MIN));

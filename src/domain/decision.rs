@@ -1,6 +1,7 @@
 //! What the program decides about a call, with how sure it is, who decided and the words it rests on.
 
 use chrono::NaiveDate;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
@@ -9,7 +10,7 @@ use super::{
 };
 
 /// Who made a decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DecidedBy {
     /// The turn model on this machine.
@@ -59,7 +60,7 @@ impl TurnLabels {
 }
 
 /// Words that prove a statement: an exact substring of the text of turn `turn`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize, JsonSchema)]
 pub struct Evidence {
     pub turn: u32,
     pub quote: String,
@@ -132,7 +133,7 @@ impl Deal {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum QualificationStatus {
     Qualified,
@@ -178,7 +179,7 @@ pub struct Contact {
 }
 
 /// A statement of the e-mail and the turn that it comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FollowUpFact {
     pub text: String,
     pub turn: u32,
@@ -198,7 +199,7 @@ pub struct FollowUp {
 }
 
 /// Something that left the machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Egress {
     /// Address of the service.
     pub to: String,

@@ -1,6 +1,7 @@
 //! Qualification fields: typed values with the words they come from.
 
 use chrono::{NaiveDate, NaiveTime};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{CallOutcome, DecidedBy, DecisionRole, FieldName, FieldStatus, Language, Role};
@@ -42,7 +43,7 @@ impl Field {
 
 /// The value of a field; the shape depends on the field (domain specification, C.2), and the keys tell it too: what has a
 /// text alone is a pain, an event always has its `date`. Closed lists are written as their id.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum FieldValue {
     Money(Money),
@@ -65,7 +66,7 @@ pub enum FieldValue {
     Text(String),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MoneyQualifier {
     Exact,
@@ -75,7 +76,7 @@ pub enum MoneyQualifier {
     Range,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Period {
     OneOff,
@@ -86,7 +87,7 @@ pub enum Period {
     Year,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Vat {
     Included,
@@ -94,7 +95,7 @@ pub enum Vat {
 }
 
 /// A sum of money as far as the words fix it; unknown parts are left out. Amounts in units of the currency.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Money {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub amount: Option<f64>,
@@ -118,7 +119,7 @@ pub struct Money {
     pub currency_inferred: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DateQualifier {
     On,
@@ -129,9 +130,9 @@ pub enum DateQualifier {
 }
 
 /// A day or an interval, counted from the date of the call.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct DateValue {
-    /// go_live, decision, contract_end, budget_opens; call for a meeting by phone; None where the words do not say.
+    /// go_live, decision, contract_end, budget_opens; call for a meeting by phone; left out where the words do not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -141,9 +142,11 @@ pub struct DateValue {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<NaiveDate>,
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "hours_minutes")]
+    #[schemars(with = "Option<String>", regex(pattern = r"^[0-9]{2}:[0-9]{2}$"))]
     pub time: Option<NaiveTime>,
     /// The end of a time interval.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "hours_minutes")]
+    #[schemars(with = "Option<String>", regex(pattern = r"^[0-9]{2}:[0-9]{2}$"))]
     pub time_end: Option<NaiveTime>,
     pub qualifier: DateQualifier,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -173,7 +176,7 @@ fn hours_minutes<S: serde::Serializer>(time: &Option<NaiveTime>, serializer: S) 
 }
 
 /// Somebody who was named or pointed to by a title.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Person {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -212,7 +215,7 @@ impl Person {
 }
 
 /// A count with its unit: people of a team, calls a week.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Quantity {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub n: Option<f64>,
@@ -228,7 +231,7 @@ pub struct Quantity {
     pub approx: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CompetitorStatus {
     Considering,
@@ -237,16 +240,16 @@ pub enum CompetitorStatus {
     Unnamed,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Competitor {
-    /// As said; None for "another vendor".
+    /// As said; left out for "another vendor".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     pub status: CompetitorStatus,
 }
 
 /// A promise, by whom and until when.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Commitment {
     pub who: Role,
     /// What is promised, in the words of the turn.
@@ -256,7 +259,7 @@ pub struct Commitment {
 }
 
 /// A problem of the buyer.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Pain {
     /// The telling clause, in the words of the turn.
     pub text: String,
@@ -266,7 +269,7 @@ pub struct Pain {
 }
 
 /// What the buyer will judge a solution by.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Criterion {
     pub text: String,
     /// Without it there is no deal; else it is nice to have.
@@ -274,7 +277,7 @@ pub struct Criterion {
 }
 
 /// One step on the buyer's way to a decision. Steps of a call lie in the order in which they are said.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct DecisionStep {
     pub step: String,
     /// Name or title of the person whose step it is.
@@ -284,7 +287,7 @@ pub struct DecisionStep {
     pub due: Option<DateValue>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PaperKind {
     Legal,
@@ -295,21 +298,21 @@ pub enum PaperKind {
 }
 
 /// Paperwork that the purchase has to pass.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PaperStep {
     pub step: String,
     pub kind: PaperKind,
 }
 
 /// The reason that forces a date.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct CriticalEvent {
     pub text: String,
     /// The day by which it happens; written as null where the words name none.
     pub date: Option<DateValue>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ObjectionKind {
     Price,
@@ -318,7 +321,7 @@ pub enum ObjectionKind {
     Delay,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ObjectionStatus {
     /// Nobody answered it, or it came back after the answer.
@@ -330,13 +333,13 @@ pub enum ObjectionStatus {
 }
 
 /// An objection with what became of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Objection {
     pub kind: ObjectionKind,
     pub status: ObjectionStatus,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LeadSource {
     /// Somebody recommended us, or passed the contact on.
@@ -351,14 +354,14 @@ pub enum LeadSource {
     Repeat,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CustomerKind {
     New,
     Existing,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ContactChannel {
     Email,

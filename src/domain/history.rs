@@ -1,12 +1,13 @@
 //! What earlier calls with the same deal came to.
 
 use chrono::NaiveDate;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{CallOutcome, ElementId, FieldName, Role, StageId};
 
 /// Words of an earlier call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PastEvidence {
     /// Id of the call.
     pub call: String,
@@ -16,7 +17,7 @@ pub struct PastEvidence {
     pub quote: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PastCall {
     pub id: String,
     pub call_date: NaiveDate,
@@ -46,7 +47,7 @@ pub struct PastField {
 }
 
 /// A promise that nobody said was kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OpenPromise {
     pub who: Role,
     pub what: String,

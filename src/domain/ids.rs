@@ -5,8 +5,8 @@
 
 /// Declares an enum whose variants are known by one text each, with parsing, printing and serde by that text.
 macro_rules! ids {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal,)* }) => {
-        $(#[$doc])*
+    ($(#[doc = $doc:literal])+ $name:ident { $($variant:ident = $text:literal,)* }) => {
+        $(#[doc = $doc])+
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum $name { $($variant),* }
 
@@ -53,7 +53,11 @@ macro_rules! ids {
             }
 
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({ "type": "string", "enum": [$($text),*] })
+                schemars::json_schema!({
+                    "description": concat!($($doc),+).trim(),
+                    "type": "string",
+                    "enum": [$($text),*],
+                })
             }
         }
 

@@ -4,6 +4,7 @@
 //! The shape that customers read is *not* here: see `document`.
 
 pub mod calendar;
+pub mod schema;
 
 mod advice;
 mod call;

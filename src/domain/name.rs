@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 /// Declares a name that a process file gives: cheap to copy, printed and read as its text.
 macro_rules! names {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
+    ($(#[doc = $doc:literal])+ $name:ident) => {
+        $(#[doc = $doc])+
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(Arc<str>);
 
@@ -46,7 +46,11 @@ macro_rules! names {
             }
 
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({ "type": "string", "pattern": "^[a-z][a-z0-9_]*$" })
+                schemars::json_schema!({
+                    "description": concat!($($doc),+).trim(),
+                    "type": "string",
+                    "pattern": "^[a-z][a-z0-9_]*$",
+                })
             }
         }
     };

@@ -3,17 +3,25 @@
 use std::collections::HashSet;
 
 use chrono::NaiveDate;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Error, names};
-use crate::domain::{Call, Language, Role, Seller, StageId, Turn};
+use crate::domain::{Call, Language, Role, Seller, StageId, Turn, schema};
 
-#[derive(Deserialize)]
+/// A call as text, with who is on which side.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "Call")]
 struct File {
+    /// Without it: the name of the file.
     id: Option<String>,
+    /// Without it, and for `auto`: detected.
     #[serde(default, alias = "language")]
+    #[schemars(extend("enum" = ["en", "ru", "auto", "", null]))]
     lang: Option<String>,
+    /// "Next Thursday" is counted from it.
     #[serde(default)]
+    #[schemars(with = "Option<NaiveDate>")]
     call_date: Option<String>,
     #[serde(default)]
     kind: Option<String>,
@@ -21,10 +29,13 @@ struct File {
     seller: Option<FileSeller>,
     #[serde(default)]
     previous: Option<Previous>,
+    #[schemars(length(min = 1))]
     turns: Vec<FileTurn>,
 }
 
-#[derive(Deserialize)]
+/// Who sells, and what.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "Seller")]
 struct FileSeller {
     #[serde(default)]
     company: Option<String>,
@@ -32,27 +43,43 @@ struct FileSeller {
     product: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// What was known before the call.
+#[derive(Deserialize, JsonSchema)]
 struct Previous {
+    /// A stage of the process.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     deal_stage: Option<StageId>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "Turn")]
 struct FileTurn {
+    /// Number of the turn in every answer, not twice in a call. Without it: counted from 1.
     #[serde(default)]
     i: Option<u32>,
+    /// Without it, and where `unknown`: detected.
     #[serde(default)]
     role: Option<Role>,
+    /// A label that is stable within the call. Without it: the name, else the side.
     #[serde(default)]
     speaker: Option<String>,
     #[serde(default)]
     name: Option<String>,
+    /// Seconds from the start of the call.
     #[serde(default)]
+    #[schemars(range(min = 0, max = LATEST_S))]
     start_s: Option<f64>,
+    /// Seconds from the start of the call, not before `start_s`.
     #[serde(default)]
+    #[schemars(range(min = 0, max = LATEST_S))]
     end_s: Option<f64>,
     text: String,
+}
+
+/// The JSON Schema of a call file.
+pub fn schema() -> serde_json::Value {
+    schema::of_input::<File>("urn:dealstage:call:v1", "dealstage call file")
 }
 
 /// A day, in seconds: no call is longer.

@@ -17,6 +17,7 @@ use std::path::Path;
 
 use chrono::NaiveDate;
 
+pub use self::call_file::schema as call_file_schema;
 use self::encoding::NoText;
 use crate::domain::{Call, Language, Recording, Role, Turn};
 

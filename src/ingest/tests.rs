@@ -423,3 +423,9 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn schema_of_the_call_file() {
+    jsonschema::meta::validate(&call_file_schema()).expect("a schema of its draft");
+    insta::assert_json_snapshot!(call_file_schema());
+}

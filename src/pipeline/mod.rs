@@ -4,6 +4,8 @@
 //! timings and the threads. What the steps do is *not* here.
 
 mod cases;
+#[cfg(test)]
+pub mod sample;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

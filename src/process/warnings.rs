@@ -4,7 +4,7 @@ use super::assess::{Heard, earlier_scores, quotes};
 use super::evidence::sentence;
 use super::file::{PrematureRule, Process};
 use super::reading::{Marks, Reading, Talk};
-use crate::domain::{Language, Premature, RootCause, Severity, StageKind};
+use crate::domain::{Evidence, Language, Premature, RootCause, Severity, StageKind};
 
 /// The moves of the rep for which the deal was not ready when they were made: of each rule the first, in the order of the
 /// turns. What was said later does not count.
@@ -27,7 +27,9 @@ pub fn premature(process: &Process, heard: Heard<'_>) -> Vec<Premature> {
                 let mut before = Reading::new(process, &talk, &marks, at, &earlier);
                 before.stage = Some(before.find_stage());
                 let severity = judged(rule, &before)?;
-                Some((at, warn(rule, severity, heard, at)))
+                // A turn without words proves nothing.
+                let evidence = Some(sentence(&heard.call.turns[at])).filter(|said| !said.quote.is_empty())?;
+                Some((at, warn(rule, severity, heard.language, evidence)))
             })
             .next();
         found.extend(too_early);
@@ -48,14 +50,13 @@ fn judged(rule: &PrematureRule, before: &Reading<'_>) -> Option<Severity> {
     })
 }
 
-fn warn(rule: &PrematureRule, severity: Severity, heard: Heard<'_>, at: usize) -> Premature {
-    let evidence = sentence(&heard.call.turns[at]);
+fn warn(rule: &PrematureRule, severity: Severity, language: Language, evidence: Evidence) -> Premature {
     Premature {
         id: rule.id,
         turn: evidence.turn,
         severity,
-        why: rule.why.get(heard.language).clone(),
-        advice: rule.advice.get(heard.language).clone(),
+        why: rule.why.get(language).clone(),
+        advice: rule.advice.get(language).clone(),
         quote: evidence.quote,
     }
 }

@@ -5,6 +5,7 @@
 mod analyze;
 mod architecture;
 mod deals;
+mod document;
 mod errors;
 mod learning;
 mod llm;

@@ -105,7 +105,7 @@ pub fn find(text: &str, language: Language, call_date: NaiveDate) -> Vec<Found<D
             {
                 continue;
             }
-            let Some(value) = rule(&captures, call_date, language) else {
+            let Some(value) = rule(&captures, call_date, language).filter(is_writable) else {
                 continue;
             };
             found.push(Found { range, value });
@@ -117,6 +117,11 @@ pub fn find(text: &str, language: Language, call_date: NaiveDate) -> Vec<Found<D
         add_time(text, one);
     }
     found
+}
+
+fn is_writable(value: &DateValue) -> bool {
+    let days = [value.date, value.start, value.end];
+    days.into_iter().flatten().all(calendar::is_writable)
 }
 
 /// "Tuesday the third", «восьмого апреля в среду» are one day, and the number says which.
