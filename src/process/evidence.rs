@@ -83,6 +83,23 @@ fn has_date(text: &str) -> bool {
         .iter()
         .chain(ORDINALS)
         .any(|word| contains_from_word_start(&lower, word, ORDINALS.contains(word)))
+        || names_a_day_of_may(&lower)
+}
+
+/// "May" is a day's month only beside a number: "by May 20", "the 3rd of May".
+fn names_a_day_of_may(lower: &str) -> bool {
+    let words: Vec<&str> = lower
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect();
+    let number = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());
+    words.windows(2).any(|pair| match pair {
+        ["may", after] => number(after),
+        [before, "may"] => number(before),
+        _ => false,
+    }) || words
+        .windows(3)
+        .any(|three| three[1..] == ["of", "may"] && number(&three[0]))
 }
 
 /// `word` begins at the beginning of a word of `text`, or anywhere if it is an ending.
@@ -207,6 +224,8 @@ mod tests {
             "до пятницы пришлю",
             "на двадцать девятого",
             "the eighteenth is fine",
+            "legal signs off by May 20",
+            "on the 3rd of May",
         ] {
             assert!(has_date(text), "{text}");
         }
@@ -214,6 +233,7 @@ mod tests {
             "we had a marchandise problem with it",
             "посредник нам мешает",
             "maybe later",
+            "we may lose 20 of them",
         ] {
             assert!(!has_date(text), "{text}");
         }

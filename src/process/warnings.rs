@@ -3,6 +3,7 @@
 use super::assess::{Heard, earlier_scores, quotes};
 use super::evidence::sentence;
 use super::file::{PrematureRule, Process};
+use super::history;
 use super::reading::{Marks, Reading, Talk};
 use crate::domain::{Evidence, Language, Premature, RootCause, Severity, StageKind};
 
@@ -25,6 +26,7 @@ pub fn premature(process: &Process, heard: Heard<'_>) -> Vec<Premature> {
         let too_early = moves
             .filter_map(|at| {
                 let mut before = Reading::new(process, &talk, &marks, at, &earlier);
+                before.facts = history::facts(heard);
                 before.stage = Some(before.find_stage());
                 let severity = judged(rule, &before)?;
                 // A turn without words proves nothing.
