@@ -26,6 +26,9 @@ pub struct Args {
     /// List the costliest mistakes too, with the words around them
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "30")]
     errors: Option<usize>,
+    /// List the fields that gold contradicts, of one name or of all
+    #[arg(long, value_name = "FIELD", num_args = 0..=1, default_missing_value = "all")]
+    field_errors: Option<String>,
     /// Draw confidence against being right into an SVG file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
@@ -96,6 +99,23 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         );
         mistake.words.iter().for_each(|line| println!("  {line}"));
     }
+    let wanted = |field: &str| {
+        args.field_errors
+            .as_deref()
+            .is_some_and(|name| name == "all" || name == field)
+    };
+    for mistake in report.fact_mistakes.iter().filter(|mistake| wanted(mistake.field)) {
+        let name = |field: &Option<String>| field.clone().unwrap_or_else(|| "nothing".to_owned());
+        println!(
+            "\n{} turn {} {}: said {}, gold {}",
+            mistake.call,
+            mistake.turn,
+            mistake.field,
+            name(&mistake.said),
+            name(&mistake.gold)
+        );
+        mistake.words.iter().for_each(|line| println!("  {line}"));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -113,7 +133,7 @@ fn table(report: &Report) -> Result<String, std::fmt::Error> {
     columns.iter().try_for_each(|(name, _)| write!(out, "{name:>9}"))?;
     writeln!(out)?;
     type Figure = fn(&LanguageReport) -> Option<f64>;
-    let figures: [(&str, Figure); 17] = [
+    let figures: [(&str, Figure); 19] = [
         ("calls", |r| Some(r.calls as f64)),
         ("turns", |r| Some(r.turns as f64)),
         ("stage accuracy", |r| Some(r.stage_accuracy)),
@@ -128,9 +148,11 @@ fn table(report: &Report) -> Result<String, std::fmt::Error> {
         ("  decided", |r| Some(r.deal_stage_decided)),
         ("  exact where decided", |r| r.deal_stage_accuracy_decided),
         ("role accuracy", |r| Some(r.role_accuracy)),
-        ("field F1 (name, turn)", |r| r.fields.f1),
-        ("  precision", |r| r.fields.counts.precision()),
-        ("  recall", |r| r.fields.counts.recall()),
+        ("field F1 (name, turn)", |r| r.fields.f1.f1),
+        ("  precision", |r| r.fields.precision),
+        ("  recall", |r| r.fields.recall),
+        ("  value exact where found", |r| r.fields.value_exact),
+        ("  invented", |r| Some(f64::from(r.fields.invented))),
     ];
     for (name, figure) in figures {
         row(&mut out, name, columns.iter().map(|(_, report)| figure(report)))?;
@@ -155,6 +177,7 @@ fn table(report: &Report) -> Result<String, std::fmt::Error> {
         let said: Vec<String> = said.iter().map(|(said, calls)| format!("{said} {calls}")).collect();
         writeln!(out, "  {gold:<10}{}", said.join(", "))?;
     }
+    facts(&mut out, &report.all)?;
     for (title, pick) in [("stage", true), ("signal", false)] {
         writeln!(out, "\n{title} F1")?;
         let list = |report: &LanguageReport| {
@@ -173,6 +196,31 @@ fn table(report: &Report) -> Result<String, std::fmt::Error> {
         }
     }
     Ok(out)
+}
+
+/// Each field with its counts.
+fn facts(out: &mut String, report: &LanguageReport) -> std::fmt::Result {
+    writeln!(
+        out,
+        "\n{:<26}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}",
+        "field", "F1", "precis.", "recall", "value", "invented", "found", "wrong", "missed"
+    )?;
+    for figures in report.facts.iter().chain([&report.fields]) {
+        write!(out, "  {:<24}", figures.f1.id)?;
+        for share in [figures.f1.f1, figures.precision, figures.recall, figures.value_exact] {
+            match share {
+                Some(share) => write!(out, "{share:>9.3}")?,
+                None => write!(out, "{:>9}", "–")?,
+            }
+        }
+        let counts = figures.f1.counts;
+        writeln!(
+            out,
+            "{:>9}{:>9}{:>9}{:>9}",
+            figures.invented, counts.hit, counts.wrong, counts.missed
+        )?;
+    }
+    Ok(())
 }
 
 /// Confidence (across) against the share that is right (up); the size of a dot is the number of decisions in its bin.

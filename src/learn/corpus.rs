@@ -44,11 +44,19 @@ pub struct GoldTurn {
     pub role: Option<Role>,
 }
 
+/// A fact that the call states.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct GoldField {
     pub field: FieldName,
+    /// The first turn that states it in full.
     pub turn: u32,
     pub quote: String,
+    /// The parts of the value that are labelled; none where the words say it all.
+    #[serde(default)]
+    pub value: Option<serde_json::Value>,
+    /// Other turns that state the same.
+    #[serde(default)]
+    pub also: Vec<u32>,
 }
 
 /// How the call ended, and the turn that says so.
@@ -91,6 +99,9 @@ pub struct Gold {
     pub not_sales: bool,
     #[serde(default)]
     pub fields: Vec<GoldField>,
+    /// Everything that the call states is in `fields`, so whatever is not there was not said.
+    #[serde(default)]
+    pub fields_complete: bool,
 }
 
 impl Gold {
@@ -128,6 +139,36 @@ pub struct LabelledCall {
     /// What was done to the words: `clean`, `asr`, `cuts`, `speakers`, or a customer's own kinds.
     pub noise: String,
     pub gold: Gold,
+}
+
+#[cfg(test)]
+impl LabelledCall {
+    /// A call about which gold says nothing.
+    pub fn sample(call: &Call) -> Self {
+        let turns = call.turns.iter().map(|turn| GoldTurn {
+            i: turn.i,
+            stage: Stage::Other,
+            signals: Vec::new(),
+            role: None,
+        });
+        Self {
+            call: call.clone(),
+            language: Language::En,
+            split: Split::Dev,
+            noise: clean(),
+            gold: Gold {
+                turns: turns.collect(),
+                deal_stage: None,
+                scores: None,
+                reasons: None,
+                ending: None,
+                call_outcome: None,
+                not_sales: false,
+                fields: Vec::new(),
+                fields_complete: true,
+            },
+        }
+    }
 }
 
 #[derive(Deserialize)]

@@ -7,12 +7,13 @@ use rand::{RngExt, SeedableRng};
 use serde::Serialize;
 
 use super::Error;
-use super::corpus::{GoldField, LabelledCall};
+use super::corpus::LabelledCall;
+use super::facts::{self, FactCounts, FactFigures, FactMistake};
 use crate::domain::{
-    Cue, Deal, DealStage, DecidedBy, Decision, ElementId, Field, FieldName, Language, Role, Signal, Stage, StageId,
-    StageKind, TurnLabels,
+    Cue, Deal, DealStage, DecidedBy, Decision, ElementId, Language, Role, Signal, Stage, StageId, StageKind, TurnLabels,
 };
 use crate::process::{self, Heard, Process};
+use crate::understand::fields::LOOKED_FOR;
 use crate::understand::turn_model::TurnModel;
 use crate::understand::{self, roles};
 
@@ -73,7 +74,7 @@ pub struct F1 {
 }
 
 impl F1 {
-    fn new(id: &'static str, counts: Counts) -> Self {
+    pub(super) fn new(id: &'static str, counts: Counts) -> Self {
         Self {
             id,
             f1: counts.f1(),
@@ -111,8 +112,10 @@ pub struct LanguageReport {
     /// Agreement on the score of each element, quadratic weighted kappa; null where nothing varies.
     pub element_kappa: BTreeMap<String, Option<f64>>,
     pub element_kappa_from_gold: BTreeMap<String, Option<f64>>,
-    /// Fields by name and turn. Gold lists only what is clearly stated, so precision is a lower bound.
-    pub fields: F1,
+    /// All fields by name and turn.
+    pub fields: FactFigures,
+    /// Each field that the rules look for.
+    pub facts: Vec<FactFigures>,
     /// Mean over the ten commonest signals of the distance between probability and being there, over ten bins.
     pub signal_calibration_error: f64,
     /// Ten bins of confidence.
@@ -153,6 +156,9 @@ pub struct Report {
     /// Costliest first.
     #[serde(skip)]
     pub mistakes: Vec<Mistake>,
+    /// In the order of the calls.
+    #[serde(skip)]
+    pub fact_mistakes: Vec<FactMistake>,
 }
 
 /// The deal stage of one call.
@@ -204,8 +210,10 @@ struct Tally {
     scores_from_gold: Vec<(ElementId, u8, u8)>,
     /// Turns with a known side: right and all.
     roles: (u32, u32),
-    fields: Counts,
+    /// In the order of [`LOOKED_FOR`].
+    facts: Vec<FactCounts>,
     mistakes: Vec<Mistake>,
+    fact_mistakes: Vec<FactMistake>,
 }
 
 /// Runs the model on every call and compares. `progress` is told the share done, 0–1.
@@ -275,6 +283,10 @@ pub fn measure(
             all.sort_by(|a, b| b.cost.total_cmp(&a.cost));
             all
         },
+        fact_mistakes: tallies
+            .iter()
+            .flat_map(|tally| tally.fact_mistakes.iter().cloned())
+            .collect(),
     })
 }
 
@@ -410,22 +422,7 @@ fn tally(model: &TurnModel, process: &Process, labelled: &LabelledCall) -> Resul
             history: None,
         },
     );
-    let same = |said: &Field, gold: &GoldField| said.field == gold.field && said.turn == Some(gold.turn);
-    let gold_fields = &labelled.gold.fields;
-    // Gold lists no participants; a turn counts once for each name.
-    let listed: BTreeSet<(FieldName, u32)> = fields
-        .iter()
-        .filter(|field| field.field != FieldName::Participants)
-        .filter_map(|field| Some((field.field, field.turn?)))
-        .collect();
-    let found = gold_fields
-        .iter()
-        .filter(|gold| fields.iter().any(|said| same(said, gold)))
-        .count();
-    let wrong = listed
-        .iter()
-        .filter(|(name, turn)| !gold_fields.iter().any(|gold| gold.field == *name && gold.turn == *turn))
-        .count();
+    let (facts, fact_mistakes) = facts::compare(call, &fields, labelled);
     let scores = |deal: &Deal| -> Vec<(ElementId, u8, u8)> {
         let gold = labelled.gold.scores.iter().flatten();
         gold.map(|(element, gold)| (element.clone(), deal.score(element.as_str()), *gold))
@@ -462,12 +459,9 @@ fn tally(model: &TurnModel, process: &Process, labelled: &LabelledCall) -> Resul
         deal_from_gold: from_gold.stage.as_ref().map(|stage| stage.id.clone()),
         scores_from_gold: scores(&from_gold),
         roles: (right as u32, known.len() as u32),
-        fields: Counts {
-            hit: found as u32,
-            wrong: wrong as u32,
-            missed: (gold_fields.len() - found) as u32,
-        },
+        facts,
         mistakes,
+        fact_mistakes,
     })
 }
 
@@ -624,7 +618,18 @@ fn summarise(tallies: &[&Tally]) -> LanguageReport {
         element_kappa: kappa(|tally| &tally.scores),
         element_kappa_from_gold: kappa(|tally| &tally.scores_from_gold),
         role_accuracy: share(roles.0, roles.1),
-        fields: F1::new("fields", tallies.iter().map(|tally| tally.fields).sum()),
+        fields: FactFigures::new(
+            "fields",
+            tallies.iter().flat_map(|tally| tally.facts.iter().copied()).sum(),
+        ),
+        facts: LOOKED_FOR
+            .iter()
+            .enumerate()
+            .map(|(at, name)| {
+                let counts = tallies.iter().map(|tally| tally.facts[at]).sum();
+                FactFigures::new(name.as_str(), counts)
+            })
+            .collect(),
         stage_reliability: reliability(&turns),
         signal_reliability: reliability(&everything),
         stages,

@@ -4,11 +4,13 @@
 //! Running the model on a call is *not* here: see `understand`.
 
 mod corpus;
+mod facts;
 mod fit;
 mod measure;
 mod optimizer;
 
 pub use corpus::{Gold, LabelledCall, Split, read};
+pub use facts::{FactFigures, FactMistake};
 pub use fit::{Fitted, Options, fit, heads_file, layers_file};
 pub use measure::{Bin, DealOutcome, F1, Interval, LanguageReport, Mistake, Report, measure};
 

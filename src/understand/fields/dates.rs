@@ -15,7 +15,12 @@ type Rule = fn(&Captures<'_>, NaiveDate, Language) -> Option<DateValue>;
 struct Rules(Vec<(Regex, Rule)>);
 
 const EN_DAYS: &str = "monday|tuesday|wednesday|thursday|friday|saturday|sunday";
-const EN_MONTHS: &str = "january|february|march|april|may|june|july|august|september|october|november|december";
+/// Months that are hardly anything else.
+const EN_SURE_MONTHS: &str = "january|february|april|june|july|august|september|october|november|december";
+const RU_NAMES: &str = "январь|февраль|апрель|июнь|июль|август|сентябрь|октябрь|ноябрь|декабрь";
+const EN_CARDINAL: &str = "(?:twenty|thirty)[ -](?:one|two|three|four|five|six|seven|eight|nine)|one|two|three|four|five|six|seven|eight|nine|ten|\
+    eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|twenty|thirty|\\d{1,2}";
+const EN_MONTHS: &str = "jan|feb|apr|sept|oct|nov|dec|january|february|march|april|may|june|july|august|september|october|november|december";
 const RU_DAYS: &str = "понедельник[ау]?|вторник[ау]?|сред[ауые]|четверг[ау]?|пятниц[ауые]|суббот[ауые]|воскресень[еяю]";
 const RU_MONTHS: &str = "январ[ьяею]|феврал[ьяею]|март[ауе]?|апрел[ьяею]|ма[йяюе]|июн[ьяею]|июл[ьяею]|август[ауе]?|\
                          сентябр[ьяею]|октябр[ьяею]|ноябр[ьяею]|декабр[ьяею]";
@@ -36,15 +41,27 @@ fn rules() -> Rules {
     let list: Vec<(String, Rule)> = vec![
         (r"\b(\d{1,2})\.(\d{1,2})(?:\.(20\d\d|\d\d))?\b".to_owned(), numeric),
         // English
-        (r"\b(?:end of day|eod|close of business) (today|tomorrow)\b".to_owned(), end_of_day),
+        (format!(r"\b(?:by )?(?:the )?(?:end of day|eod|cob|close of business)(?: on)? (today|tomorrow|{EN_DAYS})\b"), end_of_day),
+        (r"\b(?:the )?week after next\b".to_owned(), en_week_after_next),
+        (r"\b(a|one|two|three|four|five|six) (week|month)s? from (today|now)\b".to_owned(), en_from_now),
+        (r"\bin a (week|month) and a half\b".to_owned(), en_one_and_a_half),
+        (r"\b(within|in the next) (a|one|two|three|four|six) (day|week|month)s?\b".to_owned(), en_within),
+        (format!(r"\b(?:by |before |on )?the ({EN_ORDINAL}) of (next|this) month\b"), en_day_of_month),
+        (format!(r"\b(?:in |by )?(?:the )?(first|second) half of ({EN_MONTHS})\b"), en_half_of_month),
+        (format!(r"\b(?:in |by )?(?:the )?(first|second|third|fourth|last) week (?:of|in) ({EN_MONTHS})\b"), en_week_of_month),
+        (r"\b(?:(by|before|until|till) )?(?:the )?end of (?:q([1-4])|the (first|second|third|fourth) quarter)\b".to_owned(), en_end_of_quarter),
         (r"\b(?:last|past) (?:week|month|quarter|year|spring|summer|fall|autumn|winter|monday|tuesday|wednesday|thursday|friday)\b".to_owned(), past),
         (r"\b(?:(by|before|until|till) )?(?:the )?end of (?:the |this )?(next )?(week|month|quarter|year)\b".to_owned(), en_end_of),
         (format!(r"\b(early|mid|late|the beginning of|the middle of|the end of|end of)[ -]?(?:in )?({EN_MONTHS})\b"), en_part_of_month),
         (r"\bin a fortnight(?:'s time)?\b".to_owned(), fortnight),
-        (format!(r"\b(?:a|one) week from ({EN_DAYS})\b"), en_week_from),
+        (format!(r"\b(a|one|two|three|four) weeks? from ({EN_DAYS})\b"), en_week_from),
+        (format!(r"\b(?:on )?({EN_DAYS}),? (?:the )?({EN_ORDINAL})\b"), en_weekday_number),
+        (format!(r"\b(?:on )?({EN_DAYS}) next week\b"), en_weekday_of_next_week),
+        (format!(r"\bnext week,? (?:on )?({EN_DAYS})\b"), en_weekday_of_next_week),
         (format!(r"\b(?:(by|before|until|till|on|this|next) )?(?:(this|next|the following) )?({EN_DAYS})\b"), en_weekday),
         (format!(r"\b(?:(by|before|until|on|from|after) )?(?:the )?({EN_ORDINAL}) (?:of )?({EN_MONTHS})\b"), en_day_month),
-        (format!(r"\b(?:(by|before|until|on|from|after) )?({EN_MONTHS}) (?:the )?({EN_ORDINAL}|\d{{1,2}})\b"), en_month_day),
+        (format!(r"\b(?:(by|before|until|on|from|after) )?({EN_MONTHS}) (?:the )?({EN_ORDINAL}|{EN_CARDINAL})\b"), en_month_day),
+        (format!(r"\b(?:(by|before|until|on|from|after) )?(?:the )?({EN_CARDINAL}) (?:of )?({EN_SURE_MONTHS})\b"), en_cardinal_month),
         (format!(r"\b(by|before|until|on|for|from|after) the ({EN_ORDINAL})\b"), en_day),
         (format!(r"\b(?<said>the ({EN_ORDINAL}))(?: at| is| works| would|,|\.|$)"), en_day_alone),
         (format!(r"\b(?<said>({EN_LATE_ORDINAL})) at\b"), en_day_alone),
@@ -55,15 +72,21 @@ fn rules() -> Rules {
         (format!(r"\b(by|before|until|in|from|after|for|till) (?:early )?({EN_MONTHS})\b"), en_month),
         (r"\b(by|before|until|in|this|after|for|over) (?:the |this |our )?(spring|summer|autumn|fall|winter)\b".to_owned(), en_season),
         (r"\b(?:(by|before) )?(?:the )?(christmas|new year)\b".to_owned(), en_new_year),
+        (format!(r"\b(?:this |next )?(?P<bare>{EN_SURE_MONTHS}|{RU_NAMES})\b"), bare_month),
         // Russian
         (r"\bв прошл(?:ом|ый|ую|ой|ое) (?:год[уа]?|квартале?|месяце?|недел[еюи]|понедельник|вторник|среду|четверг|пятницу|лето|весн[ыу])\b".to_owned(), past),
         (r"\bна прошлой неделе\b|\bпрошлой (?:весной|осенью|зимой)\b|\bпрошлым летом\b".to_owned(), past),
         (r"\b(?:(до|к|ко|в) )?кон(?:ца|цу|це) (?:этого |текущего )?(следующего |следующей )?(недели|месяца|квартала|года)\b".to_owned(), ru_end_of),
-        (format!(r"\b(?:в |к |ко |до )?(перв|втор)(?:ой|ую|ая) половин(?:е|у|ы|а) ({RU_MONTHS})\b"), ru_half_of_month),
+        (format!(r"\b(?:в |к |ко |до )?(перв|втор)(?:ой|ую|ая|ую) половин(?:е|у|ы|а) ({RU_MONTHS})\b"), ru_half_of_month),
         (format!(r"\bв (десятых|двадцатых) числах ({RU_MONTHS})\b"), ru_tens_of_month),
-        (format!(r"\b(?:в |к |ко |до )?(начал|середин|кон)(?:е|у|ы|цу|це|ца|а)? ({RU_MONTHS})\b"), ru_part_of_month),
+        (format!(r"\b(?:(в|к|ко|до) )?(начал|середин|кон)(?:е|у|ы|цу|це|ца|а)? ({RU_MONTHS})\b"), ru_part_of_month),
+        (r"\b(?:в |к )?(начал|середин)(?:е|у) следующего месяца\b".to_owned(), ru_part_of_next_month),
+        (format!(r"\bна следующей неделе (?:во? )?({RU_DAYS})\b"), ru_weekday_of_next_week),
+        (format!(r"\bво? ({RU_DAYS}) на следующей неделе\b"), ru_weekday_of_next_week),
+        (r"\bчерез (полтора|полторы) (месяца|недели)\b".to_owned(), ru_one_and_a_half),
+        (r"\bчерез (две|три|четыре|два)-(три|четыре|пять) (дня|дней|недел\w+|месяц\w*)\b".to_owned(), ru_in_range),
         (format!(r"\b{ru_prefix}({RU_ORDINAL}) ({RU_MONTHS})\b"), ru_day_month),
-        (format!(r"\b{ru_prefix}({RU_DAYS}),? ((?:двадцать |тридцать )?\w+(?:ого|его)|\d{{1,2}}-?го)\b"), ru_weekday_number),
+        (format!(r"\b{ru_prefix}({RU_DAYS}),? ((?:двадцать |тридцать )?\w+(?:ого|его|ое|тье)|\d{{1,2}}-?го)\b"), ru_weekday_number),
         (format!(r"\b{ru_prefix}(?:(эт\w+|следующ\w+) )?({RU_DAYS})\b"), ru_weekday),
         (r"\b(?:(до|к) )?(?:на )?(этой|следующей|той|следующую|эту) недел[еюи]\b".to_owned(), ru_week),
         (r"\bв (?:(этом|текущем)|следующем) (месяце|квартале|году)\b".to_owned(), ru_this_next),
@@ -464,15 +487,21 @@ fn ordinal(word: &str) -> Option<u32> {
             .trim_end_matches("ому")
             .trim_end_matches("ему")
             .trim_end_matches("ое");
+        let stem = stem
+            .strip_suffix("ье")
+            .map_or_else(|| stem.to_owned(), |stem| format!("{stem}ь"));
         let unit = match unit {
             "twentieth" => 20,
             "thirtieth" => 30,
             _ => EN.iter().position(|known| *known == unit).map_or(0, |at| at as u32 + 1),
         };
-        let russian = match stem {
+        let russian = match stem.as_str() {
             "двадцат" => 20,
             "тридцат" => 30,
-            _ => RU.iter().position(|known| *known == stem).map_or(0, |at| at as u32 + 1),
+            _ => RU
+                .iter()
+                .position(|known| **known == *stem)
+                .map_or(0, |at| at as u32 + 1),
         };
         tens + unit.max(russian)
     } else {
@@ -528,24 +557,184 @@ fn weekday_with(day: Weekday, which: &str, qualifier: DateQualifier, call: Naive
     with(nearest(day, call), qualifier)
 }
 
-fn past(_: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+/// Past weeks, months, quarters and years are intervals; of seasons and weekdays it is enough that they are over.
+fn past(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    let said = lower(captures, 0);
+    let is = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    let first = call.with_day(1)?;
+    let interval = if is(&["quarter", "квартал"]) {
+        let moved = first.checked_sub_months(Months::new(3))?;
+        Some(quarter(moved.year(), quarter_of(moved))?)
+    } else if is(&["month", "месяц"]) {
+        let moved = first.checked_sub_months(Months::new(1))?;
+        Some((moved, last_of_month(moved)))
+    } else if is(&["week", "недел"]) {
+        let monday = minus(monday_of(call), 7);
+        Some((monday, plus(monday, 6)))
+    } else if is(&["year", "год"]) {
+        let year = |month, day| NaiveDate::from_ymd_opt(call.year() - 1, month, day);
+        Some((year(1, 1)?, year(12, 31)?))
+    } else {
+        None
+    };
     Some(DateValue {
         date: None,
+        start: interval.map(|(start, _)| start),
+        end: interval.map(|(_, end)| end),
         past: true,
         ..on(call)
     })
 }
 
 fn end_of_day(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
-    let date = if lower(captures, 1) == "tomorrow" {
-        plus(call, 1)
-    } else {
-        call
+    let date = match lower(captures, 1).as_str() {
+        "tomorrow" => plus(call, 1),
+        "today" => call,
+        day => nearest(weekday(day)?, call),
     };
     Some(DateValue {
         time: NaiveTime::from_hms_opt(18, 0, 0),
         ..with(date, DateQualifier::By)
     })
+}
+
+fn en_week_after_next(_: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    let monday = plus(monday_of(call), 14);
+    Some(between(monday, plus(monday, 6)))
+}
+
+fn few(word: &str) -> Option<u32> {
+    match word {
+        "a" | "one" => Some(1),
+        word => Some(numbers::read(&tokens(word), 0)?.value as u32),
+    }
+}
+
+fn en_from_now(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    ahead(few(&lower(captures, 1))?, &lower(captures, 2), false, call)
+}
+
+fn en_within(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    let value = ahead(few(&lower(captures, 2))?, &lower(captures, 3), false, call)?;
+    Some(DateValue {
+        qualifier: DateQualifier::By,
+        ..value
+    })
+}
+
+/// A month and a half are 45 days, a week and a half are ten.
+fn one_and_a_half(unit: &str, call: NaiveDate) -> DateValue {
+    let days = if unit.starts_with("month") || unit.starts_with("месяц") {
+        45
+    } else {
+        10
+    };
+    with(plus(call, days), DateQualifier::Approx)
+}
+
+fn en_one_and_a_half(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    Some(one_and_a_half(&lower(captures, 1), call))
+}
+
+fn ru_one_and_a_half(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    Some(one_and_a_half(&lower(captures, 2), call))
+}
+
+fn ru_in_range(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    let day = |group: usize| {
+        let count = numbers::read(&tokens(&lower(captures, group)), 0)?.value as u32;
+        ahead(count, &lower(captures, 3), true, call)?.date
+    };
+    Some(DateValue {
+        qualifier: DateQualifier::Approx,
+        ..between(day(1)?, day(2)?)
+    })
+}
+
+fn en_day_of_month(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    let months = u32::from(lower(captures, 2) == "next");
+    let date = call
+        .with_day(1)?
+        .checked_add_months(Months::new(months))?
+        .with_day(ordinal(&lower(captures, 1))?)?;
+    let said = lower(captures, 0);
+    let qualifier = match said.split(' ').next() {
+        Some("by") => DateQualifier::By,
+        Some("before") => DateQualifier::Before,
+        _ => DateQualifier::On,
+    };
+    Some(with(date, qualifier))
+}
+
+fn half_of_month(first_half: bool, month: u32, call: NaiveDate) -> Option<DateValue> {
+    let first = coming_month(month, call)?;
+    Some(if first_half {
+        between(first, first.with_day(15)?)
+    } else {
+        between(first.with_day(16)?, last_of_month(first))
+    })
+}
+
+fn en_half_of_month(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    half_of_month(lower(captures, 1) == "first", month(&lower(captures, 2))?, call)
+}
+
+/// Days 1–7, 8–14 and so on; the last week is the last seven days.
+fn en_week_of_month(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    let first = coming_month(month(&lower(captures, 2))?, call)?;
+    let start = match lower(captures, 1).as_str() {
+        "first" => 1,
+        "second" => 8,
+        "third" => 15,
+        "fourth" => 22,
+        _ => last_of_month(first).day() - 6,
+    };
+    let start = first.with_day(start)?;
+    Some(between(start, plus(start, 6)))
+}
+
+fn en_end_of_quarter(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    let number = captures
+        .get(2)
+        .and_then(|digit| digit.as_str().parse().ok())
+        .or_else(|| ordinal(&lower(captures, 3)))?;
+    let end = quarter_value(number, DateQualifier::On, call)?.end?;
+    Some(with(end, qualifier(captures.get(1))))
+}
+
+fn en_weekday_number(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    day_on(weekday(&lower(captures, 1))?, ordinal(&lower(captures, 2))?, call).map(on)
+}
+
+/// The coming day of this number that falls on the weekday.
+fn day_on(day: Weekday, number: u32, call: NaiveDate) -> Option<NaiveDate> {
+    let first = call.with_day(1)?;
+    (0..4)
+        .filter_map(|ahead| first.checked_add_months(Months::new(ahead))?.with_day(number))
+        .find(|date| *date >= call && date.weekday() == day)
+}
+
+fn weekday_of_next_week(word: &str, call: NaiveDate) -> Option<DateValue> {
+    let day = weekday(word)?;
+    Some(on(plus(monday_of(call), 7 + u64::from(day.num_days_from_monday()))))
+}
+
+fn en_weekday_of_next_week(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    weekday_of_next_week(&lower(captures, 1), call)
+}
+
+fn ru_weekday_of_next_week(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    weekday_of_next_week(&lower(captures, 1), call)
+}
+
+fn bare_month(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    let first = coming_month(month(&captures.name("bare")?.as_str().to_lowercase())?, call)?;
+    Some(between(first, last_of_month(first)))
+}
+
+fn ru_part_of_next_month(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
+    let next = call.with_day(1)?.checked_add_months(Months::new(1))?;
+    part_of_month(&lower(captures, 1), next.month(), call)
 }
 
 fn end_of(unit: &str, next: bool, call: NaiveDate) -> Option<NaiveDate> {
@@ -597,11 +786,17 @@ fn en_part_of_month(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Op
 }
 
 fn ru_part_of_month(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
-    part_of_month(&lower(captures, 1), month(&lower(captures, 2))?, call)
+    let value = part_of_month(&lower(captures, 2), month(&lower(captures, 3))?, call)?;
+    // «До конца мая» is a deadline, «в конце мая» are days.
+    Some(match (qualifier(captures.get(1)), value.end) {
+        (DateQualifier::By, Some(end)) if lower(captures, 2) == "кон" => with(end, DateQualifier::By),
+        _ => value,
+    })
 }
 
 fn en_week_from(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
-    Some(on(plus(nearest(weekday(&lower(captures, 1))?, call), 7)))
+    let weeks = u64::from(few(&lower(captures, 1))?);
+    Some(on(plus(nearest(weekday(&lower(captures, 2))?, call), 7 * weeks)))
 }
 
 fn en_weekday(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
@@ -630,13 +825,29 @@ fn ru_weekday(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<D
 }
 
 fn en_day_month(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
-    let date = day_of(ordinal(&lower(captures, 2))?, month(&lower(captures, 3))?, call)?;
+    let date = day_of(day_number(&lower(captures, 2))?, month(&lower(captures, 3))?, call)?;
     Some(with(date, qualifier(captures.get(1))))
 }
 
+/// "thirty-one December"; but "one November" is one of several.
+fn en_cardinal_month(captures: &Captures<'_>, call: NaiveDate, language: Language) -> Option<DateValue> {
+    (lower(captures, 2) != "one").then(|| en_day_month(captures, call, language))?
+}
+
 fn en_month_day(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
-    let date = day_of(ordinal(&lower(captures, 3))?, month(&lower(captures, 2))?, call)?;
+    let date = day_of(day_number(&lower(captures, 3))?, month(&lower(captures, 2))?, call)?;
     Some(with(date, qualifier(captures.get(1))))
+}
+
+/// "fifteenth", "15th", "fifteen": a day of the month.
+fn day_number(word: &str) -> Option<u32> {
+    let words = tokens(word);
+    // "thirty-one" before "thirty-first", of which no number is left over.
+    let number = numbers::read(&words, 0).filter(|number| number.to == words.len());
+    number
+        .filter(|number| number.value.fract() == 0.0 && (1.0..=31.0).contains(&number.value))
+        .map(|number| number.value as u32)
+        .or_else(|| ordinal(word))
 }
 
 fn ru_day_month(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
@@ -645,11 +856,7 @@ fn ru_day_month(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option
 }
 
 fn ru_weekday_number(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
-    let (day, number) = (weekday(&lower(captures, 2))?, ordinal(&lower(captures, 3))?);
-    let first = call.with_day(1)?;
-    let date = (0..4)
-        .filter_map(|ahead| first.checked_add_months(Months::new(ahead))?.with_day(number))
-        .find(|date| *date >= call && date.weekday() == day)?;
+    let date = day_on(weekday(&lower(captures, 2))?, ordinal(&lower(captures, 3))?, call)?;
     Some(with(date, qualifier(captures.get(1))))
 }
 
@@ -754,12 +961,7 @@ fn ru_in_years(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<
 }
 
 fn ru_half_of_month(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
-    let first = coming_month(month(&lower(captures, 2))?, call)?;
-    Some(if lower(captures, 1) == "перв" {
-        between(first, first.with_day(15)?)
-    } else {
-        between(first.with_day(16)?, last_of_month(first))
-    })
+    half_of_month(lower(captures, 1) == "перв", month(&lower(captures, 2))?, call)
 }
 
 fn ru_tens_of_month(captures: &Captures<'_>, call: NaiveDate, _: Language) -> Option<DateValue> {
@@ -1019,7 +1221,7 @@ mod tests {
                 ("к Новому году", "by 2025-12-31"),
                 ("завтра к обеду", "2025-04-17 12:00-14:00, approx"),
                 ("на днях", "2025-04-17 .. 2025-04-19, approx"),
-                ("в прошлом квартале", "past"),
+                ("в прошлом квартале", "2025-01-01 .. 2025-03-31, past"),
             ],
         );
     }

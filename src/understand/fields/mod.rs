@@ -10,12 +10,16 @@ mod extract;
 mod facts_tests;
 mod meeting;
 mod money;
+mod names;
 mod numbers;
 mod people;
 mod promises;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod spoken_tests;
 mod talk;
 mod text;
 
 pub use extract::{LOOKED_FOR, extract};
+pub use people::title_of;

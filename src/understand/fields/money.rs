@@ -19,6 +19,20 @@ fn currency(word: &str) -> Option<&'static str> {
         ("доллар", "USD"),
         ("бакс", "USD"),
         ("тенге", "KZT"),
+        ("rupee", "INR"),
+        ("shilling", "KES"),
+        ("naira", "NGN"),
+        ("peso", "PHP"),
+        ("ringgit", "MYR"),
+        ("dirham", "AED"),
+        ("złot", "PLN"),
+        ("zlot", "PLN"),
+        ("yuan", "CNY"),
+        ("юан", "CNY"),
+        ("гривн", "UAH"),
+        ("лари", "GEL"),
+        ("сум", "UZS"),
+        ("сом", "KGS"),
     ];
     match word {
         "$" => Some("USD"),
@@ -96,11 +110,13 @@ fn period_of(word: &str) -> Option<Period> {
 /// `expected`: the talk is about money here, so a bare number of a size may be a sum.
 pub fn find(text: &str, language: Language, nearby: &[f64], expected: bool) -> Vec<Found<Money>> {
     let tokens = tokens(text);
-    let mut found = Vec::new();
+    let mut found: Vec<Found<Money>> = Vec::new();
+    let mut nearby = nearby.to_vec();
     let mut at = 0;
     while at < tokens.len() {
-        match sum_at(&tokens, at, language, nearby, expected) {
+        match sum_at(&tokens, at, language, &nearby, expected) {
             Some((sum, to)) => {
+                nearby.extend(sum.value.amount.or(sum.value.max).or(sum.value.min));
                 found.push(sum);
                 at = to;
             }
@@ -109,6 +125,26 @@ pub fn find(text: &str, language: Language, nearby: &[f64], expected: bool) -> V
     }
     lend_currency(&tokens, &mut found);
     found
+}
+
+/// The currency that is named most often in a talk.
+pub fn spoken_currency<'a>(texts: impl Iterator<Item = &'a str>) -> Option<&'static str> {
+    let mut counts: Vec<(&'static str, usize)> = Vec::new();
+    for token in texts.flat_map(tokens) {
+        let Some(code) = currency(&token.lower).filter(|_| token.lower != "р") else {
+            continue;
+        };
+        match counts.iter_mut().find(|(known, _)| *known == code) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((code, 1)),
+        }
+    }
+    // The first of equals.
+    counts
+        .iter()
+        .rev()
+        .max_by_key(|(_, count)| *count)
+        .map(|(code, _)| *code)
 }
 
 /// A sum without a currency takes the one that is said nearest to it in the same turn.
@@ -293,6 +329,35 @@ fn counts_something(tokens: &[Token], at: usize) -> bool {
         "ежемесячно",
         "каждый",
         "каждую",
+        "penalty",
+        "penalties",
+        "fine",
+        "loss",
+        "cash",
+        "gone",
+        "at",
+        "by",
+        "from",
+        "last",
+        "за",
+        "от",
+        "только",
+        "всего",
+        "уже",
+        "штрафа",
+        "штрафов",
+        "потерь",
+        "убытка",
+        "мимо",
+        "меньше",
+        "больше",
+        "отдала",
+        "отдал",
+        "вычли",
+        "сняли",
+        "сверху",
+        "чистыми",
+        "ровно",
         "сразу",
         "вместе",
         "списали",
@@ -314,7 +379,7 @@ fn sum_at(
     }
     let mark = currency(word(tokens, at)).filter(|_| matches!(word(tokens, at), "$" | "€" | "£" | "₽"));
     let first_at = at + usize::from(mark.is_some());
-    let first = numbers::read(tokens, first_at)?;
+    let first = elliptic(tokens, first_at).or_else(|| numbers::read(tokens, first_at))?;
     if is_idiom(tokens, &first) || first.value == 0.0 {
         return None;
     }
@@ -324,33 +389,60 @@ fn sum_at(
         low *= scale_of(last.value);
     }
     let number_end = last.map_or(first.to, |number| number.to);
+    if last.is_none()
+        && mark.is_none()
+        && let Some(found) = small_change(tokens, at, &first, language)
+    {
+        return Some(found);
+    }
     let loose = loosely(tokens, number_end);
     let end = number_end + loose;
     let named = currency(word(tokens, end)).filter(|_| !tokens[end].break_before);
     let slang = first.money_scale || last.is_some_and(|number| number.money_scale);
     let scaled = first.scaled || last.is_some_and(|number| number.scaled);
-    let counted = named.is_none() && counts_something(tokens, end);
     let (qualifier, before) = qualifier_before(tokens, at);
+    // "up to half a million over their life": thousands that are a limit are money.
+    let limit = matches!(qualifier, MoneyQualifier::Max | MoneyQualifier::Min) && (scaled || slang);
+    let joins = limit
+        && matches!(
+            word(tokens, end),
+            "over" | "goes" | "needs" | "she" | "he" | "they" | "мне" | "сама" | "сам" | "она" | "он" | "директор"
+        );
+    let counted = named.is_none() && !joins && counts_something(tokens, end);
     let short = expected && !scaled && mark.is_none() && named.is_none() && !slang && !counted;
     let hundreds = first.value >= 100.0;
-    if !(mark.is_some() || named.is_some() || slang && !counted || scaled && !counted || short && hundreds) {
-        // "up to ten" near "eighteen thousand" means ten thousand.
+    // Ambiguous without a scale: that of an amount of the same size nearby is meant.
+    if short && last.is_none() {
+        let open = tenths(tokens, first_at);
+        let (number, to) = open.unwrap_or((first.value, first.to));
+        let same_size = |value: f64| {
+            nearby
+                .iter()
+                .any(|&amount| value <= 3.0 * amount && amount <= 3.0 * value)
+        };
         let limit = matches!(qualifier, MoneyQualifier::Max | MoneyQualifier::Min);
-        let scale = nearby
-            .iter()
-            .copied()
-            .filter(|amount| *amount >= 1000.0)
-            .map(scale_of)
-            .fold(0.0, f64::max);
-        if !(short && limit && scale > 0.0) {
+        let scale = [1e3, 1e6].into_iter().find(|scale| same_size(number * scale));
+        if let Some(scale) = scale.filter(|_| (limit || hundreds || open.is_some()) && !same_size(number))
+            && !counts_something(tokens, to)
+            && !matches!(word(tokens, to), "per" | "each" | "apiece" | "a")
+        {
+            let mut money = plain(language, qualifier);
+            money.scale_inferred = true;
+            place(&mut money, qualifier, (number * scale).round());
+            let end = tail(tokens, to, &mut money);
+            let range = tokens[at - before].range.start..tokens[end - 1].range.end;
+            return Some((Found { range, value: money }, end));
+        }
+        if open.is_some() {
             return None;
         }
-        let amount = first.value * scale;
-        let mut money = plain(language, qualifier);
-        money.scale_inferred = true;
-        place(&mut money, qualifier, amount);
-        let range = tokens[at - before].range.start..tokens[end - 1].range.end;
-        return Some((Found { range, value: money }, end));
+    }
+    let each = short && first.value >= 1.0 && is_rate(tokens, end);
+    if !(mark.is_some() || named.is_some() || slang && !counted || scaled && !counted || short && hundreds || each) {
+        return None;
+    }
+    if mark.is_none() && named.is_none() && is_year(tokens, at, &first, end) {
+        return None;
     }
     let mut money = plain(language, qualifier);
     if let Some(code) = mark.or(named) {
@@ -382,6 +474,126 @@ fn sum_at(
     Some((Found { range, value: money }, to))
 }
 
+/// Words of letters, with nothing scaled or vague in them.
+fn in_words(tokens: &[Token], number: &Number) -> bool {
+    !number.scaled
+        && !number.approx
+        && !tokens[number.from..number.to]
+            .iter()
+            .any(|token| token.lower.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+/// "three eighty-five" is 385, «две девятьсот» is 2900: the scale between is left out.
+fn elliptic(tokens: &[Token], from: usize) -> Option<Number> {
+    let first = numbers::read(tokens, from).filter(|number| in_words(tokens, number))?;
+    let joint = tokens.get(first.to).filter(|token| !token.break_before)?;
+    let last = numbers::read(tokens, first.to).filter(|number| in_words(tokens, number))?;
+    let (a, b) = (first.value, last.value);
+    let factor = if tokens[from].lower.is_ascii() {
+        // "fifteen twenty" and "nine ten" are about so many.
+        let range = a % 5.0 == 0.0 && b % 5.0 == 0.0 && b > a && b <= 2.0 * a && a >= 10.0 || b == a + 1.0;
+        ((1.0..100.0).contains(&a) && (10.0..100.0).contains(&b) && !range).then_some(100.0)?
+    } else {
+        let fits = (1.0..1000.0).contains(&a) && a % 100.0 != 0.0 && (100.0..1000.0).contains(&b);
+        (fits && !joint.hyphen_before).then_some(1000.0)?
+    };
+    (a.fract() == 0.0 && b.fract() == 0.0).then_some(Number {
+        value: a * factor + b,
+        from,
+        to: last.to,
+        approx: false,
+        money_scale: false,
+        scaled: factor > 100.0,
+    })
+}
+
+/// "twelve five": tenths of a scale that nobody says.
+fn tenths(tokens: &[Token], from: usize) -> Option<(f64, usize)> {
+    let first = numbers::read(tokens, from).filter(|number| in_words(tokens, number))?;
+    tokens
+        .get(first.to)
+        .filter(|token| !token.break_before && token.lower.is_ascii())?;
+    let last = numbers::read(tokens, first.to).filter(|number| in_words(tokens, number))?;
+    let fits =
+        (1.0..100.0).contains(&first.value) && (1.0..10.0).contains(&last.value) && last.value != first.value + 1.0;
+    let whole = first.value.fract() == 0.0 && last.value.fract() == 0.0 && last.to == first.to + 1;
+    (fits && whole).then_some((first.value + last.value / 10.0, last.to))
+}
+
+/// Sums of which the words leave the scale open: "twenty-one nine" where nothing near tells of what.
+pub fn unscaled(text: &str) -> Vec<Range<usize>> {
+    let tokens = tokens(text);
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        match tenths(&tokens, at) {
+            Some((_, to)) if !counts_something(&tokens, to) => {
+                found.push(tokens[at].range.start..tokens[to - 1].range.end);
+                at = to;
+            }
+            Some((_, to)) => at = to,
+            None => at = numbers::read(&tokens, at).map_or(at + 1, |number| number.to),
+        }
+    }
+    found
+}
+
+/// Numbers that count nothing that is named: sums of which the scale is open, where there is talk of money.
+pub fn bare(text: &str) -> Vec<Range<usize>> {
+    let tokens = tokens(text);
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        let Some(number) = elliptic(&tokens, at).or_else(|| numbers::read(&tokens, at)) else {
+            at += 1;
+            continue;
+        };
+        let alone = matches!(
+            word(&tokens, at),
+            "one" | "один" | "одна" | "одну" | "одно" | "half" | "a"
+        );
+        if !alone
+            && !is_idiom(&tokens, &number)
+            && !counts_something(&tokens, number.to)
+            && period_of(word(&tokens, number.to)).is_none()
+        {
+            found.push(tokens[at].range.start..tokens[number.to - 1].range.end);
+        }
+        at = number.to;
+    }
+    found
+}
+
+/// "forty cents", "four euro ninety", "a dollar thirty-five".
+fn small_change(tokens: &[Token], at: usize, first: &Number, language: Language) -> Option<(Found<Money>, usize)> {
+    let unit = tokens.get(first.to).filter(|token| !token.break_before)?;
+    let (amount, code, end) = if ["cent", "цент", "копе", "pence"]
+        .iter()
+        .any(|stem| unit.lower.starts_with(stem))
+    {
+        let code = match language {
+            _ if unit.lower.starts_with("pence") => "GBP",
+            Language::En => "USD",
+            Language::Ru => "RUB",
+        };
+        (first.value / 100.0, code, first.to + 1)
+    } else {
+        let code = currency(&unit.lower)?;
+        let rest = tokens.get(first.to + 1).filter(|token| !token.break_before)?;
+        let change = numbers::read(tokens, first.to + 1).filter(|number| in_words(tokens, number))?;
+        let fits = first.value < 100.0 && (10.0..100.0).contains(&change.value) && rest.lower.is_ascii();
+        (fits.then_some(first.value + change.value / 100.0)?, code, change.to)
+    };
+    let (qualifier, before) = qualifier_before(tokens, at);
+    let mut money = plain(language, qualifier);
+    money.currency = code.to_owned();
+    money.currency_inferred = unit.lower.starts_with("cent");
+    place(&mut money, qualifier, amount);
+    let to = tail(tokens, end, &mut money);
+    let range = tokens[at - before].range.start..tokens[to - 1].range.end;
+    Some((Found { range, value: money }, to))
+}
+
 fn scale_of(amount: f64) -> f64 {
     [1e9, 1e6, 1e3]
         .into_iter()
@@ -389,16 +601,43 @@ fn scale_of(amount: f64) -> f64 {
         .unwrap_or(1.0)
 }
 
+/// "… a month", "each": what costs so much is said right behind the number.
+fn is_rate(tokens: &[Token], at: usize) -> bool {
+    let Some(token) = tokens.get(at).filter(|token| !token.break_before) else {
+        return false;
+    };
+    let next = word(tokens, at + 1);
+    match token.lower.as_str() {
+        "a" | "per" => period_of(next).is_some() || unit_of(next).is_some(),
+        "each" | "apiece" | "monthly" => true,
+        "в" | "за" => {
+            period_of(next).is_some_and(|period| period != Period::Day)
+                || unit_of(next).is_some() && token.lower == "за"
+        }
+        _ => false,
+    }
+}
+
+/// "in two thousand thirteen", «с две тысячи восемнадцатого»: a year.
+fn is_year(tokens: &[Token], at: usize, number: &Number, end: usize) -> bool {
+    (2001.0..2040.0).contains(&number.value)
+        && (at > 0 && matches!(word(tokens, at - 1), "in" | "from" | "since" | "в" | "с")
+            || matches!(word(tokens, end), "год" | "году" | "года"))
+}
+
+pub fn default_currency(language: Language) -> &'static str {
+    match language {
+        Language::En => "USD",
+        Language::Ru => "RUB",
+    }
+}
+
 fn plain(language: Language, qualifier: MoneyQualifier) -> Money {
     Money {
         amount: None,
         min: None,
         max: None,
-        currency: match language {
-            Language::En => "USD",
-            Language::Ru => "RUB",
-        }
-        .to_owned(),
+        currency: default_currency(language).to_owned(),
         period: None,
         per: None,
         qualifier,

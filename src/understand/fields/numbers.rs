@@ -102,10 +102,14 @@ fn scale(word: &str) -> Option<(f64, bool)> {
         "k" | "grand" | "к" | "тыщ" | "тыщи" | "тыща" | "тыщу" | "косарь" | "косаря" | "косарей" => {
             (1e3, true)
         }
+        "lakh" | "lakhs" => (1e5, true),
+        "crore" | "crores" => (1e7, true),
         "million" | "millions" | "миллион" | "миллиона" | "миллионов" | "миллиону" | "млн" => {
             (1e6, false)
         }
-        "m" | "mil" | "mill" | "лям" | "ляма" | "лямов" => (1e6, true),
+        "m" | "mil" | "mill" | "лям" | "ляма" | "лямов" | "лимон" | "лимона" | "лимонов" => {
+            (1e6, true)
+        }
         "billion" | "миллиард" | "миллиарда" | "миллиардов" | "млрд" => (1e9, false),
         "ярд" | "ярда" | "ярдов" => (1e9, true),
         _ => return None,
@@ -290,6 +294,33 @@ fn small(tokens: &[Token], from: usize) -> Option<Number> {
     })
 }
 
+/// The digits behind "point": "four five" is .45.
+fn decimals(tokens: &[Token], from: usize) -> Option<(f64, usize)> {
+    let mut digits = String::new();
+    let mut at = from;
+    while let Some(token) = tokens.get(at).filter(|token| at == from || !token.break_before) {
+        let Some(number) = small(std::slice::from_ref(token), 0).filter(|number| number.value < 100.0) else {
+            break;
+        };
+        digits.push_str(&number.value.to_string());
+        at += 1;
+        if number.value >= 10.0 {
+            // "point twenty five"
+            if let Some(last) = tokens
+                .get(at)
+                .and_then(|token| unit(&token.lower))
+                .filter(|last| (1.0..10.0).contains(last) && number.value % 10.0 == 0.0)
+            {
+                digits.pop();
+                digits.push_str(&last.to_string());
+                at += 1;
+            }
+            break;
+        }
+    }
+    Some((format!("0.{digits}").parse().ok().filter(|_| at > from)?, at))
+}
+
 fn follows_hundred(tokens: &[Token], at: usize) -> bool {
     at > 0
         && word(tokens, at - 1) == "hundred"
@@ -347,12 +378,19 @@ fn plain(tokens: &[Token], from: usize) -> Option<Number> {
         } else {
             break;
         };
-        // "one point two", «два с половиной», «два и три»
+        // "one point two", «ноль один»
         if word(tokens, next) == "point"
-            && let Some(part) = small(tokens, next + 1)
+            && let Some((part, to)) = decimals(tokens, next + 1)
         {
-            group += part.value / if part.value >= 10.0 { 100.0 } else { 10.0 };
-            next = part.to;
+            group += part;
+            next = to;
+        } else if w == "ноль"
+            && next == at + 1
+            && !tokens.get(next).is_none_or(|token| token.break_before)
+            && let Some(tenths) = unit(word(tokens, next)).filter(|tenths| (1.0..10.0).contains(tenths))
+        {
+            group = tenths / 10.0;
+            next += 1;
         }
         if matches!((word(tokens, next), word(tokens, next + 1)), ("с", "половиной")) {
             group += 0.5;
@@ -369,9 +407,15 @@ fn plain(tokens: &[Token], from: usize) -> Option<Number> {
         let scale = scale(word(tokens, next)).filter(|_| next == at || !tokens[next].break_before);
         let Some((factor, slang)) = scale else {
             if !any || group < smallest.min(1000.0) {
-                // «миллион двести» leaves the thousands out.
+                // «миллион двести» leaves the thousands out, "seven thousand eight" the hundreds.
                 let colloquial = smallest >= 1e6 && hundreds(w).is_some() && any;
-                total += if colloquial { group * 1000.0 } else { group };
+                let tenth =
+                    any && w.is_ascii() && unit(w).is_some_and(|digit| (1.0..10.0).contains(&digit)) && next == at + 1;
+                total += match (colloquial, tenth) {
+                    (true, _) => group * 1000.0,
+                    (_, true) => group * smallest / 10.0,
+                    _ => group,
+                };
                 at = next;
                 any = true;
             }

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::names::{NAME, is_name, name_inside};
 use super::text::is_form_of;
 use crate::domain::DecisionRole;
 
@@ -59,7 +60,7 @@ const TITLES: &[Title] = &[
         roles: &[DecisionRole::Procurement],
     },
     Title {
-        stems: &["our it", "it department", "it team", "it does", "айтишник", "ит-отдел"],
+        stems: &["our it", "it department", "it team", "айтишник", "ит-отдел"],
         title: "IT",
         roles: &[DecisionRole::TechnicalEvaluator],
     },
@@ -90,6 +91,181 @@ const TITLES: &[Title] = &[
     },
 ];
 
+/// The title that words name, as fields call it: CFO for «финансовый директор».
+pub fn title_of(words: &str) -> Option<&'static str> {
+    let lower = words.to_lowercase();
+    TITLES
+        .iter()
+        .chain(OTHERS)
+        .find(|title| super::text::says(&lower, title.stems))
+        .map(|title| title.title)
+}
+
+/// People and bodies who take part in a decision and have no title of C.5. Only where there is talk of deciding.
+const OTHERS: &[Title] = &[
+    Title {
+        stems: &[
+            "father-in-law",
+            "brother-in-law",
+            "mother-in-law",
+            "тест",
+            "свекр",
+            "зят",
+        ],
+        title: "in-law",
+        roles: &[DecisionRole::Influencer],
+    },
+    Title {
+        stems: &["father", "dad", "daddy", "papa", "отец", "отц", "пап"],
+        title: "father",
+        roles: &[DecisionRole::Influencer],
+    },
+    Title {
+        stems: &["mother", "mom", "mum", "mommy", "мам", "мать", "матер"],
+        title: "mother",
+        roles: &[DecisionRole::Influencer],
+    },
+    Title {
+        stems: &["parents", "родител"],
+        title: "parents",
+        roles: &[DecisionRole::Influencer],
+    },
+    Title {
+        stems: &["brother", "брат"],
+        title: "brother",
+        roles: &[DecisionRole::Influencer],
+    },
+    Title {
+        stems: &["sister", "сестр"],
+        title: "sister",
+        roles: &[DecisionRole::Influencer],
+    },
+    Title {
+        stems: &["uncle", "дяд"],
+        title: "uncle",
+        roles: &[DecisionRole::Influencer],
+    },
+    Title {
+        stems: &["aunt", "auntie", "тет", "апа"],
+        title: "aunt",
+        roles: &[DecisionRole::Influencer],
+    },
+    Title {
+        stems: &["son", "сын"],
+        title: "son",
+        roles: &[DecisionRole::Influencer],
+    },
+    Title {
+        stems: &["daughter", "дочь", "дочер", "дочк"],
+        title: "daughter",
+        roles: &[DecisionRole::Influencer],
+    },
+    Title {
+        stems: &["bank", "банк", "caisse"],
+        title: "bank",
+        roles: &[DecisionRole::Approver],
+    },
+    Title {
+        stems: &["head office", "headquarters", "corporate", "головн", "холдинг"],
+        title: "head office",
+        roles: &[DecisionRole::Approver],
+    },
+    Title {
+        stems: &["management"],
+        title: "management",
+        roles: &[DecisionRole::Approver],
+    },
+    Title {
+        stems: &["council", "совет"],
+        title: "council",
+        roles: &[DecisionRole::Approver],
+    },
+    Title {
+        stems: &["trustee"],
+        title: "trustees",
+        roles: &[DecisionRole::Approver],
+    },
+    Title {
+        stems: &["commissioner"],
+        title: "commissioners",
+        roles: &[DecisionRole::Approver],
+    },
+    Title {
+        stems: &["shareholder", "акционер", "пайщик"],
+        title: "shareholders",
+        roles: &[DecisionRole::Approver],
+    },
+    Title {
+        stems: &[
+            "controller",
+            "accountant",
+            "bookkeeper",
+            "бухгалтер",
+            "бухгалтери",
+            "главбух",
+        ],
+        title: "accountant",
+        roles: &[DecisionRole::Approver],
+    },
+    Title {
+        stems: &["treasury", "treasurer", "казначейств", "казначе"],
+        title: "treasury",
+        roles: &[DecisionRole::Approver],
+    },
+    Title {
+        stems: &["gm"],
+        title: "general manager",
+        roles: &[DecisionRole::Approver],
+    },
+    Title {
+        stems: &["coo", "chief operating", "операционн"],
+        title: "COO",
+        roles: &[DecisionRole::Approver],
+    },
+    Title {
+        stems: &["chairman", "chair", "председател"],
+        title: "chair",
+        roles: &[DecisionRole::Approver],
+    },
+    Title {
+        stems: &[
+            "chief engineer",
+            "главный инженер",
+            "главного инженер",
+            "главному инженер",
+            "главным инженер",
+        ],
+        title: "chief engineer",
+        roles: &[DecisionRole::TechnicalEvaluator],
+    },
+    Title {
+        stems: &["technologist", "технолог"],
+        title: "technologist",
+        roles: &[DecisionRole::TechnicalEvaluator],
+    },
+    Title {
+        stems: &[
+            "my manager",
+            "plant manager",
+            "our manager",
+            "finance manager",
+            "safety officer",
+        ],
+        title: "manager",
+        roles: &[DecisionRole::Approver],
+    },
+    Title {
+        stems: &["comission", "commission", "комисси"],
+        title: "commission",
+        roles: &[DecisionRole::Approver],
+    },
+    Title {
+        stems: &["finance", "финанс"],
+        title: "finance",
+        roles: &[DecisionRole::Approver],
+    },
+];
+
 /// Somebody who was pointed to, with the bytes of the text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mention {
@@ -99,288 +275,11 @@ pub struct Mention {
     pub roles: Vec<DecisionRole>,
 }
 
-/// A Russian patronymic in any case stays with its name, and a surname on either side with both.
-const NAME: &str = r"(?:[А-ЯЁ][а-яё]+ [А-ЯЁ][а-яё]+(?:(?:[оеиыь]в?ич|[ыь]ч|мич)(?:а|у|ем|е)?|[оеи][вч]н(?:а|ы|е|у|ой))\b(?: [А-ЯЁ][а-яё]+)?|[А-ЯЁ][а-яё]+(?:-[А-ЯЁ][а-яё]+)? [А-ЯЁ][а-яё]+ [А-ЯЁ][а-яё]+(?:(?:[оеиыь]в?ич|[ыь]ч|мич)(?:а|у|ем|е)?|[оеи][вч]н(?:а|ы|е|у|ой))\b|[A-ZА-ЯЁ][a-zа-яё]+(?:[- ][A-ZА-ЯЁ][a-zа-яё]+)?)";
-
-/// Name, patronymic and surname in the nominative, in either order.
-const FULL_NAME: &str = r"[А-ЯЁ][а-яё]+ [А-ЯЁ][а-яё]+(?:[оеиыь]в?ич|[ыь]ч|мич|[оеи][вч]на) [А-ЯЁ][а-яё]+(?:-[А-ЯЁ][а-яё]+)?|[А-ЯЁ][а-яё]+(?:-[А-ЯЁ][а-яё]+)? [А-ЯЁ][а-яё]+ [А-ЯЁ][а-яё]+(?:[оеиыь]в?ич|[ыь]ч|мич|[оеи][вч]на)";
-
-/// A label of a transcript that is a person's first and last name.
-pub fn full_name(label: &str) -> Option<&str> {
-    const NO_PERSON: &[&str] = &[
-        "account",
-        "executive",
-        "sales",
-        "rep",
-        "manager",
-        "speaker",
-        "customer",
-        "buyer",
-        "seller",
-        "agent",
-        "client",
-        "support",
-        "caller",
-        "unknown",
-        "team",
-        "room",
-        "director",
-        "channel",
-        "left",
-        "right",
-        "prospect",
-        "host",
-        "guest",
-        "iphone",
-        "менеджер",
-        "клиент",
-        "продавец",
-        "покупатель",
-        "спикер",
-        "оператор",
-        "директор",
-        "отдел",
-        "канал",
-        "участник",
-        "говорящий",
-    ];
-    // «Анна Белова (Вектор)»: the firm is not the name.
-    let name = label.split(['(', '[', ',', '|']).next().unwrap_or_default().trim();
-    let words: Vec<&str> = name.split_whitespace().collect();
-    let of_name = |word: &str| {
-        word.starts_with(char::is_uppercase)
-            && word.chars().skip(1).any(char::is_lowercase)
-            && word.chars().all(|c| c.is_alphabetic() || matches!(c, '-' | '\'' | '’'))
-            && !NO_PERSON.contains(&word.to_lowercase().as_str())
-    };
-    let initial = |word: &str| {
-        word.chars().next().is_some_and(char::is_uppercase) && word.trim_end_matches('.').chars().count() == 1
-    };
-    let whole = words
-        .iter()
-        .enumerate()
-        .all(|(at, word)| of_name(word) || at > 0 && at + 1 < words.len() && initial(word));
-    ((2..=4).contains(&words.len()) && whole && is_name(name)).then_some(name)
-}
-
 /// Firms and products: capitals and digits wherever, joined by hyphens, spaces or "&".
 const BRAND: &str = r"[A-ZА-ЯЁ][\w'-]*\w(?:(?: (?:&|of))? [A-ZА-ЯЁ][\w'-]*\w)*";
 
-fn pattern(text: &str) -> Regex {
+pub fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("patterns are constants, and tested")
-}
-
-/// Beginnings of sentences that look like names to a pattern of capitals.
-const NOT_NAMES: &[&str] = &[
-    "The",
-    "This",
-    "That",
-    "It",
-    "We",
-    "You",
-    "They",
-    "He",
-    "She",
-    "And",
-    "But",
-    "So",
-    "Then",
-    "Yes",
-    "No",
-    "Well",
-    "Okay",
-    "Sure",
-    "Just",
-    "Not",
-    "Now",
-    "Here",
-    "There",
-    "What",
-    "How",
-    "Why",
-    "When",
-    "Where",
-    "Who",
-    "My",
-    "Our",
-    "Your",
-    "Hi",
-    "Hello",
-    "Hey",
-    "Good",
-    "Thanks",
-    "Thank",
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-    "Sunday",
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-    "Calling",
-    "Great",
-    "Glad",
-    "Это",
-    "Да",
-    "Нет",
-    "Ну",
-    "А",
-    "И",
-    "Но",
-    "Мы",
-    "Вы",
-    "Он",
-    "Она",
-    "Они",
-    "Так",
-    "Вот",
-    "Все",
-    "Всё",
-    "Что",
-    "Как",
-    "Кто",
-    "Где",
-    "Добрый",
-    "Доброе",
-    "Здравствуйте",
-    "Спасибо",
-    "Хорошо",
-    "Отлично",
-    "Алло",
-    "Слушаю",
-    "Компания",
-    "Если",
-    "Тогда",
-    "Меня",
-    "Удобно",
-    "Понял",
-    "Не",
-    "Никого",
-    "Никто",
-    "Пока",
-    "Смотрим",
-    "Смотрели",
-    "Решаю",
-    "Решает",
-    "Решаем",
-    "Подписываю",
-    "Подписывает",
-    "Наверное",
-    "Точно",
-    "Только",
-    "Ещё",
-    "Еще",
-    "Был",
-    "Была",
-    "Были",
-    "Есть",
-    "Nobody",
-    "None",
-    "Only",
-    "Honestly",
-    "Depends",
-    "Looking",
-    "Поняла",
-    "Давайте",
-    "Сейчас",
-    "Сегодня",
-    "Завтра",
-    "Конечно",
-    "Right",
-    "Perfect",
-    "Mm",
-    "Speaking",
-    "Is",
-    "Are",
-    "In",
-    "On",
-    "Just",
-    "Also",
-    "Maybe",
-    "Because",
-    "Sorry",
-    "Please",
-    "Oh",
-    "Um",
-    "Uh",
-    "IT",
-    "CRM",
-    "VAT",
-    "Dr",
-    "Mr",
-    "Mrs",
-    "Ms",
-];
-
-fn is_name(word: &str) -> bool {
-    let first = word.split([' ', '-']).next().unwrap_or_default();
-    first.chars().count() > 1 && !NOT_NAMES.contains(&first)
-}
-
-/// A person who introduces themself: name and company.
-pub fn introduction(text: &str) -> Option<(Range<usize>, Option<Range<usize>>)> {
-    static RULES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
-        vec![
-            pattern(&format!(
-                r"(?:[Tt]his is|[Mm]y name is|[Mm]y name's|[Ii]t's|I'm|I am) (?P<name>{NAME})(?: (?:from|with|at|calling from|of) (?P<company>{NAME}))?"
-            )),
-            pattern(&format!(
-                r"(?P<name>{NAME}) (?:here )?(?:from|with) (?P<company>{NAME})"
-            )),
-            pattern(&format!(r"(?P<name>{NAME}) here\b")),
-            pattern(&format!(
-                r"(?:[Мм]еня зовут|[Мм]еня|[Ээ]то) (?P<name>{NAME})(?: зовут)?(?:[,.]? (?:из )?(?:компани[яи]|фирм[аы]) [«\x22]?(?P<company>[A-ZА-ЯЁ][\wа-яёА-ЯЁ-]+(?: [A-ZА-ЯЁ][\wа-яё-]+)?))?"
-            )),
-            // Three names at the beginning: nobody is addressed so.
-            pattern(&format!(
-                r"^(?:Да,? |Алло,? |Слушаю,? |Добрый день,? |Здравствуйте,? )?(?P<name>{FULL_NAME})(?:[.,]| слуша|$)"
-            )),
-            pattern(&format!(
-                r"(?P<name>{NAME}),? (?:из )?компани[яи] [«\x22]?(?P<company>[A-ZА-ЯЁ][\wа-яёА-ЯЁ-]+(?: [A-ZА-ЯЁ][\wа-яё-]+)?)"
-            )),
-        ]
-    });
-    RULES.iter().find_map(|rule| {
-        rule.captures_iter(text).find_map(|captures| {
-            let name = captures.name("name").filter(|name| is_name(name.as_str()))?;
-            Some((name.range(), captures.name("company").map(|company| company.range())))
-        })
-    })
-}
-
-/// A person who is addressed at the beginning of a turn: "Hi Dana,", «Ирина Сергеевна, добрый день».
-pub fn addressed(text: &str) -> Option<Range<usize>> {
-    static RULES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
-        vec![
-            pattern(&format!(
-                r"^(?:Hi|Hello|Hey|Good morning|Good afternoon),? (?P<name>{NAME})\b"
-            )),
-            pattern(r"^(?P<name>[А-ЯЁ][а-яё]+ [А-ЯЁ][а-яё]+(?:ович|евич|ич|ыч|овна|евна|ична|инична))\b"),
-            pattern(
-                r"^(?:Алло,? |Добрый день,? |Здравствуйте,? |Доброе утро,? )(?P<name>[А-ЯЁ][а-яё]+(?: [А-ЯЁ][а-яё]+(?:ович|евич|ич|овна|евна|ична))?)\b",
-            ),
-            pattern(r"^(?P<name>[А-ЯЁ][а-яё]+), (?:добрый|здравствуйте|доброе|приветствую)"),
-        ]
-    });
-    RULES.iter().find_map(|rule| {
-        let captures = rule.captures(text)?;
-        captures
-            .name("name")
-            .filter(|name| is_name(name.as_str()))
-            .map(|name| name.range())
-    })
 }
 
 /// Titles and names in a turn about deciders.
@@ -404,7 +303,7 @@ pub fn deciders(text: &str) -> Vec<Mention> {
         return Vec::new();
     }
     let mut mentions: Vec<Mention> = Vec::new();
-    for title in TITLES {
+    for title in TITLES.iter().chain(OTHERS) {
         for stem in title.stems {
             let place = lower.match_indices(stem).find(|(at, _)| {
                 let last = lower[..at + stem.len()]
@@ -497,34 +396,6 @@ fn word_end(text: &str, from: usize) -> usize {
         .map_or(text.len(), |at| from + at)
 }
 
-/// A name that does not begin a sentence.
-pub fn name_inside(text: &str) -> Option<Range<usize>> {
-    static RULE: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(&format!(
-            r"(?P<before>[^.!?…]\s+|[«\x22])(?:(?:Dr|Mr|Mrs|Ms)\. )?(?P<name>{NAME})"
-        ))
-    });
-    let found = RULE
-        .captures_iter(text)
-        .find_map(|captures| captures.name("name").filter(|name| is_name(name.as_str())))?;
-    Some(found.range())
-}
-
-/// A name with which a turn begins, if more than the capital of a sentence tells that it is one.
-pub fn name_first(text: &str) -> Option<Range<usize>> {
-    static RULE: LazyLock<Regex> = LazyLock::new(|| pattern(&format!(r"^(?:Ну,? |Well,? )?(?P<name>{NAME})")));
-    let name = RULE
-        .captures(text)?
-        .name("name")
-        .filter(|name| is_name(name.as_str()))?;
-    let sure = name.as_str().contains(' ')
-        || matches!(
-            text[name.end()..].trim_start().chars().next(),
-            None | Some('.' | ',' | '!')
-        );
-    sure.then(|| name.range())
-}
-
 /// Names of firms or products in a list of them: in quotes, or with a capital that is not a sentence's own.
 pub fn brands(text: &str) -> Vec<Range<usize>> {
     static RULE: LazyLock<Regex> = LazyLock::new(|| {
@@ -559,17 +430,27 @@ pub fn tools(text: &str) -> Vec<Range<usize>> {
     static RULES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         vec![
             pattern(
-                r"(?i)\b(?P<tool>spread ?sheets?|excel|google sheets|pen and paper|whiteboard|эксел\w*|excel|гугл[- ]таблиц\w*|таблиц(?:е|ах|у)|тетрад\w+|битрикс\w*|1с\b|амо(?:[- ]?(?:crm|срм|црм))?\b|сап(?:а|е|у|ом)?\b)",
+                r"(?i)\b(?P<tool>(?:google |old |pink |paper )?(?:spread ?sheets?|clipboards?|notebooks?|whiteboards?|binders?|ledgers?|logbooks?|receipt books?|bill books?|carbon copy books?)|excel|google sheets|pen and paper|on paper|by hand|эксел\w*|экселе|гугл[- ]таблиц\w*|табличк\w+|таблиц(?:е|ах|у)|тетрад\w+|блокнот\w*|битрикс\w*|(?:в )?ворде|1с\b|один эс|амо(?:[- ]?(?:crm|срм|црм))?\b|сап(?:а|е|у|ом)?\b|руками|вручную|от руки|на бумаге|вайбер\w*|чат(?:ы|ах|е)\b|факсом|ватман\w*|амбарн\w+ книг\w+|журнал(?:е|ы|ах)?\b)",
+            ),
+            pattern(
+                r"\b(?:[Ww]e use|[Ww]e're using|[Ww]e are using|[Ii] use|[Ww]e run on|[Ww]e're on|[Ww]e lease|[Ww]e have|[Ww]e've got|[Ii]'ve got|[Ii] got) (?P<tool>(?:a|an|the|an old|two|one) (?:old |little |hand )?[a-z]+(?: [a-z]+)?)(?:[.,]| and| for| that| which|$)",
             ),
             pattern(&format!(
                 r"\b(?:we use|we're using|we are using|we run on|we run|runs on|running on|currently on|go(?:es)? into|sits in|using|work in|tracked in|live in|все в|всё в|ведём в|ведем в|работаем в|работаем на|пользуемся|сидим на|стоит) (?P<tool>{NAME}(?:\d+)?)"
             )),
         ]
     });
+    const NO_TOOLS: &[&str] = &[
+        "problem", "question", "lot", "bit", "few", "couple", "meeting", "budget", "contract", "minute", "plan",
+        "thing", "team", "person", "choice",
+    ];
     let mut found: Vec<Range<usize>> = Vec::new();
     for rule in RULES.iter() {
         for captures in rule.captures_iter(text) {
-            let Some(tool) = captures.name("tool") else { continue };
+            let tool = captures
+                .name("tool")
+                .filter(|tool| !NO_TOOLS.iter().any(|word| tool.as_str().contains(word)));
+            let Some(tool) = tool else { continue };
             if found
                 .iter()
                 .all(|other| other.end <= tool.start() || tool.end() <= other.start)
@@ -580,6 +461,84 @@ pub fn tools(text: &str) -> Vec<Range<usize>> {
     }
     found.sort_by_key(|range| range.start);
     found
+}
+
+/// The words that answer a question for a thing: the first clause, unless it is a yes, a no or a stance.
+pub fn answer(text: &str) -> Option<Range<usize>> {
+    const FILLERS: &[&str] = &[
+        "well",
+        "so",
+        "uh",
+        "um",
+        "er",
+        "oh",
+        "yeah",
+        "yes",
+        "no",
+        "right",
+        "okay",
+        "hm",
+        "ну",
+        "да",
+        "нет",
+        "ой",
+        "а",
+        "э",
+        "так",
+        "вот",
+        "смотрите",
+        "как",
+        "ладно",
+        "угу",
+        "м",
+    ];
+    const STANCES: &[&str] = &[
+        "i don't",
+        "don't know",
+        "not sure",
+        "why",
+        "what",
+        "who",
+        "how",
+        "that's",
+        "you ",
+        "listen",
+        "look",
+        "не знаю",
+        "зачем",
+        "почему",
+        "что ",
+        "какой",
+        "какая",
+        "кто",
+        "вы ",
+        "слушай",
+        "нормально",
+        "хорошо",
+        "плохо",
+        "по-разному",
+        "всё",
+        "все ",
+        "никак",
+        "понятно",
+        "it depends",
+        "fine",
+        "good",
+    ];
+    let mut start = 0;
+    for piece in text.split_inclusive(['.', ',', '!', '?', ';', '…']) {
+        let words = piece.trim().trim_end_matches(['.', ',', '!', '?', ';', '…']).trim();
+        let from = start + (piece.len() - piece.trim_start().len());
+        start += piece.len();
+        let lower = words.to_lowercase();
+        if words.is_empty() || FILLERS.contains(&lower.as_str()) {
+            continue;
+        }
+        let stance = STANCES.iter().any(|stance| lower.starts_with(stance)) || piece.trim().ends_with('?');
+        let count = words.split_whitespace().count();
+        return (!stance && count <= 14).then_some(from..from + words.len());
+    }
+    None
 }
 
 /// The buyer's company, where the buyer names it.
@@ -605,6 +564,76 @@ pub fn company(text: &str) -> Option<Range<usize>> {
     })
 }
 
+/// The firm with whose name somebody answers the telephone.
+pub fn answering_firm(text: &str) -> Option<Range<usize>> {
+    static RULES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+        let hello = r"(?:(?:(?:[Hh]ello|[Hh]i|[Gg]ood (?:morning|day|afternoon|evening)|[Gg]'?day|[Tt]hank you for calling|[Ww]elcome to|[Yy]ou've reached|[Pp]raise the Lord|Kia ora|[Аа]лло|[Дд]обрый день|[Зз]дравствуйте)(?: from)?[,.!]? (?:yes[,.]? )?)?)";
+        vec![
+            pattern(r"[Вв]ы позвонили в [^«»]{0,50}«(?P<name>[^»]{2,40})»"),
+            pattern(r"^(?:[А-ЯЁа-яё]+,? ){0,3}«(?P<name>[^»]{2,40})»[.,]"),
+            pattern(&format!(
+                r"^{hello}(?:\p{{L}}+ \p{{L}}+, )?(?P<name>{BRAND}(?:(?: and | и )[\p{{L}}]+)?(?:'s)?(?: office)?)(?:[.,]|$| this is)"
+            )),
+            pattern(
+                r"^(?:hello |good morning |gday |thank you for calling )?(?P<name>[a-z']+(?: [a-z']+){1,3}?)(?: (?:good morning|good afternoon|this is|how can|how may|yep|admin|security|weigh)\b)",
+            ),
+            pattern(r"^(?:стоматология|клиника|магазин|салон|турбаза|аптека|автосервис) (?P<name>[а-яё]+(?: плюс)?)\b"),
+        ]
+    });
+    RULES.iter().find_map(|rule| {
+        let name = rule.captures(text)?.name("name")?;
+        let words = name.as_str().split(' ').count();
+        let behind = text[name.end()..].trim_start_matches([',', '.', ' ']).to_lowercase();
+        let answers = behind.is_empty()
+            || [
+                "this is",
+                "how ",
+                "can you",
+                "hold",
+                "good",
+                "hello",
+                "please",
+                "what",
+                "who",
+                "blessed",
+                "you on",
+                "purchasing",
+                "is it",
+                "слуша",
+                "чем ",
+                "администратор",
+                "приемная",
+                "приёмная",
+                "у аппарата",
+            ]
+            .iter()
+            .any(|word| behind.starts_with(word))
+            || behind.contains(" speaking")
+            || behind.contains("слуша");
+        let possessive = name.as_str().ends_with("'s");
+        // A firm has several words, or is answered with: one word alone may be a person's name.
+        let of_firm = words > 1
+            || possessive
+            || answers && !behind.is_empty()
+            || name.start() > 0 && text[..name.start()].ends_with('«');
+        (is_name(name.as_str()) && of_firm && name.len() > 3).then(|| name.range())
+    })
+}
+
+/// The firm of which somebody says to be: "it's Roscoe up at Three Forks".
+pub fn calling_firm(text: &str) -> Option<Range<usize>> {
+    static RULES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+        vec![
+            pattern(r"(?:out |up |over )at (?P<name>[a-z]+'s [a-z]+|[A-Z][\w']+(?: [A-Z][\w']+)+)"),
+            pattern(r"this is \w+ (?:from|with|at) (?P<name>[a-z]+(?: [a-z]+){0,2}?)(?: in | for | about |$)"),
+            pattern(r"(?:[Сс] завода|[Пп]екарня у нас,|[Кк]линика) «(?P<name>[^»]{2,40})»"),
+        ]
+    });
+    RULES
+        .iter()
+        .find_map(|rule| rule.captures(text)?.name("name").map(|name| name.range()))
+}
+
 /// "we're Salesforce users", "we're German": what the buyer is like, not what the firm is called.
 fn describes(before: &str, name: &str, behind: &str) -> bool {
     let we_are = ["we're ", "we are "]
@@ -623,52 +652,6 @@ mod tests {
 
     use super::*;
 
-    fn intro(text: &str) -> Option<(&str, Option<&str>)> {
-        introduction(text).map(|(name, company)| (&text[name], company.map(|company| &text[company])))
-    }
-
-    #[test]
-    fn people_introduce_themselves() {
-        assert_eq!(
-            intro("Hi Dana, this is Mark from Northlane. Thanks."),
-            Some(("Mark", Some("Northlane")))
-        );
-        assert_eq!(intro("Hi Tom, Maya from Northlane."), Some(("Maya", Some("Northlane"))));
-        assert_eq!(intro("My name's Kev, I'm calling from Brightline"), Some(("Kev", None)));
-        assert_eq!(
-            intro("добрый день, Антон, компания «Вектор»."),
-            Some(("Антон", Some("Вектор")))
-        );
-        assert_eq!(
-            intro("Это Антон, компания Вектор. Удобно говорить?"),
-            Some(("Антон", Some("Вектор")))
-        );
-        assert_eq!(intro("Меня Вадим зовут"), Some(("Вадим", None)));
-        assert_eq!(intro("It's The same as before"), None);
-        for name in ["Белов Олег Дмитриевич", "Семён Аркадьевич Щёголев"] {
-            for text in [format!("Меня зовут {name}."), format!("{name}, слушаю вас.")] {
-                let found = introduction(&text).map(|(name, _)| text[name].to_owned());
-                assert_eq!(found.as_deref(), Some(name), "{text}");
-            }
-        }
-    }
-
-    #[test]
-    fn labels_that_are_names() {
-        for (label, name) in [
-            ("Anna Petrova", Some("Anna Petrova")),
-            ("Белов Олег Дмитриевич", Some("Белов Олег Дмитриевич")),
-            ("Dana K. Reed (Harbor)", Some("Dana K. Reed")),
-            ("Anna", None),
-            ("Speaker 1", None),
-            ("Sales Rep", None),
-            ("S1", None),
-            ("Отдел Продаж", None),
-        ] {
-            assert_eq!(full_name(label), name, "{label}");
-        }
-    }
-
     #[test]
     fn companies_of_buyers() {
         for (text, name) in [
@@ -684,15 +667,6 @@ mod tests {
         ] {
             assert_eq!(company(text).map(|range| &text[range]), name, "{text}");
         }
-    }
-
-    #[test]
-    fn people_are_addressed() {
-        let name = |text: &'static str| addressed(text).map(|range| &text[range]);
-        assert_eq!(name("Hi Dana, this is Mark"), Some("Dana"));
-        assert_eq!(name("Ирина Сергеевна, добрый день."), Some("Ирина Сергеевна"));
-        assert_eq!(name("Алло, Геннадий Палыч? Это Света"), Some("Геннадий"));
-        assert_eq!(name("Fine, thanks."), None);
     }
 
     #[test]
@@ -759,7 +733,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_taken(text in "\\PC{0,60}") {
-            let _ = (introduction(&text), addressed(&text), company(&text), name_inside(&text));
+            let _ = (company(&text), brands(&text));
             for mention in deciders(&text) {
                 prop_assert!(text.get(mention.range.clone()).is_some());
             }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::text::{Found, has_word, sentence_around};
+use super::text::{Found, has_word, says, sentence_around};
 use crate::domain::{DateQualifier, DateValue};
 
 /// Words that turn a sentence into a supposition or somebody else's story.
@@ -17,50 +17,322 @@ pub const SUPPOSED: &[&str] = &[
     "представьте",
     "например, у",
 ];
-const PROMISES: &[&str] = &[
+/// Words with which an English promise begins, where one is expected.
+const BEGINNINGS: &[&str] = &[
     "i'll",
+    "ill",
     "i will",
     "we'll",
     "we will",
-    "let me send",
+    "i shall",
+    "i'd",
     "i am going to",
     "i'm going to",
+    "i'm gonna",
+    "im gonna",
+    "gonna",
+    "let me",
+    "i can",
+    "i could",
+    "i send",
+    "i sign",
+    "i call",
+    "i put",
+    "i bring",
+    "i write",
+    "i give",
+    "i ask",
+    "i talk",
+    "i check",
+    "i come",
+    "i make",
+    "i prepare",
+    "i reserve",
     "you'll have",
-    "пришлю",
-    "отправлю",
-    "вышлю",
-    "скину",
-    "подготовлю",
-    "сделаю",
-    "позвоню",
-    "наберу",
-    "перезвоню",
-    "приведу",
+    "you will have",
+    "you'll get",
+    "you will get",
+    "you will be getting",
+    "you can have it",
+    "with you by",
+    "with you on",
+    "will send",
+    "going to send",
+    "will sign",
+    "be there",
+];
+/// "I'll" with one of them promises something wherever it is said.
+const ACTIONS: &[&str] = &[
+    "send",
+    "email",
+    "mail",
+    "text",
+    "write",
+    "share",
+    "forward",
+    "check",
+    "ask",
+    "talk",
+    "speak",
+    "find",
+    "bring",
+    "prepare",
+    "draft",
+    "book",
+    "order",
+    "pay",
+    "raise",
+    "ship",
+    "deliver",
+    "confirm",
+    "arrange",
+    "schedule",
+    "reserve",
+    "message",
+    "whatsapp",
+    "sign",
+    "scan",
+    "print",
+    "drop",
+    "introduce",
+    "connect",
+    "transfer",
+    "show",
+    "give",
+    "get",
+    "put",
+    "add",
+    "include",
+    "look",
+    "let",
+    "fax",
+    "dig",
+    "pull",
+    "post",
+    "pass",
+    "load",
+    "move",
+    "note",
+    "rebuild",
+    "fix",
+    "change",
+    "register",
+    "run",
+    "ring",
+    "phone",
+    "tell",
+];
+/// "I'll" with one of them promises nothing.
+const STANCES: &[&str] = &[
+    "be",
+    "say",
+    "see",
+    "think",
+    "admit",
+    "hold you",
+    "believe",
+    "never",
+    "not",
+    "tell you",
+    "give you that",
+    "take that",
+    "bet",
+    "leave it",
+    "have to",
+    "need",
+    "be honest",
+    "wait",
+    "explain",
+    "remember",
+    "let you go",
+    "let you get",
+    "get going",
+    "get to the",
+    "keep",
+    "start",
+    "just say",
+    "ask you",
+    "repeat",
+    "try",
+    "pass on",
+    "take a",
+    "miss",
+];
+/// Russian verbs of the first person that promise nothing.
+const STANCES_RU: &[&str] = &[
+    "думаю",
+    "знаю",
+    "понимаю",
+    "считаю",
+    "хочу",
+    "могу",
+    "буду",
+    "жду",
+    "вижу",
+    "слышу",
+    "говорю",
+    "звоню",
+    "надеюсь",
+    "помню",
+    "люблю",
+    "слушаю",
+    "подумаю",
+    "предлагаю",
+    "работаю",
+    "спрашиваю",
+    "смотрю",
+    "делаю",
+    "плачу",
+    "беру",
+    "хожу",
+    "сижу",
+    "живу",
+    "прошу",
+    "боюсь",
+    "верю",
+    "уверяю",
+    "обещаю",
+    "извиняюсь",
+    "интересую",
+    "представляю",
+    "чувствую",
+    "полагаю",
+    "тону",
+    "кричу",
+    "пишу",
+    "веду",
+    "стою",
+    "еду",
+    "иду",
+    "несу",
+    "вожу",
+    "ношу",
+    "имею",
+    "советую",
+    "рекомендую",
     "согласую",
-    "уточню",
-    "передам",
-    "подъеду",
-    "приеду",
-    "поставлю",
-    "подпишу",
-    "оплачу",
-    "возьму",
-    "соберу",
-    "покажу",
-    "закажу",
-    "выставлю",
-    "сброшу",
-    "позову",
-    "принесу",
-    "займусь",
-    "направлю",
-    "обсужу",
+    "повторю",
+    "скажу честно",
+    "расскажу коротко",
+    "объясню",
+    "поясню",
+    "должну",
+    "цену",
+    "зиму",
+    "сумму",
+    "машину",
+    "сторону",
+    "задачу",
+    "встречу",
+    "передачу",
+    "базу",
+    "причину",
+    "половину",
+    "середину",
+    "среду",
+    "погоду",
+    "дату",
+    "воду",
+    "удачу",
+    "дачу",
+    "вашу",
+    "нашу",
+    "вторую",
+    "первую",
+    "новую",
+    "эту",
+    "свою",
+    "мою",
+    "всю",
+    "твою",
+    "которую",
+    "такую",
+    "другую",
+    "какую",
+    "каждую",
+    "тишину",
+    "страну",
+    "жену",
+    "смену",
+    "схему",
+    "систему",
+    "проблему",
+    "тему",
+    "программу",
+    "команду",
+    "неделю",
+    "следующую",
+    "линию",
+    "историю",
+    "компанию",
+    "почему",
+    "потому",
+    "поэтому",
+    "ему",
+    "кому",
+    "тому",
+    "чему",
+    "этому",
+    "одну",
+    "минуту",
+];
+/// A call or a visit of whoever promises it: with a day it is a meeting, no promise.
+const MEETS: &[&str] = &[
+    "call you",
+    "ring you",
+    "phone you",
+    "come",
+    "visit",
+    "see you",
+    "be there",
+    "meet",
+    "call on",
+    "call at",
+    "give you a bell",
+    "позвоню",
+    "перезвоню",
+    "наберу",
     "позвоним",
     "перезвоним",
-    "пришлем",
-    "отправим",
-    "вышлем",
-    "подготовим",
+    "подъеду",
+    "приеду",
+    "заеду",
+    "приедем",
+    "подъедем",
+    "встретимся",
+    "встречаемся",
+];
+/// What is handed over: named with a day, it is promised without a verb.
+const PAPERS: &[&str] = &[
+    "contract",
+    "letter",
+    "invoice",
+    "quote",
+    "proposal",
+    "summary",
+    "one-pager",
+    "one pager",
+    "link",
+    "draft",
+    "redline",
+    "sheet",
+    "договор",
+    "счет",
+    "расчет",
+    "график",
+    "предложени",
+    "смет",
+    "письм",
+    "акт",
+    "ссылк",
+    "презентац",
+    "спецификац",
+    "коробк",
+    "эскиз",
+    "бумаг",
+    "допсоглаш",
+    "допник",
+    "телефон",
 ];
 /// What may follow "I'll … and" without another "I'll".
 const VERBS_BEHIND_AND: &[&str] = &[
@@ -90,20 +362,75 @@ const OTHERS: &[&str] = &[
     "у нее",
 ];
 
-/// Promises with the days they are due, in the order of the text.
-pub fn find(text: &str, days: &[Found<DateValue>]) -> Vec<Found<Option<DateValue>>> {
-    sentences(text)
+/// The other side is to do it.
+const ASKS: &[&str] = &[
+    "send",
+    "call",
+    "bring",
+    "write",
+    "you ",
+    "let's",
+    "присыл",
+    "пришлите",
+    "шлите",
+    "кидайте",
+    "скидывайте",
+    "звоните",
+    "приезжа",
+    "давай",
+    "приход",
+    "вы ",
+    "она ",
+    "он ",
+];
+
+/// Promises with the days they are due, in the order of the text. `expected`: the turn promises something, so that its
+/// words need not say so themselves.
+pub fn find(text: &str, days: &[Found<DateValue>], expected: bool) -> Vec<Found<Option<DateValue>>> {
+    let promises = |sentence: &Range<usize>| !verbs(text, sentence, expected).is_empty();
+    let mut found: Vec<Found<Option<DateValue>>> = sentences(text)
         .into_iter()
         .filter(|sentence| {
             let lower = lower(&text[sentence.clone()]);
-            !SUPPOSED.iter().any(|words| lower.contains(words)) && has_word(&lower, PROMISES)
+            !SUPPOSED.iter().any(|words| lower.contains(words)) && promises(sentence)
         })
-        .flat_map(|sentence| parts(text, &sentence, days))
+        .flat_map(|sentence| parts(text, &sentence, days, expected))
         .map(|range| Found {
-            value: due(text, &range, days),
+            value: due(text, &range, days, expected),
             range,
         })
-        .collect()
+        .collect();
+    if found.is_empty() && expected {
+        found.extend(paper(text, days));
+    }
+    found
+}
+
+/// "I'll call you on Friday", «приеду»: a talk or a visit, which is no promise of its own.
+pub fn is_meeting(text: &str, part: &Range<usize>, days: &[Found<DateValue>]) -> bool {
+    let lower = lower(&text[part.clone()]);
+    let dated = days
+        .iter()
+        .any(|day| part.start <= day.range.start && day.range.end <= part.end);
+    let visit = ["подъеду", "приеду", "заеду", "приедем", "встретимся", "meet"]
+        .iter()
+        .any(|word| lower.contains(word));
+    says(&lower, MEETS) && (dated || visit)
+}
+
+/// «К понедельнику расчёт», "the draft by Thursday".
+fn paper(text: &str, days: &[Found<DateValue>]) -> Option<Found<Option<DateValue>>> {
+    sentences(text).into_iter().find_map(|range| {
+        let inside = |day: &&Found<DateValue>| range.start <= day.range.start && day.range.end <= range.end;
+        let day = days.iter().find(inside).filter(|day| !day.value.past)?;
+        let words = lower(&text[range.clone()]);
+        let deadline = matches!(day.value.qualifier, DateQualifier::By | DateQualifier::Before);
+        let asks = says(&words, ASKS);
+        (!asks && (says(&words, PAPERS) || deadline && !words.ends_with('?'))).then(|| Found {
+            value: Some(day.value.clone()),
+            range: range.clone(),
+        })
+    })
 }
 
 fn lower(text: &str) -> String {
@@ -124,7 +451,7 @@ fn sentences(text: &str) -> Vec<Range<usize>> {
 }
 
 /// Places of the words of promise in a sentence, from the beginning of `text`.
-fn verbs(text: &str, sentence: &Range<usize>) -> Vec<Range<usize>> {
+fn verbs(text: &str, sentence: &Range<usize>, expected: bool) -> Vec<Range<usize>> {
     let lower = lower(&text[sentence.clone()]);
     // Letters that change their length in lower case would move the places.
     if lower.len() != text[sentence.clone()].replace('’', "'").len() || text[sentence.clone()].contains('’') {
@@ -134,11 +461,13 @@ fn verbs(text: &str, sentence: &Range<usize>) -> Vec<Range<usize>> {
         !lower[..at].ends_with(char::is_alphanumeric) && !lower[at + word.len()..].starts_with(char::is_alphanumeric)
     };
     let places = |word: &'static str| lower.match_indices(word).filter(|(at, word)| whole(*at, word));
-    let mut verbs: Vec<Range<usize>> = PROMISES
+    let mut verbs: Vec<Range<usize>> = BEGINNINGS
         .iter()
         .flat_map(|word| places(word))
         .map(|(at, word)| at..at + word.len())
+        .filter(|begin| promises_in_english(&lower, begin, expected))
         .collect();
+    verbs.extend(russian(&lower, expected));
     let first = verbs.iter().map(|verb| verb.start).min().unwrap_or(lower.len());
     verbs.extend(
         VERBS_BEHIND_AND
@@ -154,11 +483,164 @@ fn verbs(text: &str, sentence: &Range<usize>) -> Vec<Range<usize>> {
         .collect()
 }
 
+fn promises_in_english(lower: &str, begin: &Range<usize>, expected: bool) -> bool {
+    let behind = lower[begin.end..].trim_start();
+    let behind = [
+        "just ",
+        "also ",
+        "then ",
+        "definitely ",
+        "certainly ",
+        "myself ",
+        "actually ",
+        "maybe ",
+    ]
+    .iter()
+    .fold(behind, |rest, filler| rest.strip_prefix(filler).unwrap_or(rest));
+    let starts = |words: &[&str]| {
+        words.iter().any(|word| {
+            behind
+                .strip_prefix(word)
+                .is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '\''))
+        })
+    };
+    let opening = &lower[begin.clone()];
+    if opening.starts_with("you") || opening.starts_with("with you") {
+        return expected;
+    }
+    // "Shall I send", "if I send" leave it open.
+    let before = lower[..begin.start].trim_end();
+    let open = [
+        "shall", "should", "can", "could", "may", "if", "would", "what", "where", "when", "before", "did", "do",
+        "that", "which",
+    ]
+    .iter()
+    .any(|word| has_word(before.rsplit(' ').next().unwrap_or_default(), &[word]));
+    // "I can", "let me" and a bare "I send" offer or tell more often than they promise.
+    let loose = matches!(opening, "let me" | "i can" | "i could" | "i'd" | "gonna" | "ill")
+        || opening.starts_with("i ") && !opening.starts_with("i will");
+    let conditional = lower.trim_start().starts_with("if ") && matches!(opening, "i'd" | "i could" | "i can");
+    if open || conditional || starts(STANCES) || loose && !expected {
+        return false;
+    }
+    let whole = opening.starts_with("i ") && !matches!(opening, "i will" | "i can" | "i could" | "i shall");
+    whole || starts(ACTIONS) || expected && !loose
+}
+
+/// Russian verbs of the first person of what is still to be done.
+fn russian(lower: &str, expected: bool) -> Vec<Range<usize>> {
+    const ENDINGS: &[&str] = &[
+        "аю", "яю", "ую", "шлю", "влю", "млю", "плю", "блю", "рю", "ню", "лю", "шу", "жу", "чу", "щу", "ду", "ну",
+        "му", "су", "зу", "юсь", "усь", "лем", "вим", "дим", "ним", "жем", "чим",
+    ];
+    const SURE: &[&str] = &[
+        "пришлю",
+        "отправлю",
+        "вышлю",
+        "скину",
+        "подготовлю",
+        "сделаю",
+        "напишу",
+        "позвоню",
+        "перезвоню",
+        "наберу",
+        "согласую",
+        "уточню",
+        "передам",
+        "подпишу",
+        "оплачу",
+        "соберу",
+        "выставлю",
+        "сброшу",
+        "принесу",
+        "занесу",
+        "направлю",
+        "обсужу",
+        "пришлем",
+        "отправим",
+        "вышлем",
+        "подготовим",
+        "поговорю",
+        "спрошу",
+        "узнаю",
+        "посчитаю",
+        "проверю",
+        "отдам",
+        "дам",
+        "привезу",
+        "сниму",
+        "сфоткаю",
+        "сфотографирую",
+        "найду",
+        "закажу",
+        "приведу",
+        "позову",
+        "возьму",
+        "куплю",
+        "покажу",
+        "завизирую",
+        "попрошу",
+        "верну",
+        "вернем",
+        "внесу",
+        "пропишу",
+        "напомню",
+        "поставлю",
+        "займусь",
+        "подъеду",
+        "приеду",
+        "позвоним",
+        "перезвоним",
+        "расскажу",
+        "впишу",
+        "переделаю",
+        "оформлю",
+        "найдем",
+        "отложу",
+        "договорюсь",
+        "закину",
+        "кину",
+        "поищу",
+        "запишу",
+        "отгружу",
+        "зайду",
+        "посмотрю",
+        "переделаем",
+        "поменяю",
+        "уберу",
+    ];
+    let mut found = Vec::new();
+    let mut at = 0;
+    for word in lower.split(|c: char| !c.is_alphabetic()) {
+        let start = lower[at..].find(word).map_or(at, |place| at + place);
+        at = start + word.len();
+        if word.is_ascii() || word.chars().count() < 3 || STANCES_RU.contains(&word) {
+            continue;
+        }
+        let denied = lower[..start].trim_end().ends_with(" не") || lower[..start].trim_end() == "не";
+        let mine = lower[..start].trim_end().ends_with('я') || lower.contains("я ");
+        let known = SURE.contains(&word);
+        let guessed = expected
+            && word.chars().count() > 4
+            && ENDINGS.iter().any(|ending| word.ends_with(ending))
+            && [
+                "по", "при", "от", "вы", "за", "на", "с", "раз", "рас", "под", "пере", "об", "про", "до", "у", "в",
+            ]
+            .iter()
+            .any(|prefix| word.starts_with(prefix))
+            && mine;
+        if !denied && (known && (expected || mine) || guessed) {
+            found.push(start..at);
+        }
+    }
+    found
+}
+
 /// A sentence, parted where a second promise with a day of its own begins.
-fn parts(text: &str, sentence: &Range<usize>, days: &[Found<DateValue>]) -> Vec<Range<usize>> {
+fn parts(text: &str, sentence: &Range<usize>, days: &[Found<DateValue>], expected: bool) -> Vec<Range<usize>> {
     let mut parts = Vec::new();
     let mut from = sentence.start;
-    for pair in verbs(text, sentence).windows(2) {
+    for pair in verbs(text, sentence, expected).windows(2) {
         let between = &text[pair[0].end..pair[1].start.max(pair[0].end)];
         let Some((end, start)) = border(between) else { continue };
         let (end, start) = (pair[0].end + end, pair[0].end + start);
@@ -168,7 +650,9 @@ fn parts(text: &str, sentence: &Range<usize>, days: &[Found<DateValue>]) -> Vec<
         };
         // "I will fill and send it by Friday" is one promise.
         let bare = VERBS_BEHIND_AND.contains(&lower(&text[pair[1].clone()]).as_str());
-        if from <= end && dated(start..sentence.end) && (!bare || dated(from..end)) {
+        // «Подъеду и покажу» is one promise, "I'll ask and I'll write" are two.
+        let own = text[pair[1].clone()].is_ascii() && !bare;
+        if from <= end && (own || dated(start..sentence.end) && (!bare || dated(from..end))) {
             parts.push(from..end);
             from = start;
         }
@@ -190,8 +674,8 @@ fn border(between: &str) -> Option<(usize, usize)> {
 }
 
 /// The day nearest to the words of promise, unless it is said of something else.
-fn due(text: &str, part: &Range<usize>, days: &[Found<DateValue>]) -> Option<DateValue> {
-    let verbs = verbs(text, part);
+fn due(text: &str, part: &Range<usize>, days: &[Found<DateValue>], expected: bool) -> Option<DateValue> {
+    let verbs = verbs(text, part, expected);
     let inside = || {
         days.iter()
             .filter(|day| part.start <= day.range.start && day.range.end <= part.end)
@@ -253,7 +737,7 @@ mod tests {
 
     fn promises(text: &str, language: Language, date: &str) -> Vec<String> {
         let days = dates::find(text, language, date.parse().expect("a date"));
-        find(text, &days)
+        find(text, &days, true)
             .into_iter()
             .map(|found| {
                 let due = found.value.as_ref().map_or("undated".to_owned(), samples::day);

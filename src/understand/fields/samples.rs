@@ -34,7 +34,7 @@ pub fn call(said: &[Said<'_>]) -> Call {
 
 /// "by 2025-06-30", "2025-04-21 .. 2025-04-27", with marks.
 pub fn day(value: &DateValue) -> String {
-    if value.past {
+    if let (true, None, None) = (value.past, value.date, value.start) {
         return "past".to_owned();
     }
     let mut text = match value.qualifier {
@@ -60,6 +60,9 @@ pub fn day(value: &DateValue) -> String {
     }
     if value.ambiguous {
         text.push_str(", ambiguous");
+    }
+    if value.past {
+        text.push_str(", past");
     }
     text
 }
