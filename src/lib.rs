@@ -11,10 +11,10 @@
 //! | [`ingest`] | bytes → recording or transcript | domain |
 //! | [`transcribe`] | recording → turns: voice activity, whisper, channels | domain |
 //! | [`understand`] | turns → roles, stages, signals, fields; the language model where the turn model is unsure | domain, process, llm |
-//! | [`decide`] | what was understood → qualification, next actions, follow-up draft, scorecard | domain, process |
+//! | [`decide`] | what was understood → qualification, next actions, follow-up draft, scorecard | domain, process, llm |
 //! | [`pipeline`] | the one place that runs the steps in order | all of the above |
 //! | [`document`] | the analysis document and its JSON, Markdown and terminal forms | domain, pipeline |
-//! | [`learn`] | labelled calls → heads of the turn model; measuring it | domain, process, ingest, understand |
+//! | [`learn`] | labelled calls → heads of the turn model; measuring it and the drafts | domain, process, ingest, understand, decide |
 //!
 //! Invariants, checked by `tests/it/architecture.rs`: a module imports only what its row allows; candle is used
 //! only in `understand::turn_model`, `learn` and `weights`; whisper only in `transcribe::whisper`; a model provider's

@@ -139,7 +139,7 @@ impl LlmChoice {
                     None => llm::Form::JsonSchema,
                 },
                 api_key: set("DEALSTAGE_LLM_API_KEY").unwrap_or_default().into(),
-                prompts: set("DEALSTAGE_PROMPTS").map(PathBuf::from),
+                prompts: super::prompts_folder(),
                 answers: super::data_folder()?.join("answers"),
                 time_limit: Duration::from_secs(number("DEALSTAGE_LLM_TIME_LIMIT", LLM_TIME_LIMIT)?),
                 budget: usize::try_from(number("DEALSTAGE_LLM_BUDGET", LLM_BUDGET)?)?,
@@ -158,6 +158,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         threads: args.threads.map_or_else(super::default_threads, usize::from),
         recogniser: pipeline::Recogniser::from(args.asr_model.as_str()),
         heads: args.turn_model.clone(),
+        prompts: super::prompts_folder(),
         llm: args.llm.settings()?,
         history: args.previous.as_deref().map(read_previous).transpose()?,
     };

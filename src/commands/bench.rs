@@ -65,6 +65,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         threads,
         recogniser: Recogniser::from(args.asr_model.as_str()),
         heads: None,
+        prompts: super::prompts_folder(),
         llm: None,
         history: None,
     };

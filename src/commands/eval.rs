@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use dealstage::decide::Templates;
 use dealstage::learn::{self, Bin, LanguageReport, Report, Split};
 use dealstage::pipeline;
 use dealstage::process::Process;
@@ -74,7 +75,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let bar = super::bar(args.quiet);
     bar.set_message("measuring");
     let model = pipeline::load_turn_model(args.turn_model.as_deref())?;
-    let report = learn::measure(&model, &Process::ppvvc()?, &calls, &mut |done| {
+    let letters = Templates::load(super::prompts_folder().as_deref()).map_err(pipeline::Error::Template)?;
+    let report = learn::measure(&model, &Process::ppvvc()?, &letters, &calls, &mut |done| {
         bar.set_position((1000.0 * done) as u64);
     })?;
     bar.finish_and_clear();
@@ -133,7 +135,7 @@ fn table(report: &Report) -> Result<String, std::fmt::Error> {
     columns.iter().try_for_each(|(name, _)| write!(out, "{name:>9}"))?;
     writeln!(out)?;
     type Figure = fn(&LanguageReport) -> Option<f64>;
-    let figures: [(&str, Figure); 19] = [
+    let figures: [(&str, Figure); 22] = [
         ("calls", |r| Some(r.calls as f64)),
         ("turns", |r| Some(r.turns as f64)),
         ("stage accuracy", |r| Some(r.stage_accuracy)),
@@ -153,6 +155,9 @@ fn table(report: &Report) -> Result<String, std::fmt::Error> {
         ("  recall", |r| r.fields.recall),
         ("  value exact where found", |r| r.fields.value_exact),
         ("  invented", |r| Some(f64::from(r.fields.invented))),
+        ("draft score (0–10)", |r| r.draft_score),
+        ("  sendable", |r| r.drafts_sendable),
+        ("  invented statements", |r| Some(r.draft_invented as f64)),
     ];
     for (name, figure) in figures {
         row(&mut out, name, columns.iter().map(|(_, report)| figure(report)))?;

@@ -46,6 +46,12 @@ pub fn data_folder() -> anyhow::Result<PathBuf> {
     folder.ok_or_else(|| Missing("there is no folder for data: set DEALSTAGE_DATA to one".to_owned()).into())
 }
 
+/// Folder of templates that replace those of the program: `DEALSTAGE_PROMPTS`.
+pub fn prompts_folder() -> Option<PathBuf> {
+    let folder = std::env::var_os("DEALSTAGE_PROMPTS").filter(|folder| !folder.is_empty());
+    folder.map(PathBuf::from)
+}
+
 /// Prints an error for a person and says how the program ends.
 pub fn report(error: &anyhow::Error) -> ExitCode {
     // The reader has gone (`dealstage … | head`): nobody to tell, nothing wrong.
@@ -90,6 +96,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
                 pipeline::Error::Weights(error) => weights_code(error),
                 pipeline::Error::OtherEncoder => MISSING,
                 // A template that the user named.
+                pipeline::Error::Template(_) => BAD_INPUT,
                 pipeline::Error::Llm(llm::Error::Prompt { .. } | llm::Error::Setting(_)) => BAD_INPUT,
                 // A folder that the user named.
                 pipeline::Error::Model(turn_model::Error::Folder { .. }) => BAD_INPUT,

@@ -127,6 +127,7 @@ fn test(file: &str, turn_model: Option<PathBuf>) -> anyhow::Result<ExitCode> {
         threads: super::default_threads(),
         recogniser: pipeline::Recogniser::from(pipeline::DEFAULT_RECOGNISER),
         heads: turn_model,
+        prompts: super::prompts_folder(),
         llm: None,
         history: None,
     };

@@ -81,7 +81,7 @@ fn action(
         text.replace("{what}", what.as_deref().unwrap_or_default())
             .replace("{role}", &approver(situation))
             .replace("{element}", &first_gap(situation))
-            .replace("{date}", &super::follow_up::day(from, situation.language, true))
+            .replace("{date}", &super::follow_up::day(from, situation.language))
     };
     Some(Action {
         id: rule.id,

@@ -1,8 +1,8 @@
 //! What was understood → how good the lead is, what to do next, a follow-up draft, and how well the rep led the talk.
 //!
 //! Owns the rules of action: each needs its trigger in the call and carries the words that gave it. The e-mail is
-//! composed of quotes and dated facts only; nothing is made up. How the rep led the talk is judged by norms that are data.
-//! Scores and stages are *not* here: see `process`.
+//! composed of quotes and dated facts only; nothing is made up, also where a language model puts it into better words. How the
+//! rep led the talk is judged by norms that are data. Scores and stages are *not* here: see `process`.
 
 mod actions;
 mod follow_up;
@@ -13,7 +13,9 @@ mod scorecard;
 use chrono::NaiveDate;
 
 pub use actions::{next_actions, next_contact};
-pub use follow_up::follow_up;
+pub use follow_up::{
+    DraftItem, DraftScore, TemplateError, Templates, draft, follow_up, judge_draft, kind, rewrite, score_draft,
+};
 pub use qualification::qualification;
 pub use scorecard::scorecard;
 
@@ -74,10 +76,6 @@ impl Situation<'_> {
     fn is_lost(&self) -> bool {
         let stage = self.deal.stage.as_ref();
         stage.is_some_and(|stage| stage.kind == StageKind::Lost)
-    }
-
-    fn buyer_turns(&self) -> usize {
-        self.call.turns.iter().filter(|turn| turn.role == Role::Buyer).count()
     }
 
     /// The last objection that no acknowledgement followed.

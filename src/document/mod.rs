@@ -27,7 +27,7 @@ pub use text::{Look, text};
 use crate::domain::{
     Action, ActionId, CallOutcome, Channel, DecidedBy, Egress, ElementId, EmailType, Evidence, FieldName, FieldStatus,
     FieldValue, FollowUpFact, Language, Move, OpenPromise, Owner, PastCall, PastEvidence, Premature, PrematureMove,
-    QualificationStatus, Role, RootCause, RootCauseId, Severity, Signal, Stage, StageId, hex, schema,
+    QualificationStatus, Role, RootCause, RootCauseId, Severity, Signal, Stage, StageId, WrittenBy, hex, schema,
 };
 use crate::pipeline::Analysis;
 
@@ -283,7 +283,7 @@ pub struct FollowUpInfo {
     pub body: String,
     pub facts: Vec<FollowUpFact>,
     pub to_fill: Vec<String>,
-    pub written_by: &'static str,
+    pub written_by: WrittenBy,
 }
 
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -597,6 +597,6 @@ fn follow_up(analysis: &Analysis) -> Option<FollowUpInfo> {
         body: draft.body.clone(),
         facts: draft.facts.clone(),
         to_fill: draft.to_fill.clone(),
-        written_by: "template",
+        written_by: draft.written_by,
     })
 }

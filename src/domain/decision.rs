@@ -185,6 +185,15 @@ pub struct FollowUpFact {
     pub turn: u32,
 }
 
+/// Whose words a letter is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WrittenBy {
+    /// The frames of the program or of the customer.
+    Template,
+    Llm,
+}
+
 /// A follow-up e-mail, drafted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FollowUp {
@@ -196,6 +205,7 @@ pub struct FollowUp {
     pub facts: Vec<FollowUpFact>,
     /// Blanks that a person must fill before sending, as they stand in the text.
     pub to_fill: Vec<String>,
+    pub written_by: WrittenBy,
 }
 
 /// Something that left the machine.

@@ -22,7 +22,7 @@ pub use advice::{Premature, RootCause, Severity};
 pub use call::{Call, Language, Recording, Role, SAMPLE_RATE, Seller, Turn};
 pub use decision::{
     Action, Contact, Deal, DecidedBy, Decision, Egress, ElementScore, Evidence, FollowUp, FollowUpFact, Qualification,
-    QualificationStatus, TurnLabels,
+    QualificationStatus, TurnLabels, WrittenBy,
 };
 pub use field::{
     Commitment, Competitor, CompetitorStatus, ContactChannel, Criterion, CriticalEvent, CustomerKind, DateQualifier,

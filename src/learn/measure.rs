@@ -1,4 +1,4 @@
-//! How good the turn model is on labelled calls.
+//! How good the turn model is on labelled calls, and the letters that follow from it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +9,11 @@ use serde::Serialize;
 use super::Error;
 use super::corpus::LabelledCall;
 use super::facts::{self, FactCounts, FactFigures, FactMistake};
+use crate::decide::{self, DraftScore, Situation, Templates};
 use crate::domain::{
     Cue, Deal, DealStage, DecidedBy, Decision, ElementId, Language, Role, Signal, Stage, StageId, StageKind, TurnLabels,
 };
-use crate::process::{self, Heard, Process};
+use crate::process::{self, Heard, Marks, Process, Talk};
 use crate::understand::fields::LOOKED_FOR;
 use crate::understand::turn_model::TurnModel;
 use crate::understand::{self, roles};
@@ -118,6 +119,14 @@ pub struct LanguageReport {
     pub facts: Vec<FactFigures>,
     /// Mean over the ten commonest signals of the distance between probability and being there, over ten bins.
     pub signal_calibration_error: f64,
+    /// Mean of the rubric over the drafted letters, 0–10; null where none was drafted.
+    pub draft_score: Option<f64>,
+    /// Share of the letters with 7 points or more and nothing that caps them.
+    pub drafts_sendable: Option<f64>,
+    /// Statements of the letters that nothing in their calls supports.
+    pub draft_invented: usize,
+    /// Mean points of each item of the rubric, 0–1.
+    pub draft_items: BTreeMap<&'static str, f64>,
     /// Ten bins of confidence.
     pub stage_reliability: Vec<Bin>,
     pub signal_reliability: Vec<Bin>,
@@ -153,6 +162,8 @@ pub struct Report {
     pub deal_stage_confusion: BTreeMap<String, BTreeMap<String, u32>>,
     /// Call by call, to choose from which confidence on a deal stage is to be called decided.
     pub deals: Vec<DealOutcome>,
+    /// Letter by letter, the worst first.
+    pub drafts: Vec<DraftOutcome>,
     /// Costliest first.
     #[serde(skip)]
     pub mistakes: Vec<Mistake>,
@@ -171,6 +182,18 @@ pub struct DealOutcome {
     pub from_gold: Option<StageId>,
     pub confidence: f32,
     pub decided: bool,
+}
+
+/// The letter of one call.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DraftOutcome {
+    pub call: String,
+    pub points: f32,
+    /// What caps the points.
+    pub capped: Option<&'static str>,
+    /// Items with less than their full point.
+    pub lost: Vec<&'static str>,
+    pub unsupported: Vec<String>,
 }
 
 /// A decision that gold contradicts.
@@ -214,18 +237,21 @@ struct Tally {
     facts: Vec<FactCounts>,
     mistakes: Vec<Mistake>,
     fact_mistakes: Vec<FactMistake>,
+    /// The letter's; none where the call is no sales call.
+    draft: Option<DraftScore>,
 }
 
 /// Runs the model on every call and compares. `progress` is told the share done, 0–1.
 pub fn measure(
     model: &TurnModel,
     process: &Process,
+    letters: &Templates,
     calls: &[LabelledCall],
     progress: &mut dyn FnMut(f32),
 ) -> Result<Report, Error> {
     let mut tallies = Vec::new();
     for (at, call) in calls.iter().enumerate() {
-        tallies.push(tally(model, process, call)?);
+        tallies.push(tally(model, process, letters, call)?);
         progress((at + 1) as f32 / calls.len() as f32);
     }
     let of = |language: Language| {
@@ -275,6 +301,11 @@ pub fn measure(
                 decided: tally.decided,
             })
             .collect(),
+        drafts: {
+            let mut all: Vec<DraftOutcome> = tallies.iter().filter_map(draft_outcome).collect();
+            all.sort_by(|a, b| a.points.total_cmp(&b.points));
+            all
+        },
         mistakes: {
             let mut all: Vec<Mistake> = tallies
                 .iter()
@@ -287,6 +318,18 @@ pub fn measure(
             .iter()
             .flat_map(|tally| tally.fact_mistakes.iter().cloned())
             .collect(),
+    })
+}
+
+fn draft_outcome(tally: &Tally) -> Option<DraftOutcome> {
+    let draft = tally.draft.as_ref()?;
+    let lost = draft.items.iter().filter(|item| item.points < 1.0);
+    Some(DraftOutcome {
+        call: tally.call.clone(),
+        points: draft.points,
+        capped: draft.capped.map(|(_, why)| why),
+        lost: lost.map(|item| item.id).collect(),
+        unsupported: draft.unsupported.clone(),
     })
 }
 
@@ -336,7 +379,7 @@ fn intervals(tallies: &[Tally]) -> BTreeMap<&'static str, Interval> {
         .collect()
 }
 
-fn tally(model: &TurnModel, process: &Process, labelled: &LabelledCall) -> Result<Tally, Error> {
+fn tally(model: &TurnModel, process: &Process, letters: &Templates, labelled: &LabelledCall) -> Result<Tally, Error> {
     // As in use: whoever the file does not place is placed by the talk.
     let mut call = labelled.call.clone();
     let vectors = model.vectors(&call.turns)?;
@@ -411,17 +454,31 @@ fn tally(model: &TurnModel, process: &Process, labelled: &LabelledCall) -> Resul
     let date = call.call_date.unwrap_or_default();
     let fields = understand::fields::extract(call, &labels, labelled.language, date);
     let not_sales = understand::not_sales(&call.turns, &labels);
-    let deal = process::assess(
+    let heard = Heard {
+        call,
+        labels: &labels,
+        fields: &fields,
+        language: labelled.language,
+        not_sales,
+        history: None,
+    };
+    let deal = process::assess(process, heard);
+    let talk = Talk::new(process, call, &fields);
+    let marks = Marks::new(&labels);
+    let reading = process::reading_of(process, &talk, &marks, heard, &deal);
+    let situation = Situation {
         process,
-        Heard {
-            call,
-            labels: &labels,
-            fields: &fields,
-            language: labelled.language,
-            not_sales,
-            history: None,
-        },
-    );
+        call,
+        labels: &labels,
+        fields: &fields,
+        deal: &deal,
+        language: labelled.language,
+        call_date: date,
+        reading: &reading,
+        premature: &[],
+        history: None,
+    };
+    let draft = decide::follow_up(&situation, letters);
     let (facts, fact_mistakes) = facts::compare(call, &fields, labelled);
     let scores = |deal: &Deal| -> Vec<(ElementId, u8, u8)> {
         let gold = labelled.gold.scores.iter().flatten();
@@ -430,17 +487,25 @@ fn tally(model: &TurnModel, process: &Process, labelled: &LabelledCall) -> Resul
     };
     let gold_labels = gold_labels(labelled);
     let gold_facts = understand::fields::extract(call, &gold_labels, labelled.language, date);
-    let from_gold = process::assess(
-        process,
-        Heard {
-            call,
-            labels: &gold_labels,
-            fields: &gold_facts,
-            language: labelled.language,
-            not_sales: labelled.gold.not_sales,
-            history: None,
-        },
-    );
+    let heard = Heard {
+        labels: &gold_labels,
+        fields: &gold_facts,
+        not_sales: labelled.gold.not_sales,
+        ..heard
+    };
+    let from_gold = process::assess(process, heard);
+    let talk = Talk::new(process, call, &gold_facts);
+    let marks = Marks::new(&gold_labels);
+    let reading = process::reading_of(process, &talk, &marks, heard, &from_gold);
+    // What the letter should have said is told by people's labels.
+    let truth = Situation {
+        labels: &gold_labels,
+        fields: &gold_facts,
+        deal: &from_gold,
+        reading: &reading,
+        ..situation
+    };
+    let draft = draft.map(|draft| decide::judge_draft(&truth, &situation, letters, &draft));
     Ok(Tally {
         language: labelled.language,
         noise: labelled.noise.clone(),
@@ -462,6 +527,7 @@ fn tally(model: &TurnModel, process: &Process, labelled: &LabelledCall) -> Resul
         facts,
         mistakes,
         fact_mistakes,
+        draft,
     })
 }
 
@@ -592,7 +658,20 @@ fn summarise(tallies: &[&Tally]) -> LanguageReport {
         .map(|signal| calibration_error(&chances(signal)))
         .collect();
     let everything: Vec<(f32, bool)> = (0..Signal::ALL.len()).flat_map(chances).collect();
+    let drafts: Vec<&DraftScore> = tallies.iter().filter_map(|tally| tally.draft.as_ref()).collect();
+    let mut items: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
+    for item in drafts.iter().flat_map(|draft| &draft.items) {
+        items.entry(item.id).or_default().push(f64::from(item.points));
+    }
+    let of_drafts = |value: fn(&DraftScore) -> f64| {
+        let values: Vec<f64> = drafts.iter().map(|draft| value(draft)).collect();
+        (!values.is_empty()).then(|| mean(&values))
+    };
     LanguageReport {
+        draft_score: of_drafts(|draft| f64::from(draft.points)),
+        drafts_sendable: of_drafts(|draft| f64::from(u8::from(draft.sendable()))),
+        draft_invented: drafts.iter().map(|draft| draft.unsupported.len()).sum(),
+        draft_items: items.into_iter().map(|(id, points)| (id, mean(&points))).collect(),
         calls: tallies.len(),
         turns: turns.len(),
         stage_accuracy: share(right as u32, turns.len() as u32),

@@ -12,7 +12,7 @@ mod optimizer;
 pub use corpus::{Gold, LabelledCall, Split, read};
 pub use facts::{FactFigures, FactMistake};
 pub use fit::{Fitted, Options, fit, heads_file, layers_file};
-pub use measure::{Bin, DealOutcome, F1, Interval, LanguageReport, Mistake, Report, measure};
+pub use measure::{Bin, DealOutcome, DraftOutcome, F1, Interval, LanguageReport, Mistake, Report, measure};
 
 use crate::understand::turn_model;
 

@@ -2,7 +2,7 @@
 //!
 //! Owns the prompts, what may leave the machine (names and numbers of people are replaced before), the budget, the
 //! retries, the stored answers and the list of what was sent. Whether an answer is believed is *not* here: ids, quotes
-//! and speakers are checked by who asked (`understand::fallback`).
+//! and speakers are checked by who asked (`understand::fallback`, `decide::rewrite`).
 
 mod answers;
 mod openai;
@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 pub use openai::OpenAi;
 pub use prompts::{Prompt, Prompts};
-pub use redact::{Hidden, Redaction};
+pub use redact::{Hidden, Redaction, starts_sentences};
 
 use crate::domain::{Egress, hex};
 use answers::Answers;

@@ -159,6 +159,50 @@ pub enum EndingId {
     Refused,
 }
 
+/// Put this letter into better words.
+#[derive(Debug, Serialize)]
+pub struct RewriteFollowUp {
+    /// English or Russian
+    pub language: &'static str,
+    pub subject: Hidden,
+    pub body: Hidden,
+    pub facts: Vec<FactLine>,
+}
+
+/// What the letter rests on.
+#[derive(Debug, Clone, Serialize)]
+pub struct FactLine {
+    pub turn: u32,
+    pub text: Hidden,
+}
+
+impl Prompt for RewriteFollowUp {
+    const NAME: &'static str = "rewrite_follow_up";
+    const TEMPLATE: &'static str = include_str!("../../prompts/rewrite_follow_up.md.jinja");
+    type Answer = Rewritten;
+    const RESERVED_PERCENT: usize = 0;
+
+    fn sample() -> Self {
+        let hidden = |text: &str| Redaction::default().hide(text).0;
+        Self {
+            language: "English",
+            subject: hidden("Our call: next step"),
+            body: hidden("Hello,\n\nDid I get this right?"),
+            facts: vec![FactLine {
+                turn: 1,
+                text: hidden("We lose orders."),
+            }],
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rewritten {
+    pub subject: String,
+    pub body: String,
+}
+
 /// All templates, checked.
 #[derive(Debug)]
 pub struct Prompts(Environment<'static>);
@@ -177,6 +221,7 @@ impl Prompts {
         }
         prompts.add::<LabelTurns>(folder)?;
         prompts.add::<ScoreDeal>(folder)?;
+        prompts.add::<RewriteFollowUp>(folder)?;
         Ok(prompts)
     }
 
@@ -315,6 +360,9 @@ mod tests {
                 })
                 .expect("rendered")
         );
+        let letter = prompts.render(&RewriteFollowUp::sample()).expect("rendered");
+        insta::assert_snapshot!("rewrite_follow_up", letter);
+        insta::assert_json_snapshot!("rewrite_follow_up_form", schema::<Rewritten>());
         insta::assert_json_snapshot!("label_turns_form", schema::<LabelledTurns>());
         insta::assert_json_snapshot!("score_deal_form", schema::<ScoredDeal>());
     }

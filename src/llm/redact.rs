@@ -77,6 +77,11 @@ const PARTS: &[&str] = &[
 /// Words that often begin a sentence (of the labelled calls): no names, though they have a capital there.
 static STARTS: LazyLock<BTreeSet<&'static str>> =
     LazyLock::new(|| include_str!("starts.txt").split_whitespace().collect());
+/// Whether a word, in small letters, often begins a sentence without being a name.
+pub fn starts_sentences(lower: &str) -> bool {
+    STARTS.contains(lower)
+}
+
 /// Capitals of this many letters are an abbreviation (CRM, НДС), not a name.
 const LONGEST_ABBREVIATION: usize = 5;
 /// Letters of a name that stay the same in all its forms; what is shorter takes only the endings below.

@@ -52,7 +52,15 @@ pub fn run_case(
         None => models.understand(call, call_date, options)?,
     };
     let deal = process::assess(process, understanding.heard(None));
-    let analysis = decide_all(understanding, call_date, process, None, deal);
+    let analysis = decide_all(
+        understanding,
+        call_date,
+        process,
+        None,
+        deal,
+        &models.letters,
+        &mut |_, _| None,
+    );
     Ok(compare(case, &analysis))
 }
 

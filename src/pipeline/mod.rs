@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use chrono::NaiveDate;
 
+use crate::decide::{self, Situation, TemplateError, Templates};
 use crate::domain::{
     Action, Call, Contact, Deal, Egress, FollowUp, History, Language, Premature, Qualification, Recording, RootCause,
     Scorecard,
@@ -23,7 +24,7 @@ use crate::transcribe;
 use crate::understand::fallback::{self, Ask};
 use crate::understand::turn_model::{Encoder, TurnModel};
 use crate::understand::{self, Understanding};
-use crate::{decide, weights};
+use crate::weights;
 
 pub use cases::{Difference, run_case};
 
@@ -55,6 +56,8 @@ pub enum Error {
     Later { previous: NaiveDate, this: NaiveDate },
     #[error("--previous: that is the analysis of this very call (`{0}`); give the call before it")]
     SameCall(String),
+    #[error(transparent)]
+    Template(#[from] TemplateError),
     #[error("threads cannot be started: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
     #[cfg(not(feature = "whisper"))]
@@ -75,6 +78,8 @@ pub struct Options {
     pub recogniser: Recogniser,
     /// Folder of heads; None for those that come with the program.
     pub heads: Option<PathBuf>,
+    /// Folder of templates that replace those of the program, prompts and letters; None: the program's own.
+    pub prompts: Option<PathBuf>,
     /// When to ask a language model, and where it is; None: never.
     pub llm: Option<(Ask, llm::Options)>,
     /// Earlier calls with the same deal.
@@ -112,16 +117,21 @@ impl From<&str> for Recogniser {
 pub struct Models {
     turn: Option<TurnModel>,
     llm: Option<(Ask, Llm)>,
+    letters: Templates,
 }
 
 impl Models {
-    /// Nothing loaded yet, but settings and prompts of the language model checked: not after an hour of listening.
+    /// Nothing loaded yet, but settings, letters and prompts of the language model checked: not after an hour of listening.
     pub fn new(options: &Options) -> Result<Self, Error> {
         let llm = match &options.llm {
             Some((ask, settings)) => Some((*ask, Llm::new(settings)?)),
             None => None,
         };
-        Ok(Self { turn: None, llm })
+        Ok(Self {
+            turn: None,
+            llm,
+            letters: Templates::load(options.prompts.as_deref())?,
+        })
     }
 
     /// Understands a call with the turn model, which is loaded the first time.
@@ -266,7 +276,18 @@ pub fn analyse(
     {
         deal = scored;
     }
-    let decided = decide_all(understanding, call_date, process, history, deal);
+    let decided = decide_all(
+        understanding,
+        call_date,
+        process,
+        history,
+        deal,
+        &models.letters,
+        &mut |situation, draft| match &mut asked {
+            Some((Ask::Always, session, _)) => decide::rewrite(situation, &models.letters, draft, session),
+            _ => None,
+        },
+    );
     timings.decide = started.elapsed();
     Ok(Analysis {
         asr_model,
@@ -303,6 +324,8 @@ fn decide_all(
     process: &Process,
     history: Option<&History>,
     deal: Deal,
+    letters: &Templates,
+    rewrite: &mut dyn FnMut(&Situation<'_>, &FollowUp) -> Option<FollowUp>,
 ) -> Analysis {
     let heard = understanding.heard(history);
     let talk = Talk::new(process, heard.call, heard.fields);
@@ -323,12 +346,15 @@ fn decide_all(
         premature: &premature,
         history,
     };
+    let draft = decide::follow_up(&situation, letters);
+    let rewritten = draft.as_ref().and_then(|draft| rewrite(&situation, draft));
+    let follow_up = rewritten.or(draft);
     Analysis {
         qualification: decide::qualification(&situation),
         next_actions: decide::next_actions(&situation),
         next_contact: decide::next_contact(&situation),
         root_causes: process::root_causes(&reading, understanding.language),
-        follow_up: decide::follow_up(&situation),
+        follow_up,
         scorecard: decide::scorecard(&situation, &premature),
         premature,
         understanding,

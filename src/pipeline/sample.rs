@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use chrono::NaiveDate;
 
 use super::{Analysis, decide_all};
+use crate::decide::Templates;
 use crate::domain::{Call, Language, TurnLabels};
 use crate::process::{self, BUILT_IN, Process};
 use crate::understand::{Understanding, fields};
@@ -38,5 +39,13 @@ pub fn analysis(
     };
     understanding.read_labels(call_date);
     let deal = process::assess(process, understanding.heard(None));
-    decide_all(understanding, call_date, process, None, deal)
+    decide_all(
+        understanding,
+        call_date,
+        process,
+        None,
+        deal,
+        &Templates::builtin().expect("own templates"),
+        &mut |_, _| None,
+    )
 }

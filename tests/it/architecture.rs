@@ -23,10 +23,10 @@ fn map() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("transcribe", vec!["domain"]),
         ("llm", vec!["domain"]),
         ("understand", vec!["domain", "process", "llm"]),
-        ("decide", vec!["domain", "process"]),
+        ("decide", vec!["domain", "process", "llm"]),
         ("pipeline", steps),
         ("document", vec!["domain", "pipeline"]),
-        ("learn", vec!["domain", "process", "ingest", "understand"]),
+        ("learn", vec!["domain", "process", "ingest", "understand", "decide"]),
     ])
 }
 

@@ -131,6 +131,9 @@ fn asked_of(question: &Value) -> Vec<u32> {
 /// Every asked turn is `closing`; a buyer's carries a commitment with its first word as the quote. The deal is at `power`.
 fn sound(question: &Value) -> String {
     let turns = turns_of(question);
+    if form_of(question) == "rewrite_follow_up" {
+        return rewritten(question, |body| body);
+    }
     if form_of(question) == "score_deal" {
         let (number, _, words) = turns.iter().find(|(_, side, _)| side == "buyer").expect("a buyer");
         let quote = words.split(' ').next().expect("a word");
@@ -156,6 +159,13 @@ fn sound(question: &Value) -> String {
             json!({"i": number, "stage": "closing", "signals": signals})
         });
     json!({"turns": answers.collect::<Vec<_>>()}).to_string()
+}
+
+/// The letter of a question, with its body changed.
+fn rewritten(question: &Value, change: impl Fn(String) -> String) -> String {
+    let (_, letter) = text_of(question).split_once("Subject: ").expect("a letter");
+    let (subject, body) = letter.split_once("\n\n").expect("subject and body");
+    json!({"subject": subject, "body": change(body.trim().to_owned())}).to_string()
 }
 
 const CALL: &str = r#"{"id":"c-1","lang":"en","call_date":"2026-04-16","turns":[
@@ -240,6 +250,70 @@ fn answers_are_used_listed_and_replayed() {
         again["provenance"]["result_hash"],
         document["provenance"]["result_hash"]
     );
+}
+
+#[test]
+fn a_letter_may_be_put_into_better_words_but_says_nothing_new() {
+    type Change = fn(String) -> String;
+    let cases: [(&str, Change, Option<&str>); 5] = [
+        (
+            "better words",
+            |body| body.replace("Which day would suit you", "Which day suits you"),
+            None,
+        ),
+        (
+            "a number",
+            |body| body + "\nIt saves you 30 hours a week.",
+            Some("it says something that nobody said"),
+        ),
+        (
+            "a name",
+            |body| body + "\nWe met with Gregory about it.",
+            Some("it says something that nobody said"),
+        ),
+        (
+            "a promise",
+            |body| body + "\nI'll include training for everyone.",
+            Some("it says something that nobody said"),
+        ),
+        (
+            "a second question",
+            |body| body + "\nShall we start?",
+            Some("it does not ask the one question of the letter"),
+        ),
+    ];
+    for (name, change, says) in cases {
+        let scratch = Scratch::new();
+        let path = scratch.write("call.json", CALL.as_bytes());
+        let service = Service::start(move |_, question| {
+            Reply::Says(match form_of(question) {
+                "rewrite_follow_up" => rewritten(question, change),
+                _ => sound(question),
+            })
+        });
+        let (document, _) = analyze(&path, &scratch, &service.address, "always", &[]);
+        let letter = &document["follow_up"];
+        match says {
+            None => {
+                assert_eq!(letter["written_by"], "llm", "{name}: {}", problems(&document));
+                assert!(
+                    letter["body"].as_str().expect("text").contains("Which day suits you"),
+                    "{letter}"
+                );
+                assert_eq!(problems(&document), "[]");
+            }
+            Some(why) => {
+                assert_eq!(letter["written_by"], "template", "{name}: {letter}");
+                assert!(problems(&document).contains(why), "{name}: {}", problems(&document));
+            }
+        }
+        let sent = service
+            .questions()
+            .iter()
+            .filter(|question| form_of(question) == "rewrite_follow_up")
+            .count();
+        assert_eq!(sent, 1, "{name}");
+    }
 }
 
 #[test]
@@ -501,7 +575,12 @@ fn a_real_service_is_held_to_the_form() {
     ];
     let (document, _) = analyze(&path, &scratch, &address, "always", &more);
     let egress = document["provenance"]["egress"].as_array().expect("egress");
-    assert_eq!(egress.len(), 2, "the turns, and the deal: {}", problems(&document));
+    assert_eq!(
+        egress.len(),
+        3,
+        "the turns, the deal, the letter: {}",
+        problems(&document)
+    );
     let turns = document["turns"].as_array().expect("turns");
     let mut taken = 0;
     for turn in turns {

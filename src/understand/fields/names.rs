@@ -71,11 +71,6 @@ const HONORIFICS: &[&str] = &[
     "госпожа",
 ];
 
-/// A label of a transcript that is a person's first and last name.
-pub fn full_name(label: &str) -> Option<&str> {
-    label_name(label).filter(|name| name.contains(' '))
-}
-
 /// A label of a transcript that is a person's name.
 pub fn label_name(label: &str) -> Option<&str> {
     // «Анна Белова (Вектор)»: the firm is not the name.
@@ -608,13 +603,13 @@ mod tests {
             ("Anna Petrova", Some("Anna Petrova")),
             ("Белов Олег Дмитриевич", Some("Белов Олег Дмитриевич")),
             ("Dana K. Reed (Harbor)", Some("Dana K. Reed")),
-            ("Anna", None),
+            ("Anna", Some("Anna")),
             ("Speaker 1", None),
             ("Sales Rep", None),
             ("S1", None),
             ("Отдел Продаж", None),
         ] {
-            assert_eq!(full_name(label), name, "{label}");
+            assert_eq!(label_name(label), name, "{label}");
         }
     }
 
