@@ -4,6 +4,7 @@
 //! and its forward pass, for use and for training. Fitting is *not* here: see `learn`.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use candle_core::{D, DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -180,10 +181,10 @@ impl Network {
         x = (x + self.0[at::SAME].index_select(&same, 0)?)?;
         x = (x + self.linear(&place, at::PLACE)?)?;
 
-        let (distance, mask) = looking_back(count)?;
+        let views = looking_back(count)?;
         for layer in 0..LAYERS {
             let at = at::LAYERS + layer * at::LAYER;
-            let attended = self.attend(&self.norm(&x, at)?, at + 2, &distance, &mask)?;
+            let attended = self.attend(&self.norm(&x, at)?, at + 2, &views)?;
             x = (x + drop(self.linear(&attended, at + 5)?, DROP_INNER)?)?;
             let up = self.linear(&self.norm(&x, at + 7)?, at + 9)?.gelu_erf()?;
             x = (x + drop(self.linear(&up, at + 11)?, DROP_INNER)?)?;
@@ -211,20 +212,32 @@ impl Network {
         self.linear(&pairs, at::SIDE)?.squeeze(1)?.to_vec1()
     }
 
-    /// `at`: place of the layer's `qkv`. `distance`: for each pair of turns how far back, flat; `mask`: turns × turns.
-    fn attend(&self, x: &Tensor, at: usize, distance: &Tensor, mask: &Tensor) -> candle_core::Result<Tensor> {
+    /// `at`: place of the layer's `qkv`.
+    fn attend(&self, x: &Tensor, at: usize, views: &[View]) -> candle_core::Result<Tensor> {
         let count = x.dim(0)?;
         let head = INNER / ATTENTION_HEADS;
         let qkv = self.linear(x, at)?.reshape((count, 3, ATTENTION_HEADS, head))?;
         let qkv = qkv.permute((1, 2, 0, 3))?.contiguous()?;
-        let part = |index: usize| qkv.narrow(0, index, 1)?.squeeze(0);
-        let bias = self.0[at + 2]
-            .index_select(distance, 1)?
-            .reshape((ATTENTION_HEADS, count, count))?;
-        let scores = (part(0)? / (head as f64).sqrt())?.matmul(&part(1)?.t()?)?;
-        let weights = candle_nn::ops::softmax(&(scores + bias)?.broadcast_add(mask)?, D::Minus1)?;
-        let out = weights.matmul(&part(2)?.contiguous()?)?;
-        out.transpose(0, 1)?.reshape((count, INNER))
+        let part = |index: usize, turns: &Range<usize>| {
+            let part = qkv.narrow(0, index, 1)?.squeeze(0)?;
+            part.narrow(1, turns.start, turns.len())?.contiguous()
+        };
+        let mut outputs = Vec::with_capacity(views.len());
+        for View {
+            now,
+            seen,
+            distance,
+            mask,
+        } in views
+        {
+            let bias = self.0[at + 2]
+                .index_select(distance, 1)?
+                .reshape((ATTENTION_HEADS, now.len(), seen.len()))?;
+            let scores = (part(0, now)? / (head as f64).sqrt())?.matmul(&part(1, seen)?.t()?)?;
+            let weights = candle_nn::ops::softmax(&(scores + bias)?.broadcast_add(mask)?, D::Minus1)?;
+            outputs.push(weights.matmul(&part(2, seen)?)?);
+        }
+        Tensor::cat(&outputs, 1)?.transpose(0, 1)?.reshape((count, INNER))
     }
 }
 
@@ -261,21 +274,41 @@ fn place(at: usize) -> [f32; PLACE] {
     ]
 }
 
-/// How far back each turn is from each, and what it may see.
-fn looking_back(count: usize) -> candle_core::Result<(Tensor, Tensor)> {
-    let mut distance = Vec::with_capacity(count * count);
-    let mut mask = Vec::with_capacity(count * count);
-    for now in 0..count {
-        for then in 0..count {
-            let seen = then <= now && now - then < WINDOW;
-            distance.push(now.saturating_sub(then).min(WINDOW - 1) as u32);
-            mask.push(if seen { 0.0_f32 } else { -1e4 });
+/// Turns that look back together: all of an ordinary call, and no more memory for a call of any length.
+const BLOCK: usize = 256;
+
+/// What some turns of a call see.
+struct View {
+    now: Range<usize>,
+    /// The turns that any of them sees.
+    seen: Range<usize>,
+    /// For each pair of them how far back, flat.
+    distance: Tensor,
+    /// now × seen
+    mask: Tensor,
+}
+
+fn looking_back(count: usize) -> candle_core::Result<Vec<View>> {
+    let view = |start: usize| {
+        let now = start..count.min(start + BLOCK);
+        let seen = start.saturating_sub(WINDOW - 1)..now.end;
+        let mut distance = Vec::with_capacity(now.len() * seen.len());
+        let mut mask = Vec::with_capacity(now.len() * seen.len());
+        for at in now.clone() {
+            for then in seen.clone() {
+                let is_seen = then <= at && at - then < WINDOW;
+                distance.push(at.saturating_sub(then).min(WINDOW - 1) as u32);
+                mask.push(if is_seen { 0.0_f32 } else { -1e4 });
+            }
         }
-    }
-    Ok((
-        Tensor::new(distance, &Device::Cpu)?,
-        Tensor::from_vec(mask, (count, count), &Device::Cpu)?,
-    ))
+        Ok(View {
+            distance: Tensor::new(distance, &Device::Cpu)?,
+            mask: Tensor::from_vec(mask, (now.len(), seen.len()), &Device::Cpu)?,
+            now,
+            seen,
+        })
+    };
+    (0..count).step_by(BLOCK).map(view).collect()
 }
 
 /// The tensor of this name and shape, as f32.
