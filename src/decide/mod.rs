@@ -20,8 +20,8 @@ pub use qualification::qualification;
 pub use scorecard::scorecard;
 
 use crate::domain::{
-    Call, Deal, Evidence, Field, FieldName, FieldStatus, History, Language, Premature, Role, Signal, StageKind,
-    TurnLabels, calendar,
+    Call, Deal, Evidence, Field, FieldName, FieldStatus, History, Language, Premature, Signal, StageKind, TurnLabels,
+    calendar,
 };
 use crate::process::{self, Process, Reading};
 
@@ -109,7 +109,7 @@ impl Situation<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{DateQualifier, DateValue, DecidedBy, FieldValue, sample};
+    use crate::domain::{DateQualifier, DateValue, DecidedBy, FieldValue, Role, sample};
 
     pub fn day(text: &str) -> NaiveDate {
         text.parse().expect("a date")
