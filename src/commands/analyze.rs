@@ -264,7 +264,15 @@ fn analyse_one(
         bar.set_position((1000.0 * (from + done * (to - from))) as u64);
     });
     bar.finish_and_clear();
-    Ok(result?)
+    let analysis = result?;
+    if let Some(other) = analysis.understanding.other_language.as_ref().filter(|_| !args.quiet) {
+        let _ = writeln!(
+            std::io::stderr(),
+            "{}: the talk seems to be in {other}, of which nothing is understood; --language en or ru overrides",
+            path.display()
+        );
+    }
+    Ok(analysis)
 }
 
 fn render(analysis: &Analysis, format: Format, one_line: bool, to_stdout: bool, full: bool) -> anyhow::Result<String> {

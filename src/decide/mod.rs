@@ -170,7 +170,7 @@ mod tests {
             labels,
             fields,
             language,
-            not_sales: false,
+            no_deal: false,
             history: None,
         };
         let deal = process::assess(&process, heard);

@@ -72,7 +72,7 @@ mod tests {
             labels: &labels,
             fields: &[Field::not_stated(FieldName::CallOutcome)],
             language: Language::En,
-            not_sales: false,
+            no_deal: false,
             history: None,
         };
         let day = "2025-03-12".parse().expect("a day");

@@ -33,7 +33,7 @@ pub fn markdown(document: &Document, full: bool) -> String {
     let language = document.call.language;
     let mut out = String::new();
     head(&mut out, document);
-    if !document.call.not_sales {
+    if document.deal.stage.is_some() {
         elements(&mut out, document);
         list(
             &mut out,
@@ -66,9 +66,9 @@ fn head(out: &mut String, document: &Document) {
         out,
         "**{}: {}**\n",
         say(language, "Deal", "Сделка"),
-        words::deal_line(deal, language)
+        words::standing(document)
     );
-    if call.not_sales {
+    if deal.stage.is_none() {
         return;
     }
     let _ = writeln!(

@@ -80,6 +80,8 @@ pub struct CallInfo {
     /// null for a transcript.
     pub channels: Option<u8>,
     pub not_sales: bool,
+    /// The language that the talk seems to be in, where it is none that is understood: nothing is said about it then. Else null.
+    pub other_language: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -391,6 +393,7 @@ fn call_info(analysis: &Analysis) -> CallInfo {
             .or_else(|| call.turns.iter().filter_map(|turn| turn.end_s).max_by(f64::total_cmp)),
         channels: call.channels,
         not_sales: analysis.understanding.not_sales,
+        other_language: analysis.understanding.other_language.clone(),
     }
 }
 

@@ -138,7 +138,8 @@ impl Check<'_> {
     /// What cannot be known is null.
     fn unknown(&mut self, document: &Value) {
         let deal = &document["deal"];
-        let no_sales = document["call"]["not_sales"] == true;
+        let call = &document["call"];
+        let no_sales = call["not_sales"] == true || !call["other_language"].is_null();
         self.that(no_sales == deal["stage"].is_null(), || {
             "a stage without a deal".to_owned()
         });

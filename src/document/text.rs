@@ -91,7 +91,7 @@ pub fn text(document: &Document, look: Look) -> String {
     let language = document.call.language;
     let mut out = String::new();
     head(&mut out, document, look);
-    if !document.call.not_sales {
+    if document.deal.stage.is_some() {
         elements(&mut out, document, look);
         to_move_on(&mut out, document, look);
     }
@@ -129,8 +129,8 @@ fn head(out: &mut String, document: &Document, look: Look) {
     facts.push(call.language.as_str().to_uppercase());
     let _ = writeln!(out, "{}  {}", look.bold(&call.source), look.dim(&facts.join(" · ")));
     let label = say(language, "Deal", "Сделка");
-    let _ = writeln!(out, "{label}: {}", look.bold(&words::deal_line(deal, language)));
-    if call.not_sales {
+    let _ = writeln!(out, "{label}: {}", look.bold(&words::standing(document)));
+    if deal.stage.is_none() {
         return;
     }
     let mut line = format!(
@@ -302,7 +302,7 @@ fn fields(out: &mut String, document: &Document, look: Look) {
         .map(|field| words::field(field.field, language))
         .collect();
     missing.dedup();
-    if !missing.is_empty() && !document.call.not_sales {
+    if !missing.is_empty() && document.deal.stage.is_some() {
         let line = format!(
             "{}: {}",
             say(language, "not stated", "не прозвучало"),

@@ -2,7 +2,7 @@
 
 use chrono::{Datelike, NaiveDate};
 
-use super::{DealInfo, FieldInfo, Provenance};
+use super::{DealInfo, Document, FieldInfo, Provenance};
 use crate::domain::{
     CallOutcome, Channel, Commitment, Competitor, CompetitorStatus, ContactChannel, Criterion, CriticalEvent,
     CustomerKind, DateQualifier, DateValue, DecisionRole, DecisionStep, FieldName, FieldStatus, FieldValue, Language,
@@ -567,7 +567,17 @@ pub fn value(field: &FieldInfo, language: Language) -> String {
 }
 
 /// The stage of the deal in words, or why there is none.
-pub fn deal_line(deal: &DealInfo, language: Language) -> String {
+/// Where the deal stands, or why nothing is said about it.
+pub fn standing(document: &Document) -> String {
+    match &document.call.other_language {
+        Some(other) => format!(
+            "not judged: the talk seems to be in {other}; English and Russian are understood, and --language overrides"
+        ),
+        None => deal_line(&document.deal, document.call.language),
+    }
+}
+
+fn deal_line(deal: &DealInfo, language: Language) -> String {
     let (Some(name), Some(purpose)) = (&deal.stage_name, &deal.stage_purpose) else {
         return say(
             language,

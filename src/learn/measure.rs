@@ -459,7 +459,7 @@ fn tally(model: &TurnModel, process: &Process, letters: &Templates, labelled: &L
         labels: &labels,
         fields: &fields,
         language: labelled.language,
-        not_sales,
+        no_deal: not_sales,
         history: None,
     };
     let deal = process::assess(process, heard);
@@ -490,7 +490,7 @@ fn tally(model: &TurnModel, process: &Process, letters: &Templates, labelled: &L
     let heard = Heard {
         labels: &gold_labels,
         fields: &gold_facts,
-        not_sales: labelled.gold.not_sales,
+        no_deal: labelled.gold.not_sales,
         ..heard
     };
     let from_gold = process::assess(process, heard);

@@ -45,6 +45,7 @@ pub fn run_case(
                 labels,
                 fields: Vec::new(),
                 not_sales: false,
+                other_language: None,
             };
             understanding.read_labels(call_date);
             understanding

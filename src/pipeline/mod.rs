@@ -14,8 +14,8 @@ use chrono::NaiveDate;
 
 use crate::decide::{self, Situation, TemplateError, Templates};
 use crate::domain::{
-    Action, Call, Contact, Deal, Egress, FollowUp, History, Language, Premature, Qualification, Recording, RootCause,
-    Scorecard,
+    Action, Call, Contact, Deal, DecidedBy, Egress, FollowUp, History, Language, Premature, Qualification, Recording,
+    RootCause, Scorecard,
 };
 use crate::ingest::{self, Input};
 use crate::llm::{self, Llm, Redaction};
@@ -252,13 +252,17 @@ pub fn analyse(
         check_order(history, &call.id, call_date)?;
     }
     let mut understanding = models.understand(call, call_date, options)?;
-    let turn_model = models.turn.as_ref().map(TurnModel::name).unwrap_or_default();
+    // Nobody was asked about a talk that is not understood.
+    let asked_model = models.turn.as_ref().filter(|_| understanding.other_language.is_none());
+    let turn_model = asked_model.map_or_else(|| "none".to_owned(), TurnModel::name);
 
     let mut asked = models.llm.as_ref().map(|(ask, llm)| {
         let redaction = Redaction::new(&understanding.call, &understanding.fields);
         (*ask, llm.session(redaction), llm.model().to_owned())
     });
-    if let Some((ask, session, _)) = &mut asked {
+    if let Some((ask, session, _)) = &mut asked
+        && understanding.other_language.is_none()
+    {
         fallback::turns(&mut understanding, *ask, session);
         understanding.read_labels(call_date);
     }
@@ -271,6 +275,9 @@ pub fn analyse(
     progress(Step::Decide, 0.0);
     let history = options.history.as_ref();
     let mut deal = process::assess(process, understanding.heard(history));
+    if understanding.other_language.is_some() {
+        (deal.confidence, deal.abstained, deal.decided_by) = (0.0, true, DecidedBy::Rules);
+    }
     if let Some((ask, session, _)) = &mut asked
         && let Some(scored) = fallback::deal(&understanding, process, history, &deal, *ask, session)
     {

@@ -36,6 +36,7 @@ pub fn analysis(
         labels,
         fields: Vec::new(),
         not_sales: false,
+        other_language: None,
     };
     understanding.read_labels(call_date);
     let deal = process::assess(process, understanding.heard(None));

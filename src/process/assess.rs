@@ -26,7 +26,8 @@ pub struct Heard<'a> {
     pub labels: &'a [TurnLabels],
     pub fields: &'a [Field],
     pub language: Language,
-    pub not_sales: bool,
+    /// No sales call, or one in a language that is not understood.
+    pub no_deal: bool,
     pub history: Option<&'a History>,
 }
 
@@ -51,8 +52,8 @@ pub fn assess(process: &Process, heard: Heard<'_>) -> Deal {
         })
         .map(|score| with_earlier(score, heard))
         .collect();
-    let stage = (!heard.not_sales).then_some(judged.verdict.stage);
-    let confidence = if heard.not_sales {
+    let stage = (!heard.no_deal).then_some(judged.verdict.stage);
+    let confidence = if heard.no_deal {
         NO_SALES
     } else {
         judged.stage * process.thresholds().trusted
@@ -364,7 +365,7 @@ const DRAWS: usize = 200;
 /// lead to it: a few likely signals weigh more than one that just passes its threshold. The seed is fixed, so the same
 /// call gives the same verdict.
 fn judge(process: &Process, talk: &Talk<'_>, heard: Heard<'_>, earlier: &[u8]) -> Judged {
-    if heard.not_sales {
+    if heard.no_deal {
         return Judged {
             verdict: verdict(process, talk, &Marks::none(), heard, earlier),
             stage: 1.0,

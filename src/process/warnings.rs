@@ -10,7 +10,7 @@ use crate::domain::{Evidence, Language, Premature, RootCause, Severity, StageKin
 /// The moves of the rep for which the deal was not ready when they were made: of each rule the first, in the order of the
 /// turns. What was said later does not count.
 pub fn premature(process: &Process, heard: Heard<'_>) -> Vec<Premature> {
-    if heard.not_sales {
+    if heard.no_deal {
         return Vec::new();
     }
     let talk = Talk::new(process, heard.call, heard.fields);

@@ -156,7 +156,7 @@ pub fn deal(
     ask: Ask,
     session: &mut Session<'_>,
 ) -> Option<Deal> {
-    if understanding.not_sales || (ask == Ask::Fallback && !deal.abstained) {
+    if understanding.not_sales || understanding.other_language.is_some() || (ask == Ask::Fallback && !deal.abstained) {
         return None;
     }
     let call = &understanding.call;

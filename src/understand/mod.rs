@@ -11,7 +11,7 @@ pub mod turn_model;
 
 use chrono::NaiveDate;
 
-use crate::domain::{Call, Field, History, Language, Role, Stage, Turn, TurnLabels};
+use crate::domain::{Call, DecidedBy, Decision, Field, History, Language, Role, Stage, Turn, TurnLabels};
 use crate::process::Heard;
 use turn_model::TurnModel;
 
@@ -39,6 +39,8 @@ pub struct Understanding {
     pub fields: Vec<Field>,
     /// Support, recruiting, a wrong number: no deal in it.
     pub not_sales: bool,
+    /// The language that the talk seems to be in, where it is none that is understood: nothing is said about it then.
+    pub other_language: Option<String>,
 }
 
 /// Understands a call. `rep` is the speaker whom the user named as the seller.
@@ -48,7 +50,16 @@ pub fn understand(
     rep: Option<&str>,
     model: &TurnModel,
 ) -> Result<Understanding, Error> {
-    let language = language_of(&call)?;
+    let language = match language_of(&call) {
+        Ok(language) => language,
+        Err(Error::Language { language, .. }) => {
+            if let Some(rep) = rep {
+                roles::assign_by_name(&mut call.turns, rep)?;
+            }
+            return Ok(Understanding::of_other_language(call, language));
+        }
+        Err(error) => return Err(error),
+    };
     if let Some(rep) = rep {
         roles::assign_by_name(&mut call.turns, rep)?;
     }
@@ -62,12 +73,36 @@ pub fn understand(
         labels,
         fields: Vec::new(),
         not_sales: false,
+        other_language: None,
     };
     understanding.read_labels(call_date);
     Ok(understanding)
 }
 
 impl Understanding {
+    /// A talk of which no word is understood. What is said about it is in English.
+    fn of_other_language(call: Call, language: String) -> Self {
+        let nothing = TurnLabels {
+            stage: Decision {
+                id: Stage::Other,
+                confidence: 0.0,
+                decided_by: DecidedBy::Rules,
+            },
+            signals: Vec::new(),
+            cues: Vec::new(),
+            doubts: Vec::new(),
+            cue_doubts: Vec::new(),
+        };
+        Self {
+            labels: vec![nothing; call.turns.len()],
+            call,
+            language: Language::En,
+            fields: fields::LOOKED_FOR.iter().copied().map(Field::not_stated).collect(),
+            not_sales: false,
+            other_language: Some(language),
+        }
+    }
+
     /// For the rules of the process.
     pub fn heard<'a>(&'a self, history: Option<&'a History>) -> Heard<'a> {
         Heard {
@@ -75,7 +110,7 @@ impl Understanding {
             labels: &self.labels,
             fields: &self.fields,
             language: self.language,
-            not_sales: self.not_sales,
+            no_deal: self.not_sales || self.other_language.is_some(),
             history,
         }
     }

@@ -1,6 +1,6 @@
 //! Bad input and missing parts: what, where, what to do; exit codes as in the contract.
 
-use crate::support::{Scratch, dealstage, dealstage_with, fixture, stderr};
+use crate::support::{Scratch, analyze, dealstage, dealstage_with, fixture, stderr, stdout};
 
 fn fails(args: &[&str], code: i32, says: &[&str]) {
     let output = dealstage(args);
@@ -110,5 +110,15 @@ fn another_language_is_said() {
                   Jens: Nein, noch nicht, aber wir können nächste Woche einen Termin vereinbaren, wenn es Ihnen passt.\n\
                   Anna: Der Preis liegt bei zweihundert Euro im Monat, vielen Dank für das freundliche Gespräch.\n";
     let call = scratch.write("call.txt", german.as_bytes());
-    fails(&["analyze", &call, "--quiet"], 2, &["call.txt", "German", "--language"]);
+    let document = analyze(&[&call]);
+    assert_eq!(document["call"]["other_language"], "German");
+    assert_eq!(document["call"]["not_sales"], false);
+    assert!(document["deal"]["stage"].is_null() && document["deal"]["abstained"] == true);
+    let fields = document["qualification"]["fields"].as_array().expect("fields");
+    assert!(fields.len() >= 29 && fields.iter().all(|field| field["status"] == "not_stated"));
+    assert!(document["follow_up"].is_null() && document["scorecard"].is_null());
+    let output = dealstage(&["analyze", &call, "--call-date", "2025-03-12"]);
+    assert!(output.status.success());
+    assert!(stdout(&output).contains("the talk seems to be in German"));
+    assert!(stderr(&output).contains("--language en or ru overrides"));
 }

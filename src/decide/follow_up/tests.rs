@@ -55,7 +55,7 @@ impl Told {
             labels: &self.labels,
             fields: &self.fields,
             language: self.language,
-            not_sales: false,
+            no_deal: false,
             history: None,
         };
         with_deal(

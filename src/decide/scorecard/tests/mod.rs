@@ -103,7 +103,7 @@ impl Given {
             labels: &labels,
             fields: &self.fields,
             language: self.language,
-            not_sales: false,
+            no_deal: false,
             history: None,
         };
         let day = NaiveDate::from_ymd_opt(2025, 3, 12).expect("a day");
@@ -314,7 +314,7 @@ fn a_call_with_little_of_the_buyer_has_no_score() {
         labels: &[],
         fields: &[],
         language: Language::En,
-        not_sales: true,
+        no_deal: true,
         history: None,
     };
     let card = with_deal(&process, heard, &deal, NaiveDate::default(), |situation| {
