@@ -53,7 +53,7 @@ pub struct Args {
     /// Who is the seller: a speaker's name, or the channel `left` or `right` [default: found from the talk]
     #[arg(long, value_name = "SPEAKER")]
     rep: Option<String>,
-    /// Sales process: `ppvvc` or a process file
+    /// Sales process: `ppvvc`, `bant`, `meddicc`, `short_cycle`, or a process file
     #[arg(long, value_name = "NAME|FILE", default_value = "ppvvc")]
     process: String,
     /// Analysis of the call before this one with the same deal (JSON of an earlier run): scores carry over, contradictions
@@ -151,6 +151,17 @@ impl LlmChoice {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let format = if args.json { Format::Json } else { args.format };
     let process = super::process::load(&args.process)?;
+    let history = args.previous.as_deref().map(read_previous).transpose()?;
+    if let Some(history) = history
+        .as_ref()
+        .filter(|history| history.process != process.id() && !args.quiet)
+    {
+        eprintln_note(&format!(
+            "--previous: scores of the process `{}` do not carry over to `{}`; facts and promises do",
+            history.process,
+            process.id()
+        ));
+    }
     let options = pipeline::Options {
         call_date: args.call_date.unwrap_or_else(|| Local::now().date_naive()),
         language: args.language.language(),
@@ -160,7 +171,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         heads: args.turn_model.clone(),
         prompts: super::prompts_folder(),
         llm: args.llm.settings()?,
-        history: args.previous.as_deref().map(read_previous).transpose()?,
+        history,
     };
     if let Some(out) = &args.out {
         refuse_to_overwrite(out, &args.inputs)?;
@@ -168,6 +179,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let several = args.inputs.len() > 1;
     // In a pipe and in a file one document is one line, however many there are.
     let one_line = several || args.out.is_some() || !std::io::stdout().is_terminal();
+    if several && args.previous.is_some() {
+        return Err(Usage("--previous is about one deal: give one input".to_owned()).into());
+    }
     let mut models = pipeline::Models::new(&options)?;
     let mut texts = Vec::new();
     let mut failed = None;
@@ -204,6 +218,11 @@ fn refuse_to_overwrite(out: &Path, inputs: &[PathBuf]) -> anyhow::Result<()> {
         return Err(Usage(message).into());
     }
     Ok(())
+}
+
+/// A note for the person at the terminal; nothing depends on it.
+fn eprintln_note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 fn read_previous(path: &Path) -> anyhow::Result<History> {

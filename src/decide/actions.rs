@@ -7,7 +7,7 @@ use crate::domain::{
     Action, ActionId, Channel, Commitment, Contact, ContactChannel, Evidence, Field, FieldName, FieldValue,
     OpenPromise, Role, calendar,
 };
-use crate::process::{self, ActionRule, Due};
+use crate::process::{ActionRule, Due};
 
 /// Own promises among the first of the list: the rest of it must stay visible.
 const FIRST_PROMISES: usize = 2;
@@ -31,13 +31,28 @@ pub fn next_actions(situation: &Situation<'_>) -> Vec<Action> {
         if rule.each {
             let mut each = for_each_field(situation, rule);
             each.sort_by_key(|action| action.due);
-            later.extend(each.split_off(each.len().min(FIRST_PROMISES)));
+            // What is due today comes first, always.
+            let today = situation.work_day(situation.call_date);
+            let due = each.iter().filter(|action| action.due <= Some(today)).count();
+            later.extend(each.split_off(each.len().min(due.max(FIRST_PROMISES))));
             actions.extend(each);
-        } else if !chosen.contains(&rule.id) {
-            chosen.push(rule.id);
-            let mut quotes = process::quotes(situation.call, &turns);
+            continue;
+        }
+        if chosen.contains(&rule.id) {
+            continue;
+        }
+        chosen.push(rule.id);
+        let promised: Vec<&OpenPromise> = due_promises(situation, rule.id).collect();
+        let quotes = || {
+            let mut quotes = situation.reading.talk.quotes(&turns);
             quotes.truncate(MOST_QUOTES);
-            actions.extend(action(situation, rule, None, quotes));
+            quotes
+        };
+        if promised.is_empty() {
+            actions.extend(action(situation, rule, What::Nothing, quotes()));
+        }
+        for promise in promised {
+            actions.extend(action(situation, rule, What::Earlier(promise), quotes()));
         }
     }
     actions.extend(later);
@@ -53,73 +68,99 @@ fn for_each_field(situation: &Situation<'_>, rule: &ActionRule) -> Vec<Action> {
             turn,
             quote: field.quote.clone(),
         };
-        let made = action(situation, rule, Some(field), vec![quote]);
+        let made = action(situation, rule, What::Field(field), vec![quote]);
         actions.extend(made.filter(|made| actions.iter().all(|known| known.title != made.title)));
     }
     actions
 }
 
-/// None where the day that it is counted from is not known.
-fn action(
-    situation: &Situation<'_>,
-    rule: &ActionRule,
-    field: Option<&Field>,
-    evidence: Vec<Evidence>,
-) -> Option<Action> {
-    let (due, from) = due(situation, &rule.due, field)?;
-    let what = field.and_then(|field| match &field.value {
-        Some(FieldValue::Commitment(Commitment { what, .. })) => Some(what.clone()),
+/// What an action is about.
+#[derive(Clone, Copy)]
+enum What<'a> {
+    Nothing,
+    Field(&'a Field),
+    /// A promise of an earlier call.
+    Earlier(&'a OpenPromise),
+}
+
+/// None where the day that it is counted from is not known, or there is nothing to name.
+fn action(situation: &Situation<'_>, rule: &ActionRule, about: What<'_>, evidence: Vec<Evidence>) -> Option<Action> {
+    let field = match about {
+        What::Field(field) => Some(field),
         _ => None,
-    });
-    let overdue = if field.is_some() {
-        None
-    } else {
-        overdue(situation, rule.id)
     };
-    let what = what.or_else(|| overdue.map(|promise| promise.what.clone()));
+    let (due, from) = due(situation, &rule.due, field)?;
+    let (promised, earlier) = match about {
+        What::Earlier(promise) => (Some(promise.what.as_str()), vec![promise.evidence.clone()]),
+        What::Field(Field {
+            value: Some(FieldValue::Commitment(Commitment { what, .. })),
+            ..
+        }) => (Some(what.as_str()), Vec::new()),
+        _ => (None, Vec::new()),
+    };
+    let what = promised.unwrap_or_default().trim().trim_end_matches(['.', ',', ';']);
+    let title = rule.title.get(situation.language);
+    let gap = first_gap(situation);
+    if title.contains("{element}") && gap.is_empty() || title.contains("{what}") && what.is_empty() {
+        return None;
+    }
     let words = |text: &str| {
-        text.replace("{what}", what.as_deref().unwrap_or_default())
+        text.replace("{what}", what)
             .replace("{role}", &approver(situation))
-            .replace("{element}", &first_gap(situation))
+            .replace("{element}", &gap)
             .replace("{date}", &super::follow_up::day(from, situation.language))
     };
     Some(Action {
         id: rule.id,
-        title: words(rule.title.get(situation.language)),
+        title: words(title),
         why: words(rule.why.get(situation.language)),
         due: Some(due),
         owner: rule.owner,
-        channel: preferred(situation, rule.channel),
+        channel: match promised {
+            Some(what) if calls(what) => preferred(situation, Channel::Phone),
+            _ => preferred(situation, rule.channel),
+        },
         closes: rule.closes.map(|place| situation.process.elements()[place].id.clone()),
         evidence,
-        earlier: overdue.map(|promise| promise.evidence.clone()).into_iter().collect(),
+        earlier,
     })
 }
 
-/// The promise of an earlier call that an action is about.
-fn overdue<'a>(situation: &Situation<'a>, id: ActionId) -> Option<&'a OpenPromise> {
+/// The promise is to call.
+fn calls(what: &str) -> bool {
+    const CALLING: &[&str] = &["call", "ring you", "phone", "позвон", "перезвон", "наберу", "созвон"];
+    let lower = what.to_lowercase();
+    CALLING.iter().any(|word| lower.contains(word))
+}
+
+/// Promises of earlier calls that an action is about.
+fn due_promises<'a>(situation: &Situation<'a>, id: ActionId) -> impl Iterator<Item = &'a OpenPromise> {
     let who = match id {
-        ActionId::FulfilPromise => Role::Rep,
-        ActionId::RemindBuyerPromise => Role::Buyer,
-        _ => return None,
+        ActionId::FulfilPromise => Some(Role::Rep),
+        ActionId::RemindBuyerPromise => Some(Role::Buyer),
+        _ => None,
     };
-    situation
-        .history?
-        .overdue(who, situation.call_date)
-        .min_by_key(|promise| promise.due)
+    let day = situation.call_date;
+    let open = situation.deal.open_promises.iter();
+    open.filter(move |promise| who.is_some_and(|who| promise.is_due(who, day)))
 }
 
 /// The day that is due, on which somebody works, not before the call; and the day that it is counted from.
 pub fn due(situation: &Situation<'_>, due: &Due, field: Option<&Field>) -> Option<(NaiveDate, NaiveDate)> {
-    let from = match (&due.from, field) {
-        (None, _) => situation.call_date,
+    let (from, agreed) = match (&due.from, field) {
+        (None, _) => (situation.call_date, false),
         // A promise without a day is due on the day of the call.
-        (Some(_), Some(field)) => day_of(field).unwrap_or(situation.call_date),
+        (Some(_), Some(field)) => (day_of(field).unwrap_or(situation.call_date), false),
         (Some(from), None) => {
-            let days = situation.reading.every_field(from).into_iter().filter_map(day_of);
-            days.filter(|day| *day >= situation.call_date).min()?
+            let fields = situation.reading.every_field(from).into_iter();
+            let days = fields.filter_map(|field| Some((day_of(field)?, field.field == FieldName::NextMeeting)));
+            days.filter(|(day, _)| *day >= situation.call_date).min()?
         }
     };
+    if agreed && due.days == 0 {
+        // A Saturday that both sides agreed on stays one.
+        return Some((from, from));
+    }
     let day = calendar::add_business_days(from, due.days, situation.language);
     Some((situation.work_day(day.max(situation.call_date)), from))
 }
@@ -133,20 +174,20 @@ fn day_of(field: &Field) -> Option<NaiveDate> {
     date.latest().filter(|_| !date.past)
 }
 
-/// By the way that they asked for, where they did; tasks and entries of ours stay what they are.
+/// By the way that they asked for, where they did; tasks and entries of ours stay what they are, and papers stay in writing.
 fn preferred(situation: &Situation<'_>, channel: Channel) -> Channel {
-    if !matches!(channel, Channel::Email | Channel::Phone | Channel::Messenger) {
-        return channel;
-    }
     let wish = situation
         .said(FieldName::ContactPreference)
         .find_map(|field| match &field.value {
-            Some(FieldValue::Contact(ContactChannel::Email)) => Some(Channel::Email),
-            Some(FieldValue::Contact(ContactChannel::Phone)) => Some(Channel::Phone),
-            Some(FieldValue::Contact(ContactChannel::Messenger)) => Some(Channel::Messenger),
+            Some(FieldValue::Contact(wish)) => Some(*wish),
             _ => None,
         });
-    wish.unwrap_or(channel)
+    match (channel, wish) {
+        (Channel::Phone | Channel::Messenger, Some(ContactChannel::Email)) => Channel::Email,
+        (Channel::Phone | Channel::Email, Some(ContactChannel::Messenger)) => Channel::Messenger,
+        (Channel::Messenger, Some(ContactChannel::Phone)) => Channel::Phone,
+        _ => channel,
+    }
 }
 
 /// Who approves, as they named it; else in general words.
@@ -181,7 +222,7 @@ pub fn next_contact(situation: &Situation<'_>) -> Option<Contact> {
     situation.process.contacts().iter().find_map(|rule| {
         let turns = situation.reading.holds(&rule.when)?;
         let (date, _) = due(situation, &rule.due, None)?;
-        let mut evidence = process::quotes(situation.call, &turns);
+        let mut evidence = situation.reading.talk.quotes(&turns);
         evidence.truncate(MOST_QUOTES);
         Some(Contact {
             date,

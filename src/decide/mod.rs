@@ -78,11 +78,9 @@ impl Situation<'_> {
         stage.is_some_and(|stage| stage.kind == StageKind::Lost)
     }
 
-    /// The last objection that no acknowledgement followed.
+    /// The last objection that nothing later took back.
     fn open(&self, objection: Signal) -> Option<usize> {
-        let last = *self.at(objection).last()?;
-        let settled = self.at(Signal::BuyerValueAck).into_iter().any(|at| at > last);
-        (!settled).then_some(last)
+        self.reading.open_objection(objection)
     }
 
     fn is_dated(&self, at: usize) -> bool {

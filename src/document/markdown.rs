@@ -109,6 +109,13 @@ fn elements(out: &mut String, document: &Document) {
                     evidence.turn
                 )
             })
+            .chain(element.earlier.iter().take(1).map(|earlier| {
+                format!(
+                    " {} ({})",
+                    words::quoted(&cell(&earlier.quote), language),
+                    words::date(earlier.call_date, language)
+                )
+            }))
             .collect();
         let _ = writeln!(
             out,

@@ -26,8 +26,9 @@ pub use text::{Look, text};
 
 use crate::domain::{
     Action, ActionId, CallOutcome, Channel, DecidedBy, Egress, ElementId, EmailType, Evidence, FieldName, FieldStatus,
-    FieldValue, FollowUpFact, Language, Move, OpenPromise, Owner, PastCall, PastEvidence, Premature, PrematureMove,
-    QualificationStatus, Role, RootCause, RootCauseId, Severity, Signal, Stage, StageId, WrittenBy, hex, schema,
+    FieldValue, FollowUpFact, Language, Move, OpenPromise, Owner, PastCall, PastEvidence, PastField, Premature,
+    PrematureMove, QualificationStatus, Role, RootCause, RootCauseId, Severity, Signal, Stage, StageId, StageKind,
+    WrittenBy, hex, schema,
 };
 use crate::pipeline::Analysis;
 
@@ -122,7 +123,7 @@ pub struct DealInfo {
     pub stage_name: Option<String>,
     /// What the stage is for, in the language of the call.
     pub stage_purpose: Option<String>,
-    /// What the buyer does when it is done, in the language of the call.
+    /// What the buyer does when it is done, in the language of the call; null for a deal that has ended.
     pub stage_exit: Option<String>,
     #[schemars(range(min = 0, max = 1))]
     pub confidence: f64,
@@ -139,12 +140,16 @@ pub struct DealInfo {
     /// As it was given: it may be no stage of this process.
     #[schemars(with = "Option<String>")]
     pub previous_stage: Option<StageId>,
+    /// In the language of the call.
+    pub previous_stage_name: Option<String>,
     #[serde(rename = "move")]
     pub step: Option<Move>,
     /// The oldest first.
     pub earlier_calls: Vec<PastCall>,
     /// What this call says against an earlier one; the latest words hold.
     pub contradictions: Vec<ContradictionInfo>,
+    /// Facts of earlier calls that this one does not say anew.
+    pub earlier_facts: Vec<PastField>,
     /// Promises of both sides, of all calls, that nobody said were kept.
     pub open_promises: Vec<OpenPromise>,
     /// Names of the people of the buyer's side, in all calls.
@@ -265,6 +270,8 @@ pub struct RootCauseInfo {
     pub missing: Vec<String>,
     pub first_action: ActionId,
     pub evidence: Vec<Evidence>,
+    /// Words of earlier calls.
+    pub earlier: Vec<PastEvidence>,
 }
 
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -470,13 +477,14 @@ fn segments(analysis: &Analysis) -> Vec<Segment> {
 
 fn deal(analysis: &Analysis) -> DealInfo {
     let deal = &analysis.deal;
+    let open = deal.stage.as_ref().filter(|stage| stage.kind == StageKind::Open);
     DealInfo {
         process: deal.process.clone(),
         process_hash: deal.process_hash.clone(),
         stage: deal.stage.as_ref().map(|stage| stage.id.clone()),
         stage_name: deal.stage.as_ref().map(|_| deal.stage_name.clone()),
         stage_purpose: deal.stage.as_ref().map(|_| deal.stage_purpose.clone()),
-        stage_exit: deal.stage.as_ref().map(|_| deal.stage_exit.clone()),
+        stage_exit: open.map(|_| deal.stage_exit.clone()),
         confidence: two_digits(deal.confidence),
         decided_by: deal.decided_by,
         abstained: deal.abstained,
@@ -500,6 +508,7 @@ fn deal(analysis: &Analysis) -> DealInfo {
         index: two_digits(deal.index),
         call_outcome: deal.call_outcome,
         previous_stage: deal.previous_stage.clone(),
+        previous_stage_name: deal.previous_stage_name.clone(),
         step: deal.step,
         earlier_calls: deal.earlier_calls.clone(),
         contradictions: deal
@@ -511,6 +520,7 @@ fn deal(analysis: &Analysis) -> DealInfo {
                 earlier: contradiction.earlier.clone(),
             })
             .collect(),
+        earlier_facts: deal.earlier_facts.clone(),
         open_promises: deal.open_promises.clone(),
         buyers: deal.buyers.clone(),
     }
@@ -561,6 +571,7 @@ fn root_causes(analysis: &Analysis) -> Vec<RootCauseInfo> {
         missing: cause.missing.clone(),
         first_action: cause.first_action,
         evidence: cause.evidence.clone(),
+        earlier: cause.earlier.clone(),
     };
     analysis.root_causes.iter().map(info).collect()
 }

@@ -63,6 +63,8 @@ struct Deal {
     #[serde(default)]
     earlier_calls: Vec<PastCall>,
     #[serde(default)]
+    earlier_facts: Vec<PastField>,
+    #[serde(default)]
     open_promises: Vec<OpenPromise>,
     #[serde(default)]
     buyers: Vec<String>,
@@ -145,7 +147,7 @@ pub fn previous(text: &str) -> Result<History, Error> {
     let buyers: BTreeSet<String> = analysis.deal.buyers.into_iter().collect();
     Ok(History {
         scores: scores.collect(),
-        fields: fields.collect(),
+        fields: analysis.deal.earlier_facts.iter().cloned().chain(fields).collect(),
         process: analysis.deal.process,
         stage: analysis.deal.stage,
         promises: analysis.deal.open_promises,

@@ -147,7 +147,7 @@ fn head(out: &mut String, document: &Document, look: Look) {
             words::outcome(outcome, language)
         );
     }
-    if let (Some(before), Some(step)) = (&deal.previous_stage, deal.step) {
+    if let (Some(before), Some(step)) = (&deal.previous_stage_name, deal.step) {
         let _ = write!(line, " · {} → {}", before, words::step(step, language));
     }
     let _ = writeln!(out, "{}", wrap(&line, look.width, 0));
@@ -159,23 +159,31 @@ fn bar(score: u8) -> String {
 
 fn element(out: &mut String, document: &Document, element: &ElementInfo, look: Look) {
     let language = document.call.language;
-    let name = format!("{:<9}", element.name);
+    let names = document
+        .deal
+        .elements
+        .iter()
+        .map(|element| element.name.chars().count());
+    let width = names.max().unwrap_or_default();
+    let name = format!("{:<width$}", element.name);
+    // Bar and name, with blanks around them.
+    let indent = 7 + width;
     let _ = writeln!(
         out,
         "  {} {name} {}",
         look.score(element.score, &bar(element.score)),
-        wrap(&element.why, look.width, 16)
+        wrap(&element.why, look.width, indent)
     );
     let shown = if look.full { usize::MAX } else { 2 };
     for evidence in element.evidence.iter().take(shown) {
         let place = ReportTurn::of(document, evidence.turn).to_string();
-        let quote = short_quote(&evidence.quote, &place, look.width, 16, language);
-        let _ = writeln!(out, "                {}", look.dim(&quote));
+        let quote = short_quote(&evidence.quote, &place, look.width, indent, language);
+        let _ = writeln!(out, "{:indent$}{}", "", look.dim(&quote));
     }
     for earlier in element.earlier.iter().take(shown.min(1)) {
         let place = format!("[{}]", words::date(earlier.call_date, language));
-        let quote = short_quote(&earlier.quote, &place, look.width, 16, language);
-        let _ = writeln!(out, "                {}", look.dim(&quote));
+        let quote = short_quote(&earlier.quote, &place, look.width, indent, language);
+        let _ = writeln!(out, "{:indent$}{}", "", look.dim(&quote));
     }
 }
 
@@ -217,9 +225,15 @@ fn actions(out: &mut String, document: &Document, look: Look) {
         let line = format!("{due}{} ({})", action.title, words::channel(action.channel, language));
         let _ = writeln!(out, "  {:<2} {}", format!("{}.", at + 1), wrap(&line, look.width, 5));
         let _ = writeln!(out, "     {}", look.dim(&wrap(&action.why, look.width, 5)));
-        for evidence in action.evidence.iter().take(1) {
+        let said = |quote: &str| action.title.contains(quote.trim_end_matches(['.', ',', ';']));
+        for evidence in action.evidence.iter().filter(|evidence| !said(&evidence.quote)).take(1) {
             let place = ReportTurn::of(document, evidence.turn).to_string();
             let quote = short_quote(&evidence.quote, &place, look.width, 5, language);
+            let _ = writeln!(out, "     {}", look.dim(&quote));
+        }
+        for earlier in action.earlier.iter().filter(|earlier| !said(&earlier.quote)).take(1) {
+            let place = format!("[{}]", words::date(earlier.call_date, language));
+            let quote = short_quote(&earlier.quote, &place, look.width, 5, language);
             let _ = writeln!(out, "     {}", look.dim(&quote));
         }
     }
@@ -299,9 +313,11 @@ fn fields(out: &mut String, document: &Document, look: Look) {
     let mut missing: Vec<&str> = fields
         .iter()
         .filter(|field| field.status == FieldStatus::NotStated)
+        .filter(|field| document.deal.earlier_facts.iter().all(|past| past.field != field.field))
         .map(|field| words::field(field.field, language))
         .collect();
     missing.dedup();
+    earlier_facts(out, document, look);
     if !missing.is_empty() && document.deal.stage.is_some() {
         let line = format!(
             "{}: {}",
@@ -309,6 +325,23 @@ fn fields(out: &mut String, document: &Document, look: Look) {
             missing.join(", ")
         );
         let _ = writeln!(out, "  {}", look.dim(&wrap(&line, look.width, 2)));
+    }
+}
+
+/// What earlier calls said and this one does not: of each name the latest.
+fn earlier_facts(out: &mut String, document: &Document, look: Look) {
+    let language = document.call.language;
+    let past = &document.deal.earlier_facts;
+    for (at, fact) in past.iter().enumerate() {
+        let said_here = document.qualification.fields.iter();
+        let mut said_here = said_here.filter(|field| field.status != FieldStatus::NotStated);
+        let replaced = past[at + 1..].iter().any(|later| later.field == fact.field);
+        if !look.full && (replaced || said_here.any(|field| field.field == fact.field)) {
+            continue;
+        }
+        let place = format!("[{}]", words::date(fact.evidence.call_date, language));
+        let quote = short_quote(&fact.evidence.quote, &place, look.width, 21, language);
+        let _ = writeln!(out, "  {:<18} {}", words::field(fact.field, language), look.dim(&quote));
     }
 }
 

@@ -42,15 +42,20 @@ pub fn warnings(document: &Document) -> Vec<Warning> {
         });
     }
     let overdue = document.deal.open_promises.iter();
-    for promise in overdue.filter(|promise| promise.due.is_some_and(|due| due < document.call.call_date)) {
+    for promise in overdue.filter(|promise| promise.is_due(promise.who, document.call.call_date)) {
         let whose = match promise.who {
             Role::Rep => say(language, "our promise is overdue", "наше обещание просрочено"),
             _ => say(language, "their promise is overdue", "обещание клиента просрочено"),
         };
-        let due = promise.due.map(|due| words::date(due, language)).unwrap_or_default();
+        let due = promise.due;
         all.push(Warning {
             severity: Severity::High,
-            text: format!("{whose} ({due}): {}", words::quoted(&promise.what, language)),
+            text: format!(
+                "{whose}{}: {}",
+                due.map(|due| format!(" ({})", words::date(due, language)))
+                    .unwrap_or_default(),
+                words::quoted(&promise.what, language)
+            ),
             advice: String::new(),
         });
     }
@@ -93,9 +98,13 @@ fn about(document: &Document, id: &str) -> String {
 /// What is left to do before the deal moves on: the exit of the stage, and of each element the next score.
 pub fn to_move_on(document: &Document) -> Vec<String> {
     let language: Language = document.call.language;
-    let exit = document.deal.stage_exit.iter().filter(|exit| !exit.is_empty());
-    let exit = exit.map(|exit| format!("{}: {exit}", say(language, "done when", "готово, когда")));
+    let Some(exit) = &document.deal.stage_exit else {
+        return Vec::new();
+    };
+    let exit = Some(exit)
+        .filter(|exit| !exit.is_empty())
+        .map(|exit| format!("{}: {exit}", say(language, "done when", "готово, когда")));
     let elements = document.deal.elements.iter().filter(|element| element.score < 2);
     let missing = elements.filter_map(|element| Some(format!("{}: {}", element.name, element.missing.first()?)));
-    exit.chain(missing).collect()
+    exit.into_iter().chain(missing).collect()
 }

@@ -586,13 +586,14 @@ fn deal_line(deal: &DealInfo, language: Language) -> String {
         )
         .to_owned();
     };
+    let percent = (deal.confidence * 100.0).round();
     let mut line = if deal.abstained {
         match language {
-            Language::En => format!("not decided; most like {name}"),
-            Language::Ru => format!("не решено; больше похоже на «{name}»"),
+            Language::En => format!("most likely {name}: {purpose} (not sure, {percent}%)"),
+            Language::Ru => format!("скорее всего «{name}»: {purpose} (не наверняка, {percent}%)"),
         }
     } else {
-        format!("{name}: {purpose} ({:.0}%)", deal.confidence * 100.0)
+        format!("{name}: {purpose} ({percent}%)")
     };
     if deal.on_hold {
         line.push_str(say(language, ", on hold", ", на паузе"));
@@ -725,14 +726,22 @@ mod tests {
             index: 0.0,
             call_outcome: None,
             previous_stage: None,
+            previous_stage_name: None,
             step: None,
             earlier_calls: Vec::new(),
             contradictions: Vec::new(),
+            earlier_facts: Vec::new(),
             open_promises: Vec::new(),
             buyers: Vec::new(),
         };
-        assert_eq!(deal_line(&deal, Language::En), "not decided; most like Vision");
-        assert_eq!(deal_line(&deal, Language::Ru), "не решено; больше похоже на «Vision»");
+        assert_eq!(
+            deal_line(&deal, Language::En),
+            "most likely Vision: get a vision in their words (not sure, 3%)"
+        );
+        assert_eq!(
+            deal_line(&deal, Language::Ru),
+            "скорее всего «Vision»: get a vision in their words (не наверняка, 3%)"
+        );
         (deal.abstained, deal.confidence) = (false, 0.71);
         assert_eq!(
             deal_line(&deal, Language::En),

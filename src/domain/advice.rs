@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{ActionId, Evidence, PrematureMove, RootCauseId};
+use super::{ActionId, Evidence, PastEvidence, PrematureMove, RootCauseId};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -38,4 +38,6 @@ pub struct RootCause {
     /// What to do about it first.
     pub first_action: ActionId,
     pub evidence: Vec<Evidence>,
+    /// Words of earlier calls.
+    pub earlier: Vec<PastEvidence>,
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     ActionId, CallOutcome, Channel, Contradiction, Cue, DealStage, ElementId, EmailType, Field, Move, OpenPromise,
-    Owner, PastCall, PastEvidence, Signal, Stage, StageId,
+    Owner, PastCall, PastEvidence, PastField, Signal, Stage, StageId,
 };
 
 /// Who made a decision.
@@ -112,12 +112,16 @@ pub struct Deal {
     pub index: f32,
     pub call_outcome: Option<CallOutcome>,
     pub previous_stage: Option<StageId>,
+    /// In the language of the call; the id where the process has no such stage.
+    pub previous_stage_name: Option<String>,
     /// None where the stage before the call is not known.
     pub step: Option<Move>,
     /// The oldest first.
     pub earlier_calls: Vec<PastCall>,
     /// What this call says against an earlier one.
     pub contradictions: Vec<Contradiction>,
+    /// Facts of earlier calls that this one does not say anew.
+    pub earlier_facts: Vec<PastField>,
     /// Promises of both sides, of all calls, that nobody said were kept.
     pub open_promises: Vec<OpenPromise>,
     /// Names of the people of the buyer's side, in all calls.

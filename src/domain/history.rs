@@ -38,11 +38,13 @@ pub struct PastScore {
     pub evidence: Vec<PastEvidence>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+/// A fact of an earlier call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PastField {
     pub field: FieldName,
     /// As documents have it.
     pub value: serde_json::Value,
+    #[serde(flatten)]
     pub evidence: PastEvidence,
 }
 
@@ -73,10 +75,27 @@ pub struct History {
 }
 
 impl History {
-    /// Our promises whose day has passed on `day`, or theirs.
-    pub fn overdue(&self, who: Role, day: NaiveDate) -> impl Iterator<Item = &OpenPromise> {
-        let late = move |promise: &&OpenPromise| promise.who == who && promise.due.is_some_and(|due| due < day);
-        self.promises.iter().filter(late)
+    /// What of it means something in a process: scores and stage are of one process only.
+    pub fn for_process(mut self, process: &str) -> Self {
+        if self.process != process {
+            self.scores.clear();
+            self.stage = None;
+            process.clone_into(&mut self.process);
+        }
+        self
+    }
+}
+
+impl OpenPromise {
+    /// A promise of an earlier call that must be kept on `day` at the latest: ours on its day, theirs on the day after. One
+    /// of ours without a day was to be kept at once.
+    pub fn is_due(&self, who: Role, day: NaiveDate) -> bool {
+        let earlier = self.evidence.call_date < day && self.who == who;
+        let due = match who {
+            Role::Rep => self.due.unwrap_or(self.evidence.call_date) <= day,
+            _ => self.due.is_some_and(|due| due < day),
+        };
+        earlier && due
     }
 }
 

@@ -75,9 +75,11 @@ pub fn deal(id: &str, place: usize) -> Deal {
         index: 0.0,
         call_outcome: None,
         previous_stage: None,
+        previous_stage_name: None,
         step: None,
         earlier_calls: Vec::new(),
         contradictions: Vec::new(),
+        earlier_facts: Vec::new(),
         open_promises: Vec::new(),
         buyers: Vec::new(),
     }

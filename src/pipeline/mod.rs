@@ -273,7 +273,8 @@ pub fn analyse(
 
     let started = Instant::now();
     progress(Step::Decide, 0.0);
-    let history = options.history.as_ref();
+    let history = options.history.clone().map(|history| history.for_process(process.id()));
+    let history = history.as_ref();
     let mut deal = process::assess(process, understanding.heard(history));
     if understanding.other_language.is_some() {
         (deal.confidence, deal.abstained, deal.decided_by) = (0.0, true, DecidedBy::Rules);
@@ -360,7 +361,7 @@ fn decide_all(
         qualification: decide::qualification(&situation),
         next_actions: decide::next_actions(&situation),
         next_contact: decide::next_contact(&situation),
-        root_causes: process::root_causes(&reading, understanding.language),
+        root_causes: process::root_causes(&reading, &deal, understanding.language),
         follow_up,
         scorecard: decide::scorecard(&situation, &premature),
         premature,

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::evidence::sentence;
 use super::file::{Process, TOP_SCORE};
 use super::history;
-use super::reading::{Facts, Found, Marks, Reading, Talk};
+use super::reading::{Facts, Found, Marks, Place, Reading, Talk};
 use crate::domain::{
     Call, CallOutcome, Cue, Deal, DealStage, DecidedBy, Decision, ElementId, ElementScore, Evidence, Field,
     FieldStatus, History, Language, Move, Role, Signal, StageKind, TurnLabels,
@@ -42,13 +41,7 @@ pub fn assess(process: &Process, heard: Heard<'_>) -> Deal {
         .zip(&judged.verdict.scores)
         .zip(&judged.shares)
         .map(|((rule, found), &confidence)| {
-            element_score(
-                rule,
-                found.score,
-                confidence,
-                quotes(heard.call, &found.turns),
-                heard.language,
-            )
+            element_score(rule, found.score, confidence, talk.quotes(&found.turns), heard.language)
         })
         .map(|score| with_earlier(score, heard))
         .collect();
@@ -78,10 +71,15 @@ pub fn assess(process: &Process, heard: Heard<'_>) -> Deal {
         index: 0.0,
         elements,
         call_outcome: stage.and(judged.verdict.outcome),
+        previous_stage_name: previous.as_ref().map(|id| {
+            let rule = process.stage(id.as_str());
+            rule.map_or_else(|| id.to_string(), |rule| rule.name.get(heard.language).clone())
+        }),
         previous_stage: previous,
         step: None,
         earlier_calls: heard.history.map(|history| history.calls.clone()).unwrap_or_default(),
         contradictions: Vec::new(),
+        earlier_facts: history::earlier_facts(heard),
         open_promises: Vec::new(),
         buyers: Vec::new(),
     };
@@ -182,7 +180,7 @@ pub fn reading_of<'a>(
     process: &'a Process,
     talk: &'a Talk<'a>,
     marks: &'a Marks,
-    heard: Heard<'_>,
+    heard: Heard<'a>,
     deal: &Deal,
 ) -> Reading<'a> {
     let place = |evidence: &Evidence| heard.call.turns.iter().position(|turn| turn.i == evidence.turn);
@@ -193,11 +191,16 @@ pub fn reading_of<'a>(
         .iter()
         .map(|element| Found {
             score: element.score,
-            turns: element.evidence.iter().filter_map(place).collect(),
+            turns: element.evidence.iter().filter_map(place).map(Place::from).collect(),
         })
         .collect();
     reading.stage = deal.stage.as_ref().map(|stage| stage.place);
     reading.facts = facts(process, heard, deal);
+    let day = heard.call.call_date.unwrap_or_default();
+    let open = history::open_promises(&reading, heard);
+    reading.facts.promise_overdue = open.iter().any(|promise| promise.is_due(Role::Rep, day));
+    reading.facts.buyer_promise_overdue = open.iter().any(|promise| promise.is_due(Role::Buyer, day));
+    reading.past_fields = heard.history.map_or(&[], |history| &history.fields);
     reading
 }
 
@@ -215,17 +218,6 @@ fn facts(process: &Process, heard: Heard<'_>, deal: &Deal) -> Facts {
 
 fn buyer_turns(call: &Call) -> usize {
     call.turns.iter().filter(|turn| turn.role == Role::Buyer).count()
-}
-
-pub fn quotes(call: &Call, turns: &[usize]) -> Vec<Evidence> {
-    let mut quotes: Vec<Evidence> = Vec::new();
-    for &at in turns {
-        let evidence = sentence(&call.turns[at]);
-        if !evidence.quote.is_empty() && !quotes.contains(&evidence) {
-            quotes.push(evidence);
-        }
-    }
-    quotes
 }
 
 /// Too little was said to decide on.
@@ -300,7 +292,11 @@ pub fn rescore(
     deal.confidence = confidence;
     deal.decided_by = DecidedBy::Llm;
     deal.abstained = short;
-    deal.flags = flags(&reading_of(process, &talk, &marks, heard, &deal), &deal);
+    let reading = reading_of(process, &talk, &marks, heard, &deal);
+    let flags = flags(&reading, &deal);
+    let contradictions = history::contradictions(&reading, heard, &deal);
+    drop(reading);
+    (deal.flags, deal.contradictions) = (flags, contradictions);
     deal
 }
 
@@ -327,12 +323,11 @@ fn verdict(process: &Process, talk: &Talk<'_>, marks: &Marks, heard: Heard<'_>, 
         }
     }
     let mut stage = reading.find_stage();
-    // What is signed stays signed, whatever else is spoken of.
+    // What is signed stays signed: a no to something more does not undo it.
     let before = heard.history.and_then(|history| history.stage.as_ref());
     let before = before.and_then(|id| process.stages().iter().position(|stage| stage.id == *id));
     if let Some(before) = before
         && process.stages()[before].kind == StageKind::Won
-        && process.stages()[stage].kind == StageKind::Open
     {
         stage = before;
     }

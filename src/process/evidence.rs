@@ -77,7 +77,7 @@ const ORDINALS: &[&str] = &[
 ];
 
 /// The text names a day or a time.
-fn has_date(text: &str) -> bool {
+pub fn has_date(text: &str) -> bool {
     let lower = text.to_lowercase();
     DATE_WORDS
         .iter()

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::assess::{Heard, quotes};
+use serde_json::Value;
+
+use super::assess::Heard;
+use super::condition::Condition;
 use super::reading::{Facts, Reading};
 use crate::domain::{
-    Contradiction, Deal, Evidence, Field, FieldName, FieldStatus, FieldValue, OpenPromise, PastEvidence, Role, calendar,
+    Contradiction, Deal, Evidence, Field, FieldName, FieldStatus, FieldValue, OpenPromise, PastEvidence, PastField,
+    Role, calendar,
 };
 
 /// Fields that have one value at a time: another one contradicts.
@@ -29,7 +33,7 @@ pub fn facts(heard: Heard<'_>) -> Facts {
     let Some(history) = heard.history else {
         return Facts {
             calls: 1,
-            buyers: buyers(heard).len().max(1) as i64,
+            buyers: buyer_count(heard),
             touches: touches(&[]),
             ..Facts::default()
         };
@@ -45,17 +49,15 @@ pub fn facts(heard: Heard<'_>) -> Facts {
     });
     Facts {
         calls: history.calls.len() as i64 + 1,
-        buyers: buyers(heard).len().max(1) as i64,
+        buyers: buyer_count(heard),
         touches: touches(&history.calls),
         days_silent,
-        promise_overdue: history.overdue(Role::Rep, day).next().is_some(),
-        buyer_promise_overdue: history.overdue(Role::Buyer, day).next().is_some(),
         champion_before: history.calls.iter().any(|call| call.champion),
         ..Facts::default()
     }
 }
 
-/// Names of the people of the buyer's side, in this call and before; sorted.
+/// Names of the people of the buyer's side, in this call and before; sorted. «Ирина» and «Ирина Сергеевна» are one.
 pub fn buyers(heard: Heard<'_>) -> Vec<String> {
     let mut names: BTreeSet<String> = heard
         .history
@@ -72,7 +74,19 @@ pub fn buyers(heard: Heard<'_>) -> Vec<String> {
             names.extend(person.name.clone());
         }
     }
-    names.into_iter().collect()
+    let longer = |name: &String| {
+        names
+            .iter()
+            .any(|other| other != name && other.split_whitespace().any(|part| part == name))
+    };
+    names.iter().filter(|name| !longer(name)).cloned().collect()
+}
+
+/// As far as they can be told apart: by name, and by voice in this call. 0: not known.
+fn buyer_count(heard: Heard<'_>) -> i64 {
+    let turns = heard.call.turns.iter().filter(|turn| turn.role == Role::Buyer);
+    let voices: BTreeSet<&str> = turns.map(|turn| turn.speaker.as_str()).collect();
+    buyers(heard).len().max(voices.len()) as i64
 }
 
 /// What this call says against an earlier one: a score that fell, a value that changed.
@@ -87,7 +101,7 @@ pub fn contradictions(reading: &Reading<'_>, heard: Heard<'_>, deal: &Deal) -> V
             continue;
         };
         let latest = reading.holds(&rule.contradicted).unwrap_or_default();
-        let latest = quotes(heard.call, &latest).into_iter().next();
+        let latest = reading.talk.quotes(&latest).into_iter().next();
         if let (Some(latest), Some(earlier)) = (latest, past.evidence.first()) {
             found.push(Contradiction {
                 about: rule.id.to_string(),
@@ -106,7 +120,7 @@ pub fn contradictions(reading: &Reading<'_>, heard: Heard<'_>, deal: &Deal) -> V
             continue;
         };
         let value = serde_json::to_value(&said.value).unwrap_or_default();
-        if value != past.value
+        if differs(&value, &past.value)
             && let Some(turn) = said.turn
         {
             found.push(Contradiction {
@@ -122,24 +136,45 @@ pub fn contradictions(reading: &Reading<'_>, heard: Heard<'_>, deal: &Deal) -> V
     found
 }
 
+/// Parts of a value that are its substance; words such as "about" are not.
+const SUBSTANCE: [&str; 8] = ["amount", "min", "max", "n", "date", "start", "end", "currency"];
+
+/// Two values of a field cannot both hold. Days of different kinds (a decision, a start) can.
+fn differs(now: &Value, before: &Value) -> bool {
+    let text = |value: &Value| value.as_str().map(str::to_lowercase);
+    match (now, before) {
+        (Value::Object(now), Value::Object(before)) => {
+            now.get("kind") == before.get("kind")
+                && SUBSTANCE.iter().any(|key| match (now.get(*key), before.get(*key)) {
+                    (None, None) => false,
+                    (one, other) => one != other,
+                })
+        }
+        _ => text(now) != text(before),
+    }
+}
+
 fn is_stated(field: &Field) -> bool {
     field.value.is_some() && matches!(field.status, FieldStatus::Stated | FieldStatus::Confirmed)
 }
 
-/// Earlier promises that this call does not say were kept, and those of this call.
+/// Earlier promises that this call does not show to be kept, and those of this call.
 pub fn open_promises(reading: &Reading<'_>, heard: Heard<'_>) -> Vec<OpenPromise> {
-    let kept = |who: Role| match who {
-        Role::Rep => reading.is(reading.process.kept()),
-        _ => reading.is(reading.process.buyer_kept()),
+    let said = |kept: &Condition| -> Vec<Vec<String>> {
+        let turns = reading.every(kept).into_iter();
+        turns.map(|at| stems(&heard.call.turns[at].text)).collect()
     };
-    let (ours, theirs) = (kept(Role::Rep), kept(Role::Buyer));
+    let (ours, theirs) = (said(reading.process.kept()), said(reading.process.buyer_kept()));
     let before = heard
         .history
         .map(|history| history.promises.clone())
         .unwrap_or_default();
-    let open = before
-        .into_iter()
-        .filter(|promise| !(if promise.who == Role::Rep { ours } else { theirs }));
+    let open = before.into_iter().filter(|promise| {
+        let kept = if promise.who == Role::Rep { &ours } else { &theirs };
+        let what = stems(&promise.what);
+        // "I sent it" alone keeps no promise of something else.
+        !kept.iter().any(|said| said.iter().any(|stem| what.contains(stem)))
+    });
     let day = heard.call.call_date.unwrap_or_default();
     let new = heard.fields.iter().filter_map(|field| match &field.value {
         Some(FieldValue::Commitment(promise)) => Some(OpenPromise {
@@ -160,4 +195,50 @@ pub fn open_promises(reading: &Reading<'_>, heard: Heard<'_>) -> Vec<OpenPromise
         _ => None,
     });
     open.chain(new).collect()
+}
+
+/// Letters by which two forms of a word are the same word.
+const STEM: usize = 5;
+/// Words of sending and promising, which say nothing of what is sent.
+const SENDING: &[&str] = &[
+    "promi",
+    "sendi",
+    "thank",
+    "tomor",
+    "today",
+    "friday",
+    "after",
+    "befor",
+    "присл",
+    "пришл",
+    "отпра",
+    "вышлю",
+    "высла",
+    "перез",
+    "сегод",
+    "завтр",
+    "спаси",
+    "обеща",
+    "вечер",
+    "пятни",
+];
+
+/// Beginnings of the words that name things.
+fn stems(text: &str) -> Vec<String> {
+    let lower = text.to_lowercase();
+    let words = lower.split(|c: char| !c.is_alphanumeric());
+    words
+        .filter(|word| word.chars().count() >= STEM)
+        .map(|word| word.chars().take(STEM).collect::<String>())
+        .filter(|stem| !SENDING.contains(&stem.as_str()))
+        .collect()
+}
+
+/// Facts of earlier calls, the latest of each name last; those that this call says anew are left out.
+pub fn earlier_facts(heard: Heard<'_>) -> Vec<PastField> {
+    let past = heard.history.map(|history| history.fields.clone()).unwrap_or_default();
+    let anew = |name: FieldName| {
+        SINGLE.contains(&name) && heard.fields.iter().any(|field| is_stated(field) && field.field == name)
+    };
+    past.into_iter().filter(|past| !anew(past.field)).collect()
 }

@@ -14,7 +14,7 @@ mod reading;
 mod section;
 mod warnings;
 
-pub use assess::{Ending, Heard, Scored, assess, quotes, reading_of, rescore};
+pub use assess::{Ending, Heard, Scored, assess, reading_of, rescore};
 pub use condition::{Condition, Fact, Number};
 pub use evidence::{is_dated, sentence};
 pub use file::{

@@ -6,11 +6,14 @@
 use std::cell::OnceCell;
 use std::ops::Range;
 
+use chrono::NaiveDate;
+
 use super::condition::{Condition, Fact, Filter, Number, Pick, Said, Source};
-use super::evidence::is_dated;
+use super::evidence::{has_date, has_number_word, is_dated, sentence};
 use super::file::{ElementRule, Process, StageRule, TOP_SCORE};
 use crate::domain::{
-    Call, CallOutcome, Cue, Decision, Field, FieldStatus, FieldValue, Move, Role, Signal, StageKind, TurnLabels,
+    Call, CallOutcome, Cue, Decision, Evidence, Field, FieldStatus, FieldValue, Move, PastField, Role, Signal,
+    StageKind, TurnLabels, sentences,
 };
 
 /// Words that take back nothing of an objection but let it rest.
@@ -77,9 +80,7 @@ impl<'a> Talk<'a> {
                         Some(FieldValue::Money(_) | FieldValue::Quantity(_) | FieldValue::Percent { .. })
                     )
             });
-            field
-                || self.call.turns[at].text.contains(|c: char| c.is_ascii_digit())
-                || super::evidence::has_number_word(&self.lower[at])
+            field || self.call.turns[at].text.contains(|c: char| c.is_ascii_digit()) || has_number_word(&self.lower[at])
         })
     }
 
@@ -90,6 +91,48 @@ impl<'a> Talk<'a> {
                 .filter(|&at| words.iter().any(|word| starts_word(&self.lower[at], word)))
                 .collect()
         })
+    }
+
+    /// The words that show something: the sentence that the hint points to, without one the telling sentence of the turn.
+    pub fn quote(&self, place: &Place) -> Evidence {
+        let turn = &self.call.turns[place.at];
+        let has = |part: &str| {
+            let lower = part.to_lowercase();
+            match place.hint {
+                None => false,
+                Some(Hint::Phrase(phrase)) => {
+                    let words = &self.process.phrases()[phrase].words;
+                    words.iter().any(|word| starts_word(&lower, word))
+                }
+                Some(Hint::Field(index)) => {
+                    let field = self.said[index].1;
+                    !field.raw.is_empty() && part.contains(&field.raw)
+                }
+                Some(Hint::Number) => part.contains(|c: char| c.is_ascii_digit()) || has_number_word(&lower),
+                Some(Hint::Dated) => has_date(part),
+            }
+        };
+        let whole = sentence(turn);
+        let hinted = sentences(&turn.text).into_iter().find(|part| has(part));
+        match hinted {
+            Some(part) if !has(&whole.quote) => Evidence {
+                turn: turn.i,
+                quote: part.to_owned(),
+            },
+            _ => whole,
+        }
+    }
+
+    /// One quote for each place, without repeats.
+    pub fn quotes(&self, places: &[Place]) -> Vec<Evidence> {
+        let mut quotes: Vec<Evidence> = Vec::new();
+        for place in places {
+            let evidence = self.quote(place);
+            if !evidence.quote.is_empty() && !quotes.contains(&evidence) {
+                quotes.push(evidence);
+            }
+        }
+        quotes
     }
 
     fn seconds(&self, at: usize) -> f64 {
@@ -176,9 +219,10 @@ impl Facts {
     }
 
     /// The places of the turns that show it; None where it does not hold.
-    fn holds(&self, fact: Fact) -> Option<Vec<usize>> {
+    fn holds(&self, fact: Fact) -> Option<Vec<Place>> {
         if fact == Fact::Premature {
-            return (!self.premature.is_empty()).then(|| self.premature.clone());
+            let places = self.premature.iter().copied().map(Place::from);
+            return (!self.premature.is_empty()).then(|| places.collect());
         }
         self.is(fact).then(Vec::new)
     }
@@ -196,11 +240,36 @@ impl Facts {
     }
 }
 
-/// A score with the places of the turns that it rests on.
+/// Which words of a turn matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hint {
+    /// Place in the list of phrases.
+    Phrase(usize),
+    /// Place among the fields that were said.
+    Field(usize),
+    Number,
+    Dated,
+}
+
+/// A turn that shows something, by its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub at: usize,
+    /// None: the turn as a whole.
+    pub hint: Option<Hint>,
+}
+
+impl From<usize> for Place {
+    fn from(at: usize) -> Self {
+        Self { at, hint: None }
+    }
+}
+
+/// A score with the turns that it rests on.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Found {
     pub score: u8,
-    pub turns: Vec<usize>,
+    pub turns: Vec<Place>,
 }
 
 /// A call up to some turn, with what is known of it so far.
@@ -217,13 +286,21 @@ pub struct Reading<'a> {
     /// Place of the deal's stage.
     pub stage: Option<usize>,
     pub facts: Facts,
+    /// Fields of earlier calls.
+    pub past_fields: &'a [PastField],
 }
 
 #[derive(Clone, Copy)]
 struct Item<'a> {
-    at: usize,
+    place: Place,
     sure: f32,
     field: Option<&'a Field>,
+}
+
+impl Item<'_> {
+    fn at(&self) -> usize {
+        self.place.at
+    }
 }
 
 impl<'a> Reading<'a> {
@@ -238,6 +315,7 @@ impl<'a> Reading<'a> {
             scores: Vec::new(),
             stage: None,
             facts: Facts::default(),
+            past_fields: &[],
         };
         for (place, element) in process.elements().iter().enumerate() {
             let mut found = reading.score(element);
@@ -287,16 +365,16 @@ impl<'a> Reading<'a> {
         stages.iter().position(left).or(last).unwrap_or_default()
     }
 
-    /// The places of the turns that show it; None where it does not hold.
-    pub fn holds(&self, condition: &Condition) -> Option<Vec<usize>> {
+    /// The turns that show it; None where it does not hold.
+    pub fn holds(&self, condition: &Condition) -> Option<Vec<Place>> {
         let when = |holds: bool| holds.then(Vec::new);
         match condition {
             Condition::All(parts) => {
-                let mut turns: Vec<usize> = Vec::new();
+                let mut turns: Vec<Place> = Vec::new();
                 for part in parts {
-                    for at in self.holds(part)? {
-                        if !turns.contains(&at) {
-                            turns.push(at);
+                    for place in self.holds(part)? {
+                        if turns.iter().all(|known| known.at != place.at) {
+                            turns.push(place);
                         }
                     }
                 }
@@ -306,12 +384,15 @@ impl<'a> Reading<'a> {
             Condition::Not(inner) => when(self.holds(inner).is_none()),
             Condition::Said(said) => match (&said.source, said.filters.is_empty()) {
                 (Source::Defined(at), true) => self.holds(&self.process.definitions()[*at]),
-                _ => self.picked(said).first().map(|item| vec![item.at]),
+                _ => match self.picked(said).first() {
+                    Some(item) => Some(vec![item.place]),
+                    None => when(self.was_said_before(said)),
+                },
             },
             Condition::Count { said, op, than } => {
                 let picked = self.picked(said);
                 op.holds(picked.len(), *than)
-                    .then(|| picked.iter().map(|item| item.at).collect())
+                    .then(|| picked.iter().map(|item| item.place).collect())
             }
             Condition::Score { element, op, than } => {
                 let found = self.scores.get(*element)?;
@@ -326,13 +407,33 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// A field of an earlier call that nothing here replaces.
+    fn was_said_before(&self, said: &Said) -> bool {
+        let Source::Field(name) = said.source else { return false };
+        let called = self.talk.call.call_date;
+        self.past_fields.iter().filter(|past| past.field == name).any(|past| {
+            said.filters.iter().all(|filter| {
+                let holds = match &filter.pick {
+                    Pick::Value | Pick::Status(FieldStatus::Stated | FieldStatus::Confirmed) => true,
+                    Pick::Is(word) => has_word(&past.value, word),
+                    Pick::Days(most) => day_of(&past.value)
+                        .zip(called)
+                        .is_some_and(|(day, called)| (0..=i64::from(*most)).contains(&(day - called).num_days())),
+                    // The rest asks for turns of this call.
+                    _ => return false,
+                };
+                holds != filter.not
+            })
+        })
+    }
+
     pub fn is(&self, condition: &Condition) -> bool {
         self.holds(condition).is_some()
     }
 
     /// Places of all turns that a condition picks, in order.
     pub fn every(&self, condition: &Condition) -> Vec<usize> {
-        let mut turns: Vec<usize> = self.all_items(condition).iter().map(|item| item.at).collect();
+        let mut turns: Vec<usize> = self.all_items(condition).iter().map(Item::at).collect();
         turns.sort_unstable();
         turns.dedup();
         turns
@@ -356,7 +457,12 @@ impl<'a> Reading<'a> {
     fn items(&self, source: &Source) -> Vec<Item<'a>> {
         let marked = |marks: &[(usize, f32)]| {
             let here = marks.iter().filter(|(at, _)| *at < self.until);
-            here.map(|&(at, sure)| Item { at, sure, field: None }).collect()
+            here.map(|&(at, sure)| Item {
+                place: at.into(),
+                sure,
+                field: None,
+            })
+            .collect()
         };
         match source {
             Source::Signal(signal) => marked(&self.marks.signals[signal.index()]),
@@ -364,17 +470,23 @@ impl<'a> Reading<'a> {
             Source::Phrase(phrase) => {
                 let here = self.talk.with_phrase(*phrase).iter().filter(|at| **at < self.until);
                 here.map(|&at| Item {
-                    at,
+                    place: Place {
+                        at,
+                        hint: Some(Hint::Phrase(*phrase)),
+                    },
                     sure: 1.0,
                     field: None,
                 })
                 .collect()
             }
             Source::Field(name) => {
-                let here = self.talk.said.iter();
-                here.filter(|(at, field)| *at < self.until && field.field == *name)
-                    .map(|&(at, field)| Item {
-                        at,
+                let here = self.talk.said.iter().enumerate();
+                here.filter(|(_, (at, field))| *at < self.until && field.field == *name)
+                    .map(|(index, &(at, field))| Item {
+                        place: Place {
+                            at,
+                            hint: Some(Hint::Field(index)),
+                        },
                         sure: field.confidence,
                         field: Some(field),
                     })
@@ -382,8 +494,8 @@ impl<'a> Reading<'a> {
             }
             Source::Defined(at) => {
                 let mut items = self.all_items(&self.process.definitions()[*at]);
-                items.sort_by_key(|item| item.at);
-                items.dedup_by_key(|item| item.at);
+                items.sort_by_key(Item::at);
+                items.dedup_by_key(|item| item.at());
                 items
             }
         }
@@ -391,6 +503,11 @@ impl<'a> Reading<'a> {
 
     fn picked(&self, said: &Said) -> Vec<Item<'a>> {
         let mut items = self.items(&said.source);
+        let by_status = said.filters.iter().any(|filter| matches!(filter.pick, Pick::Status(_)));
+        if matches!(said.source, Source::Field(_)) && !by_status {
+            // Not knowing is no fact, and what nobody took up is none either.
+            items.retain(|item| item.field.is_some_and(is_known));
+        }
         for filter in &said.filters {
             if items.is_empty() {
                 break;
@@ -407,41 +524,48 @@ impl<'a> Reading<'a> {
         let turns = &self.talk.call.turns;
         match &filter.pick {
             Pick::Last => {
-                let last = items.last().map(|item| item.at);
-                keep(&|item| Some(item.at) == last)
+                let last = items.last().map(|item| item.at());
+                keep(&|item| Some(item.at()) == last)
             }
             Pick::Open => {
-                let open = items.last().map(|item| item.at).filter(|&at| !self.settled(source, at));
-                keep(&|item| Some(item.at) == open)
+                let open = items
+                    .last()
+                    .map(|item| item.at())
+                    .filter(|&at| !self.settled(source, at));
+                keep(&|item| Some(item.at()) == open)
             }
-            Pick::Number => keep(&|item| self.talk.numbered(item.at)),
-            Pick::Dated => keep(&|item| self.talk.dated(item.at)),
+            Pick::Number => hinted(keep(&|item| self.talk.numbered(item.at())), Hint::Number, filter.not),
+            Pick::Dated => hinted(keep(&|item| self.talk.dated(item.at())), Hint::Dated, filter.not),
             Pick::Decider => {
                 let deciders: Vec<&str> = self
                     .every(self.process.decider())
                     .into_iter()
                     .map(|at| turns[at].speaker.as_str())
                     .collect();
-                keep(&|item| deciders.contains(&turns[item.at].speaker.as_str()))
+                keep(&|item| deciders.contains(&turns[item.at()].speaker.as_str()))
             }
             Pick::Unsure => keep(&|item| item.sure < 1.0),
-            Pick::By(role) => keep(&|item| turns[item.at].role == *role),
-            Pick::Says(phrase) => keep(&|item| self.talk.with_phrase(*phrase).contains(&item.at)),
+            Pick::By(role) => keep(&|item| turns[item.at()].role == *role),
+            Pick::Says(phrase) => hinted(
+                keep(&|item| self.talk.with_phrase(*phrase).contains(&item.at())),
+                Hint::Phrase(*phrase),
+                filter.not,
+            ),
             Pick::With(other) => {
                 let others = self.items(other);
-                keep(&|item| others.iter().any(|other| other.at == item.at))
+                keep(&|item| others.iter().any(|other| other.at() == item.at()))
             }
             Pick::After(other) => {
-                let first = self.items(other).first().map(|item| item.at);
-                keep(&|item| first.is_some_and(|first| item.at > first))
+                let first = self.items(other).first().map(|item| item.at());
+                keep(&|item| first.is_some_and(|first| item.at() > first))
             }
             Pick::Before(other) => {
-                let last = self.items(other).last().map(|item| item.at);
-                keep(&|item| last.is_some_and(|last| item.at < last))
+                let last = self.items(other).last().map(|item| item.at());
+                keep(&|item| last.is_some_and(|last| item.at() < last))
             }
-            Pick::Within(count) => keep(&|item| item.at + count >= self.until),
-            Pick::Run(count) => keep(&|item| self.run(&items, item.at) >= *count),
-            Pick::Seconds(least) => keep(&|item| self.talk.seconds(item.at) >= f64::from(*least)),
+            Pick::Within(count) => keep(&|item| item.at() + count >= self.until),
+            Pick::Run(count) => keep(&|item| self.run(&items, item.at()) >= *count),
+            Pick::Seconds(least) => keep(&|item| self.talk.seconds(item.at()) >= f64::from(*least)),
             Pick::Status(status) => keep(&|item| item.field.is_some_and(|field| field.status == *status)),
             Pick::Value => keep(&|item| item.field.is_some_and(|field| field.value.is_some())),
             Pick::Is(word) => keep(&|item| item.field.is_some_and(|field| value_is(field, word))),
@@ -455,6 +579,13 @@ impl<'a> Reading<'a> {
                     .is_some_and(|(day, called)| (day - called).num_days() <= i64::from(*most))
             }),
         }
+    }
+
+    /// The last turn with an objection that nothing later took back.
+    pub fn open_objection(&self, objection: Signal) -> Option<usize> {
+        let source = Source::Signal(objection);
+        let last = self.items(&source).last()?.at();
+        (!self.settled(&source, last)).then_some(last)
     }
 
     /// Something after the turn took the objection back.
@@ -481,7 +612,7 @@ impl<'a> Reading<'a> {
         let mut count = 0;
         for place in (0..=at).rev() {
             if turns[place].role == turns[at].role {
-                if !items.iter().any(|item| item.at == place) {
+                if !items.iter().any(|item| item.at() == place) {
                     break;
                 }
                 count += 1;
@@ -493,13 +624,39 @@ impl<'a> Reading<'a> {
     }
 }
 
+/// A turn without a hint of its own is quoted by what was asked of it.
+fn hinted<'a>(mut items: Vec<Item<'a>>, hint: Hint, not: bool) -> Vec<Item<'a>> {
+    for item in &mut items {
+        if !not && item.place.hint.is_none() {
+            item.place.hint = Some(hint);
+        }
+    }
+    items
+}
+
+fn is_known(field: &Field) -> bool {
+    !matches!(
+        field.status,
+        FieldStatus::NotStated | FieldStatus::UnknownToBuyer | FieldStatus::Proposed
+    )
+}
+
 fn value_is(field: &Field, word: &str) -> bool {
-    let json = serde_json::to_value(&field.value).unwrap_or_default();
-    match json {
+    has_word(&serde_json::to_value(&field.value).unwrap_or_default(), word)
+}
+
+fn has_word(value: &serde_json::Value, word: &str) -> bool {
+    match value {
         serde_json::Value::String(text) => text == word,
         serde_json::Value::Object(parts) => parts.values().any(|part| part.as_str() == Some(word)),
         _ => false,
     }
+}
+
+/// The last day that a value as documents have it allows.
+fn day_of(value: &serde_json::Value) -> Option<NaiveDate> {
+    let day = ["date", "end", "start"].iter().find_map(|key| value[key].as_str())?;
+    day.parse().ok()
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! Moves that came too early, and what keeps a deal from moving.
 
-use super::assess::{Heard, earlier_scores, quotes};
+use super::assess::{Heard, earlier_scores};
 use super::evidence::sentence;
 use super::file::{PrematureRule, Process};
 use super::history;
 use super::reading::{Marks, Reading, Talk};
-use crate::domain::{Evidence, Language, Premature, RootCause, Severity, StageKind};
+use crate::domain::{
+    Deal, Evidence, Language, PastEvidence, Premature, Role, RootCause, RootCauseId, Severity, StageKind,
+};
 
 /// The moves of the rep for which the deal was not ready when they were made: of each rule the first, in the order of the
 /// turns. What was said later does not count.
@@ -64,7 +66,7 @@ fn warn(rule: &PrematureRule, severity: Severity, language: Language, evidence: 
 }
 
 /// Why a stalled deal does not move: the first cause that holds, then those that are named beside it.
-pub fn root_causes(reading: &Reading<'_>, language: Language) -> Vec<RootCause> {
+pub fn root_causes(reading: &Reading<'_>, deal: &Deal, language: Language) -> Vec<RootCause> {
     let stages = reading.process.stages();
     let open = reading.stage.is_some_and(|place| stages[place].kind == StageKind::Open);
     if !open || !reading.is(reading.process.stalled()) {
@@ -83,8 +85,22 @@ pub fn root_causes(reading: &Reading<'_>, language: Language) -> Vec<RootCause> 
             why: rule.why.get(language).clone(),
             missing: vec![rule.missing.get(language).clone()],
             first_action: rule.first_action,
-            evidence: quotes(reading.talk.call, &turns),
+            evidence: reading.talk.quotes(&turns),
+            earlier: broken_promises(rule.id, reading, deal),
         });
     }
     causes
+}
+
+/// The words of our promises that are overdue, where those are the cause.
+fn broken_promises(id: RootCauseId, reading: &Reading<'_>, deal: &Deal) -> Vec<PastEvidence> {
+    if id != RootCauseId::WeDroppedIt {
+        return Vec::new();
+    }
+    let day = reading.talk.call.call_date.unwrap_or_default();
+    let due = deal
+        .open_promises
+        .iter()
+        .filter(|promise| promise.is_due(Role::Rep, day));
+    due.map(|promise| promise.evidence.clone()).collect()
 }
