@@ -137,7 +137,7 @@ pub fn previous(text: &str) -> Result<History, Error> {
     });
     let fields = analysis.qualification.fields.iter().filter_map(|field| {
         let stated = matches!(field.status, FieldStatus::Stated | FieldStatus::Confirmed);
-        let value = field.value.clone().filter(|_| stated)?;
+        let value = field.value.clone().filter(|_| stated && lasts(field.field))?;
         Some(PastField {
             field: field.field,
             value,
@@ -154,4 +154,18 @@ pub fn previous(text: &str) -> Result<History, Error> {
         buyers: buyers.into_iter().collect(),
         calls,
     })
+}
+
+/// A fact outlives its call; what was agreed, asked or objected in it does not.
+fn lasts(field: FieldName) -> bool {
+    !matches!(
+        field,
+        FieldName::Participants
+            | FieldName::NextMeeting
+            | FieldName::Commitments
+            | FieldName::MaterialsRequested
+            | FieldName::OpenQuestions
+            | FieldName::Objections
+            | FieldName::CallOutcome
+    )
 }

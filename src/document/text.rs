@@ -328,20 +328,26 @@ fn fields(out: &mut String, document: &Document, look: Look) {
     }
 }
 
-/// What earlier calls said and this one does not: of each name the latest.
+/// What earlier calls said and this one does not: in short the names, in full the words.
 fn earlier_facts(out: &mut String, document: &Document, look: Look) {
     let language = document.call.language;
     let past = &document.deal.earlier_facts;
-    for (at, fact) in past.iter().enumerate() {
-        let said_here = document.qualification.fields.iter();
-        let mut said_here = said_here.filter(|field| field.status != FieldStatus::NotStated);
-        let replaced = past[at + 1..].iter().any(|later| later.field == fact.field);
-        if !look.full && (replaced || said_here.any(|field| field.field == fact.field)) {
-            continue;
+    if look.full {
+        for fact in past {
+            let place = format!("[{}]", words::date(fact.evidence.call_date, language));
+            let quote = short_quote(&fact.evidence.quote, &place, look.width, 21, language);
+            let _ = writeln!(out, "  {:<18} {}", words::field(fact.field, language), look.dim(&quote));
         }
-        let place = format!("[{}]", words::date(fact.evidence.call_date, language));
-        let quote = short_quote(&fact.evidence.quote, &place, look.width, 21, language);
-        let _ = writeln!(out, "  {:<18} {}", words::field(fact.field, language), look.dim(&quote));
+    } else if !past.is_empty() {
+        let mut names: Vec<&str> = past.iter().map(|fact| words::field(fact.field, language)).collect();
+        names.sort_unstable();
+        names.dedup();
+        let line = format!(
+            "{}: {}",
+            say(language, "known from earlier calls", "известно из прошлых разговоров"),
+            names.join(", ")
+        );
+        let _ = writeln!(out, "  {}", look.dim(&wrap(&line, look.width, 2)));
     }
 }
 
