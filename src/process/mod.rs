@@ -5,11 +5,13 @@
 //! never raise one. What to do next is *not* here: see `decide`, which asks the same file.
 
 mod assess;
+mod cases;
 mod condition;
 mod evidence;
 mod file;
 mod history;
 mod problem;
+mod read;
 mod reading;
 mod section;
 mod warnings;
