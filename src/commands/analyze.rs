@@ -164,6 +164,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let options = pipeline::Options {
         call_date: args.call_date.unwrap_or_else(|| Local::now().date_naive()),
+        call_date_is_said: args.call_date.is_some(),
         language: args.language.language(),
         rep: args.rep.clone(),
         threads: args.threads.map_or_else(super::default_threads, usize::from),

@@ -60,6 +60,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let threads = args.threads.map_or_else(super::default_threads, usize::from);
     let options = pipeline::Options {
         call_date: NaiveDate::default(),
+        call_date_is_said: false,
         language: None,
         rep: None,
         threads,

@@ -122,6 +122,7 @@ fn test(file: &str, turn_model: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     }
     let options = pipeline::Options {
         call_date: Local::now().date_naive(),
+        call_date_is_said: false,
         language: None,
         rep: None,
         threads: super::default_threads(),

@@ -58,7 +58,7 @@ pub fn markdown(document: &Document, full: bool) -> String {
 fn head(out: &mut String, document: &Document) {
     let (call, deal) = (&document.call, &document.deal);
     let language = call.language;
-    let mut facts = vec![words::date(call.call_date, language)];
+    let mut facts = vec![words::call_day(call)];
     facts.extend(call.duration_s.map(words::clock));
     facts.push(call.language.as_str().to_uppercase());
     let _ = writeln!(out, "# {}\n\n{}\n", cell(&call.source), facts.join(" · "));

@@ -75,6 +75,8 @@ pub struct CallInfo {
     pub id: String,
     pub source: String,
     pub call_date: NaiveDate,
+    /// Nobody said which day it was: dates that follow from it are no surer.
+    pub call_date_assumed: bool,
     pub language: Language,
     /// Seconds; null where the transcript has no times.
     pub duration_s: Option<f64>,
@@ -394,6 +396,7 @@ fn call_info(analysis: &Analysis) -> CallInfo {
         id: call.id.clone(),
         source: call.source.clone(),
         call_date: analysis.call_date,
+        call_date_assumed: analysis.call_date_assumed,
         language: analysis.understanding.language,
         duration_s: call
             .duration_s

@@ -123,7 +123,7 @@ pub(super) fn title(out: &mut String, look: Look, en: &'static str, ru: &'static
 fn head(out: &mut String, document: &Document, look: Look) {
     let (call, deal) = (&document.call, &document.deal);
     let language = call.language;
-    let mut facts = vec![words::date(call.call_date, language)];
+    let mut facts = vec![words::call_day(call)];
     facts.extend(call.duration_s.map(words::clock));
     facts.push(words::turns(document.turns.len(), language));
     facts.push(call.language.as_str().to_uppercase());

@@ -2,7 +2,7 @@
 
 use chrono::{Datelike, NaiveDate};
 
-use super::{DealInfo, Document, FieldInfo, Provenance};
+use super::{CallInfo, DealInfo, Document, FieldInfo, Provenance};
 use crate::domain::{
     CallOutcome, Channel, Commitment, Competitor, CompetitorStatus, ContactChannel, Criterion, CriticalEvent,
     CustomerKind, DateQualifier, DateValue, DecisionRole, DecisionStep, FieldName, FieldStatus, FieldValue, Language,
@@ -567,6 +567,16 @@ pub fn value(field: &FieldInfo, language: Language) -> String {
 }
 
 /// The stage of the deal in words, or why there is none.
+/// The day of the call, and that it is only assumed.
+pub fn call_day(call: &CallInfo) -> String {
+    let day = date(call.call_date, call.language);
+    if call.call_date_assumed {
+        format!("{day} ({})", say(call.language, "assumed", "предположительно"))
+    } else {
+        day
+    }
+}
+
 /// Where the deal stands, or why nothing is said about it.
 pub fn standing(document: &Document) -> String {
     match &document.call.other_language {

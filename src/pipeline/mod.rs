@@ -70,6 +70,8 @@ pub enum Error {
 pub struct Options {
     /// Dates that are said are counted from it, where the file names none.
     pub call_date: NaiveDate,
+    /// The user said that day; else it is only assumed.
+    pub call_date_is_said: bool,
     /// The user's `--language`; None: detected.
     pub language: Option<Language>,
     /// The user's `--rep`.
@@ -171,6 +173,8 @@ pub struct Timings {
 pub struct Analysis {
     pub understanding: Understanding,
     pub call_date: NaiveDate,
+    /// Nobody said which day it was.
+    pub call_date_assumed: bool,
     pub deal: Deal,
     pub qualification: Qualification,
     pub premature: Vec<Premature>,
@@ -248,6 +252,7 @@ pub fn analyse(
     let started = Instant::now();
     progress(Step::Understand, 0.0);
     let call_date = call.call_date.unwrap_or(options.call_date);
+    let call_date_assumed = call.call_date.is_none() && !options.call_date_is_said;
     if let Some(history) = &options.history {
         check_order(history, &call.id, call_date)?;
     }
@@ -298,6 +303,7 @@ pub fn analyse(
     );
     timings.decide = started.elapsed();
     Ok(Analysis {
+        call_date_assumed,
         asr_model,
         turn_model,
         llm: asked.map(|(_, session, model)| {
@@ -367,6 +373,7 @@ fn decide_all(
         premature,
         understanding,
         call_date,
+        call_date_assumed: false,
         deal,
         asr_model: None,
         turn_model: String::new(),
