@@ -182,7 +182,9 @@ fn a_changed_condition_changes_the_result() {
     let scratch = Scratch::new();
     let call = fixture("calls/en-b06.json").to_string_lossy().into_owned();
     let before = analyze(&[&call, "--process", "ppvvc"]);
-    let text = shown("ppvvc").replacen("until = \"substance\"", "until = \"buyer_refusal >= 100\"", 1);
+    let text = shown("ppvvc");
+    let exit = text.lines().find(|line| line.starts_with("until = ")).expect("an exit");
+    let text = text.replacen(exit, "until = \"buyer_refusal >= 100\"", 1);
     let file = scratch.write("mine.toml", text.as_bytes());
     let after = analyze(&[&call, "--process", &file]);
     assert_eq!(deal(&after)["stage"], "lead");
