@@ -50,10 +50,6 @@ impl Situation<'_> {
             .collect()
     }
 
-    fn has(&self, signal: Signal) -> bool {
-        !self.at(signal).is_empty()
-    }
-
     fn quote(&self, at: usize) -> Evidence {
         process::sentence(&self.call.turns[at])
     }

@@ -258,7 +258,7 @@ fn a_letter_may_be_put_into_better_words_but_says_nothing_new() {
     let cases: [(&str, Change, Option<&str>); 5] = [
         (
             "better words",
-            |body| body.replace("Which day would suit you", "Which day suits you"),
+            |body| body.replace("Shall we pick a day", "Shall we choose a day"),
             None,
         ),
         (
@@ -297,7 +297,7 @@ fn a_letter_may_be_put_into_better_words_but_says_nothing_new() {
             None => {
                 assert_eq!(letter["written_by"], "llm", "{name}: {}", problems(&document));
                 assert!(
-                    letter["body"].as_str().expect("text").contains("Which day suits you"),
+                    letter["body"].as_str().expect("text").contains("Shall we choose a day"),
                     "{letter}"
                 );
                 assert_eq!(problems(&document), "[]");

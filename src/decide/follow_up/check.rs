@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::super::Situation;
 use super::words::{List, content, has_words, list, parts, plain, tokens, words};
-use super::{Templates, dates, meeting, open_objections, person, promises, quotes, trace};
+use super::{Templates, dates, meeting, open_objections, person, promises, quotes, secrets, trace};
 use crate::domain::{EmailType, FieldName, FieldValue, FollowUp, Language, Role, Signal};
 
 /// One item of the rubric.
@@ -241,7 +241,7 @@ impl Judge<'_> {
                     let labels = &self.situation.labels[at];
                     labels.has(Signal::BuyerImpact) || labels.has(Signal::BuyerPain)
                 };
-                at.is_some_and(|at| labelled(at) && quotes::may_be_quoted(self.situation, at))
+                at.is_some_and(|at| labelled(at) && secrets::may_be_quoted(self.situation, at))
             })
             .collect();
         let body = plain(&self.draft.body);
@@ -299,7 +299,7 @@ impl Judge<'_> {
         }
         let open: Vec<usize> = open_objections(self.situation)
             .into_iter()
-            .filter(|&at| quotes::may_be_quoted(self.situation, at))
+            .filter(|&at| secrets::may_be_quoted(self.situation, at))
             .collect();
         let agreed = meeting(self.situation).is_some();
         let points = open.iter().map(|&at| {
@@ -415,11 +415,11 @@ impl Judge<'_> {
     fn discloses(&self) -> bool {
         let turns = self.situation.call.turns.iter().zip(self.situation.labels);
         let mut secret = turns.filter(|(turn, labels)| {
-            turn.role == Role::Buyer && (quotes::confidential(&turn.text) || labels.has(Signal::BuyerCompetitor))
+            turn.role == Role::Buyer && (secrets::confidential(&turn.text) || labels.has(Signal::BuyerCompetitor))
         });
         secret.any(|(turn, _)| self.takes(&turn.text, SECRET_RUN) && !self.is_promised(turn.i))
-            || quotes::confidential(&self.own)
-            || quotes::names_a_rival(self.situation, &self.draft.body)
+            || secrets::confidential(&self.own)
+            || secrets::names_a_rival(self.situation, &self.draft.body)
     }
 
     /// The turn holds a promise of its own, said openly.

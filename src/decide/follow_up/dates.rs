@@ -23,6 +23,16 @@ const RU_DAYS: [[&str; 3]; 7] = [
     ["суббота", "субботы", "субботу"],
     ["воскресенье", "воскресенья", "воскресенье"],
 ];
+/// «К среде»: letters do not say so, people do.
+const RU_DATIVE: [&str; 7] = [
+    "понедельнику",
+    "вторнику",
+    "среде",
+    "четвергу",
+    "пятнице",
+    "субботе",
+    "воскресенью",
+];
 const EN_MONTHS: [&str; 12] = [
     "January",
     "February",
@@ -135,7 +145,8 @@ pub fn due(value: &DateValue, language: Language) -> Option<String> {
 
 /// The weekday that a word in small letters names, in any case of its language.
 pub fn weekday(word: &str) -> Option<Weekday> {
-    let place = (0..7).find(|&at| EN_DAYS[at].to_lowercase() == word || RU_DAYS[at].contains(&word))?;
+    let place = (0..7)
+        .find(|&at| EN_DAYS[at].to_lowercase() == word || RU_DAYS[at].contains(&word) || RU_DATIVE[at] == word)?;
     Weekday::try_from(place as u8).ok()
 }
 
@@ -143,6 +154,84 @@ pub fn weekday(word: &str) -> Option<Weekday> {
 pub fn month(word: &str) -> Option<u32> {
     let place = (0..12).find(|&at| EN_MONTHS[at].to_lowercase() == word || RU_MONTHS[at] == word)?;
     Some(place as u32 + 1)
+}
+
+const EN_NUMBERS: [&str; 20] = [
+    "first",
+    "second",
+    "third",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+    "eleventh",
+    "twelfth",
+    "thirteenth",
+    "fourteenth",
+    "fifteenth",
+    "sixteenth",
+    "seventeenth",
+    "eighteenth",
+    "nineteenth",
+    "twentieth",
+];
+/// In the genitive, as days are named.
+const RU_NUMBERS: [&str; 20] = [
+    "первого",
+    "второго",
+    "третьего",
+    "четвертого",
+    "пятого",
+    "шестого",
+    "седьмого",
+    "восьмого",
+    "девятого",
+    "десятого",
+    "одиннадцатого",
+    "двенадцатого",
+    "тринадцатого",
+    "четырнадцатого",
+    "пятнадцатого",
+    "шестнадцатого",
+    "семнадцатого",
+    "восемнадцатого",
+    "девятнадцатого",
+    "двадцатого",
+];
+
+/// The day of a month that words in small letters begin with, and how many of them name it: "twenty-first", «11-го».
+pub fn day_number(words: &[String]) -> Option<(u32, usize)> {
+    let word = words.first()?.as_str();
+    let unit = |word: &str| {
+        let place = (0..20).find(|&at| EN_NUMBERS[at] == word || RU_NUMBERS[at] == word)?;
+        Some(place as u32 + 1)
+    };
+    let tens = |word: &str| match word {
+        "twenty" | "двадцать" => Some(20),
+        "thirty" | "тридцать" => Some(30),
+        _ => None,
+    };
+    if let Some((first, second)) = word.split_once('-')
+        && let (Some(tens), Some(unit)) = (tens(first), unit(second))
+    {
+        return Some((tens + unit, 1));
+    }
+    if let (Some(tens), Some(unit)) = (tens(word), words.get(1).and_then(|word| unit(word))) {
+        return Some((tens + unit, 2));
+    }
+    if matches!(word, "thirtieth" | "тридцатого") {
+        return Some((30, 1));
+    }
+    let digits = word.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let ending = &word[digits.len()..];
+    let number = digits.parse().ok().filter(|_| {
+        matches!(ending, "st" | "nd" | "rd" | "th" | "-го" | "го")
+            || words.get(1).is_some_and(|next| month(next).is_some())
+    });
+    number.or_else(|| unit(word)).map(|day| (day, 1))
 }
 
 #[cfg(test)]
@@ -205,7 +294,15 @@ mod tests {
     fn words_name_their_day() {
         assert_eq!(weekday("среду"), Some(Weekday::Wed));
         assert_eq!(weekday("sunday"), Some(Weekday::Sun));
-        assert_eq!(weekday("day"), None);
+        assert_eq!((weekday("day"), weekday("вторнику")), (None, Some(Weekday::Tue)));
+        let number = |text: &str| day_number(&super::super::words::words(text));
+        assert_eq!(number("двадцать пятого февраля"), Some((25, 2)));
+        assert_eq!(number("twenty-first"), Some((21, 1)));
+        assert_eq!(
+            (number("11-го"), number("14th"), number("14 марта")),
+            (Some((11, 1)), Some((14, 1)), Some((14, 1)))
+        );
+        assert_eq!((number("14 boxes"), number("пять"), number("")), (None, None, None));
         assert_eq!(
             (month("мая"), month("december"), month("maybe")),
             (Some(5), Some(12), None)

@@ -10,10 +10,13 @@ mod kind;
 mod promises;
 mod quotes;
 mod rewrite;
+mod secrets;
 mod slots;
 mod templates;
 mod trace;
+mod wording;
 mod words;
+mod worth;
 
 use chrono::NaiveDate;
 
@@ -191,23 +194,66 @@ fn put_off_to<'a>(situation: &'a Situation<'_>) -> Option<(NaiveDate, &'a Field)
 
 /// Who decides, in words that may stand in a letter: a name or a title that was said.
 fn decider<'a>(situation: &'a Situation<'_>) -> Option<(String, &'a Field)> {
+    let secrets = secrets::Secrets::new(situation);
     situation
         .said(FieldName::DecisionMakers)
         .filter(|field| matches!(field.status, FieldStatus::Stated | FieldStatus::Confirmed))
         .find_map(|field| match &field.value {
             Some(FieldValue::Person(person)) => {
-                let title = person.title_in(situation.language);
+                // A title of another language belongs to no letter in this one.
+                let title = (person.title_in(situation.language))
+                    .filter(|title| situation.language == Language::En || !title.is_ascii());
                 let words = match (person.name.as_deref(), title) {
-                    (Some(name), _) if quotes::names_a_rival(situation, name) => return None,
                     (Some(name), Some(title)) => format!("{name} ({title})"),
                     (Some(one), None) | (None, Some(one)) => one.to_owned(),
                     (None, None) => return None,
                 };
-                Some((words, field))
+                // A rival's name is taken for a person's now and then.
+                Some((words, field)).filter(|(words, _)| secrets.allow_of_the_rep(words))
             }
             _ => None,
         })
 }
+
+/// Labels of speakers that are no names.
+const OFFICES: &[&str] = &[
+    "accounts",
+    "accounting",
+    "agent",
+    "boss",
+    "buyer",
+    "caller",
+    "client",
+    "customer",
+    "dispatch",
+    "front",
+    "manager",
+    "office",
+    "owner",
+    "reception",
+    "rep",
+    "sales",
+    "seller",
+    "support",
+    "бухгалтер",
+    "бухгалтерия",
+    "директор",
+    "завхоз",
+    "клиент",
+    "менеджер",
+    "оператор",
+    "отдел",
+    "офис",
+    "покупатель",
+    "приемная",
+    "продавец",
+    "продажи",
+    "секретарь",
+    "снабжение",
+    "типография",
+    "хозяин",
+    "хозяйка",
+];
 
 /// Who speaks for a side, by introduction, else by the label of the transcript if somebody says that name. On the
 /// buyer's side only if there is just one.
@@ -218,7 +264,7 @@ fn person(situation: &Situation<'_>, side: Role) -> Option<String> {
             Some(FieldValue::Person(person)) if person.side == side => person.name.clone(),
             _ => None,
         });
-    let mut names: Vec<String> = introduced.collect();
+    let mut names: Vec<String> = introduced.map(|name| words::capital(&name)).collect();
     if names.is_empty() {
         let labels = situation.call.turns.iter().filter(|turn| turn.role == side);
         names = labels
@@ -228,7 +274,8 @@ fn person(situation: &Situation<'_>, side: Role) -> Option<String> {
                 let mut turns = situation.call.turns.iter();
                 turns.any(|turn| words::has_words(&turn.text.to_lowercase(), &name))
             })
-            .map(str::to_owned)
+            .filter(|name| !OFFICES.contains(&words::plain(name).as_str()))
+            .map(words::capital)
             .collect();
     }
     let first = names.first()?.clone();

@@ -1,11 +1,11 @@
 //! What was promised, as lines of a letter: the clause with the promise, its person turned where the buyer promised.
 
-use std::sync::LazyLock;
-
 use super::super::Situation;
-use super::words::{List, has_words, list, plain, tokens};
-use super::{dates, quotes};
-use crate::domain::{Commitment, Field, FieldName, FieldValue, FollowUpFact, Language, Role, sentences};
+use super::secrets::{self, Secrets};
+use super::wording::{self, is_aside, place_of_promise, quoted, says_nothing, without_day};
+use super::words::{has_words, plain, tokens};
+use super::{dates, quotes, worth};
+use crate::domain::{Commitment, DateValue, Field, FieldName, FieldValue, FollowUpFact, Language, Role, sentences};
 
 /// Steps of each side in a letter.
 pub const MOST: usize = 3;
@@ -21,74 +21,6 @@ pub struct Step {
     pub fact: FollowUpFact,
 }
 
-/// First person of the future → what the letter says to whom it is written, politely and on first-name terms.
-const VERBS: &[(&str, &str, &str)] = &[
-    ("пришлю", "пришлёте", "пришлёшь"),
-    ("пришлем", "пришлёте", "пришлёте"),
-    ("отправлю", "отправите", "отправишь"),
-    ("отправим", "отправите", "отправите"),
-    ("вышлю", "вышлете", "вышлешь"),
-    ("вышлем", "вышлете", "вышлете"),
-    ("скину", "пришлёте", "пришлёшь"),
-    ("сброшу", "пришлёте", "пришлёшь"),
-    ("подготовлю", "подготовите", "подготовишь"),
-    ("подготовим", "подготовите", "подготовите"),
-    ("сделаю", "сделаете", "сделаешь"),
-    ("позвоню", "позвоните", "позвонишь"),
-    ("позвоним", "позвоните", "позвоните"),
-    ("наберу", "позвоните", "позвонишь"),
-    ("перезвоню", "перезвоните", "перезвонишь"),
-    ("перезвоним", "перезвоните", "перезвоните"),
-    ("приведу", "приведёте", "приведёшь"),
-    ("позову", "позовёте", "позовёшь"),
-    ("согласую", "согласуете", "согласуешь"),
-    ("уточню", "уточните", "уточнишь"),
-    ("передам", "передадите", "передашь"),
-    ("подъеду", "подъедете", "подъедешь"),
-    ("приеду", "приедете", "приедешь"),
-    ("поставлю", "поставите", "поставишь"),
-    ("подпишу", "подпишете", "подпишешь"),
-    ("оплачу", "оплатите", "оплатишь"),
-    ("возьму", "возьмёте", "возьмёшь"),
-    ("соберу", "соберёте", "соберёшь"),
-    ("покажу", "покажете", "покажешь"),
-    ("закажу", "закажете", "закажешь"),
-    ("выставлю", "выставите", "выставишь"),
-    ("принесу", "принесёте", "принесёшь"),
-    ("займусь", "займётесь", "займёшься"),
-    ("направлю", "направите", "направишь"),
-    ("обсужу", "обсудите", "обсудишь"),
-];
-/// English words of promise; what follows is the step.
-const LEADS: &[&str] = &[
-    "i'll",
-    "i will",
-    "we'll",
-    "we will",
-    "let me",
-    "i'm going to",
-    "i am going to",
-    "you'll have",
-];
-/// Of whom a clause speaks: not turned by a table, so such a clause is quoted.
-static PERSONS: List = LazyLock::new(|| {
-    list(
-        "i|i'll|i'm|i've|i'd|me|my|mine|myself|we|we'll|we're|we've|us|our|you|you'll|you're|your|yours|я|мне|меня|\
-         мной|мой|моя|мое|мои|моего|моей|моих|мою|мы|нам|нас|нами|наш|наша|наше|наши|нашего|нашей|наших|нашу|вы|вам|\
-         вас|вами|ваш|ваша|ваше|ваши|вашего|вашей|ваших|вашу|ты|тебе|тебя|тобой|твой|твоя|твое|твои|твоего|твоей|\
-         твоих|твою",
-    )
-});
-/// Words beside a verb that are left out with the person.
-static DROPPED: List =
-    LazyLock::new(|| list("я|вам|вас|тебе|тебя|сам|сама|сами|обязательно|тогда|ее|лично|давайте|давай|хорошо|ладно"));
-/// Words that date a step by the day of the call: the absolute day stands behind it instead.
-static RELATIVE: List = LazyLock::new(|| {
-    list(
-        "today|tonight|tomorrow|this afternoon|this morning|this evening|right away|right now|this week|next week|\
-         сегодня|завтра|послезавтра|сейчас|прямо сейчас|вечером|утром|на этой неделе|на следующей неделе",
-    )
-});
 /// The letter itself keeps these promises.
 const THE_LETTER: &[&str] = &[
     "recap",
@@ -101,22 +33,13 @@ const THE_LETTER: &[&str] = &[
     "протокол",
     "саммари",
 ];
-/// Says neither what nor to whom.
-static EMPTY: List = LazyLock::new(|| {
-    list(
-        "send|email|text|message|call|do|be|it|that|them|this|you|sir|over|get|have|see|look|rest|ask|check|try|\
-         think|whatsapp|before|lunch|later|soon|let|know|will|we'll|can|also|just|into|back|then|so|one|to|on|the|a|\
-         and|for|in|there|пришлю|отправлю|скину|сделаю|это|все|вам|тебе|его|ее|их|тогда|хорошо|я|и|на|в|по|туда|\
-         давайте|давай|посмотрю|подумаю|скоро|позже|потом|ладно",
-    )
-});
 
 /// The promise of a field, if a letter may speak of it.
 pub fn promise<'a>(situation: &Situation<'_>, field: &'a Field) -> Option<&'a Commitment> {
     let Some(FieldValue::Commitment(promise)) = &field.value else {
         return None;
     };
-    let hidden = quotes::confidential(&promise.what) || quotes::names_a_rival(situation, &promise.what);
+    let hidden = secrets::confidential(&promise.what) || secrets::names_a_rival(situation, &promise.what);
     // A question asks the other side for something: it promises nothing.
     (!hidden && !promise.what.trim_end().ends_with('?')).then_some(promise)
 }
@@ -128,7 +51,8 @@ pub fn is_this_letter(text: &str) -> bool {
 }
 
 /// The steps that a side promised, in the order of the call.
-pub fn steps(situation: &Situation<'_>, who: Role, informal: bool) -> Vec<Step> {
+pub fn steps(situation: &Situation<'_>, secrets: &Secrets, who: Role, informal: bool) -> Vec<Step> {
+    let language = situation.language;
     let mut steps: Vec<Step> = Vec::new();
     for field in situation.said(FieldName::Commitments) {
         let (Some(promise), Some(turn)) = (promise(situation, field), field.turn) else {
@@ -137,34 +61,21 @@ pub fn steps(situation: &Situation<'_>, who: Role, informal: bool) -> Vec<Step> 
         if promise.who != who {
             continue;
         }
-        let day = (promise.due.as_ref())
-            .filter(|due| !due.ambiguous && !due.past)
-            .and_then(|due| dates::due(due, situation.language));
-        let clauses = clauses(&promise.what, situation.language);
+        let due = (promise.due.as_ref()).filter(|due| !due.ambiguous && !due.past);
+        let clauses = clauses(&promise.what, language);
         let dated = clauses.iter().position(|clause| clause.dated).unwrap_or(0);
         for (at, clause) in clauses.iter().enumerate() {
-            // The day behind the step says it once more, and absolutely.
-            let bare = match &day {
-                Some(_) if at == dated && !clause.conditional => without_day(clause.text),
-                _ => clause.text.to_owned(),
-            };
-            if is_this_letter(clause.text) || says_nothing(&bare) {
+            let due = due.filter(|_| at == dated && !clause.conditional);
+            if is_this_letter(clause.text) || !secrets.allow_promise(situation, who, turn, clause.text) {
                 continue;
             }
-            let text = match who {
-                _ if clause.conditional => Some(quoted(clause.text, situation.language)),
-                Role::Buyer => to_the_buyer(&bare, situation.language, informal),
-                _ => of_the_rep(&bare, situation.language),
+            let Some((text, day)) = step(clause, who, due, language, informal) else {
+                continue;
             };
-            let Some(mut text) = text else { continue };
-            if text.starts_with(['“', '«']) {
-                // A quote is whole: its day stands in it too.
-                text = quoted(clause.text, situation.language);
-            }
             if steps.iter().all(|known| known.text != text) {
                 steps.push(Step {
                     text,
-                    day: day.clone().filter(|_| at == dated && !clause.conditional),
+                    day,
                     fact: FollowUpFact {
                         text: clause.text.to_owned(),
                         turn,
@@ -175,6 +86,61 @@ pub fn steps(situation: &Situation<'_>, who: Role, informal: bool) -> Vec<Step> 
     }
     steps.truncate(MOST);
     steps
+}
+
+/// A clause in words of the letter, and its day. None: it promises nothing that a letter can hold anybody to.
+fn step(
+    clause: &Clause<'_>,
+    who: Role,
+    due: Option<&DateValue>,
+    language: Language,
+    informal: bool,
+) -> Option<(String, Option<String>)> {
+    let day = due.and_then(|due| dates::due(due, language));
+    let date = due.and_then(DateValue::latest);
+    // The day behind the step says it once more, and absolutely.
+    let mut bare = match day {
+        Some(_) => without_day(clause.text, date),
+        None => clause.text.to_owned(),
+    };
+    // What the day stood in the middle of is no sentence without it.
+    if bare != clause.text && worth::is_unfinished(&bare) {
+        bare = clause.text.to_owned();
+    }
+    if worth::is_of_two(clause.text) || worth::is_unfinished(&bare) {
+        return None;
+    }
+    if says_nothing(&bare) && !(day.is_some() && wording::is_a_call(&bare)) || !wording::is_a_deed(&bare, language) {
+        return None;
+    }
+    let text = match who {
+        _ if clause.conditional => quoted(clause.text, language),
+        Role::Buyer => wording::to_the_buyer(&bare, language, informal)?,
+        _ => wording::of_the_rep(&bare, language)?,
+    };
+    // A quote is whole: its day stands in it too.
+    // «позовёте» alone says nothing, nor with a clause that hangs on it.
+    let head = text.split([',', ';']).next().unwrap_or_default();
+    let head = head.split(" но ").next().unwrap_or_default();
+    let hangs = |tail: &str| {
+        let tail = plain(tail.trim_start_matches([',', ';', ' ']));
+        ["а", "но", "как", "пока", "что", "если", "потому"]
+            .iter()
+            .any(|joint| tail.split(' ').next() == Some(joint))
+    };
+    let alone = !head.trim().contains(' ') && (head.len() == text.len() || hangs(&text[head.len()..]));
+    if alone && day.is_none() {
+        return None;
+    }
+    let whole = text.starts_with(['“', '«']);
+    let text = if whole { quoted(clause.text, language) } else { text };
+    let named = (whole || bare == clause.text) && wording::names_a_day(&text, date);
+    // What names a day already has its date in brackets.
+    let day = match date {
+        Some(date) if named => Some(format!("({})", dates::short_day(date, language))),
+        _ => day,
+    };
+    Some((text, day))
 }
 
 /// A part of a sentence with a word of promise.
@@ -240,7 +206,7 @@ fn clauses(what: &str, language: Language) -> Vec<Clause<'_>> {
             Clause {
                 text,
                 conditional,
-                dated: RELATIVE.iter().any(|words| has_words(&lower, words))
+                dated: wording::RELATIVE.iter().any(|words| has_words(&lower, words))
                     || tokens(&lower).any(|(_, word)| dates::weekday(word).is_some() || dates::month(word).is_some()),
             }
         }));
@@ -257,6 +223,21 @@ fn second_verb(rest: &str, language: Language) -> bool {
     word.chars().count() > 4 && word.ends_with(['у', 'ю'])
 }
 
+/// Words that begin a clause which hangs on another.
+const HALVES: &[&str] = &[
+    "что",
+    "чтобы",
+    "как",
+    "пока",
+    "где",
+    "который",
+    "which",
+    "that",
+    "what",
+    "where",
+    "until",
+];
+
 /// "… with Mr": the sentence was cut at a point that ends none; "what I will do is …" promises nothing yet.
 fn is_cut_short(part: &str) -> bool {
     let lower = plain(part);
@@ -264,6 +245,10 @@ fn is_cut_short(part: &str) -> bool {
         .iter()
         .any(|title| lower.ends_with(&format!(" {title}")))
         || lower.contains("will do is")
+        || HALVES
+            .iter()
+            .any(|word| has_words(lower.split(' ').next().unwrap_or_default(), word))
+        || lower.contains("что сделаю")
 }
 
 fn is_conditional(sentence: &str) -> bool {
@@ -290,209 +275,9 @@ fn starts_promise(rest: &str, language: Language) -> bool {
     })
 }
 
-/// Where the word of promise stands in a clause.
-fn place_of_promise(clause: &str, language: Language) -> Option<(usize, usize)> {
-    match language {
-        Language::En => {
-            // The same bytes: only capitals of the Latin letters change.
-            let lower = clause.to_ascii_lowercase();
-            LEADS
-                .iter()
-                .flat_map(|lead| lower.match_indices(lead))
-                .filter(|(at, lead)| {
-                    let whole = |c: char| c.is_alphanumeric() || c == '\'';
-                    !lower[..*at].ends_with(whole) && !lower[at + lead.len()..].starts_with(whole)
-                })
-                .map(|(at, lead)| (at, at + lead.len()))
-                .min()
-        }
-        Language::Ru => tokens(clause)
-            .find(|(_, word)| verb(word).is_some())
-            .map(|(at, word)| (at, at + word.len())),
-    }
-}
-
-fn is_aside(word: &str) -> bool {
-    let bare = plain(word.trim_matches(|c: char| !c.is_alphanumeric()));
-    DROPPED.contains(&bare.as_str()) || EMPTY.contains(&bare.as_str())
-}
-
-fn verb(word: &str) -> Option<&'static (&'static str, &'static str, &'static str)> {
-    let word = plain(word);
-    VERBS.iter().find(|(first, ..)| *first == word)
-}
-
-fn says_nothing(text: &str) -> bool {
-    let mut words = tokens(text).map(|(_, word)| plain(word));
-    words.all(|word| {
-        EMPTY.contains(&word.as_str())
-            || LEADS.contains(&word.as_str())
-            || RELATIVE.contains(&word.as_str())
-            || PERSONS.contains(&word.as_str())
-            || ["will", "let"].contains(&word.as_str())
-    })
-}
-
-/// Without words that mean the day of the call, where they stand at an end. None where they stand inside.
-fn without_relative(text: &str) -> Option<&str> {
-    let mut text = text.trim();
-    loop {
-        let lower = plain(text);
-        let lower = lower.trim();
-        // ё is one letter as e, and counted in letters both are as long.
-        let cut = RELATIVE.iter().find_map(|words| {
-            let letters = words.chars().count();
-            let all = text.chars().count();
-            if all <= letters {
-                return None;
-            }
-            let at = |place: usize| text.char_indices().nth(place).map_or(text.len(), |(at, _)| at);
-            if lower.starts_with(*words) && !lower[words.len()..].starts_with(char::is_alphanumeric) {
-                Some(&text[at(letters)..])
-            } else if lower.ends_with(*words) && !lower[..lower.len() - words.len()].ends_with(char::is_alphanumeric) {
-                Some(&text[..at(all - letters)])
-            } else {
-                None
-            }
-        });
-        match cut {
-            Some(rest) => text = rest.trim_matches(|c: char| c.is_whitespace() || matches!(c, ',' | '-' | '—' | '–')),
-            None => break,
-        }
-    }
-    let lower = plain(text);
-    let inside = RELATIVE.iter().any(|words| has_words(&lower, words));
-    (!inside && !text.is_empty()).then_some(text)
-}
-
-/// Words of a day, beside the weekday itself.
-static OF_A_DAY: List = LazyLock::new(|| {
-    list("by|on|before|until|next|this|coming|till|до|к|ко|в|во|на|эту|этот|следующий|следующую|следующей|конца|концу")
-});
-/// Words of an hour, behind a day.
-static OF_AN_HOUR: List = LazyLock::new(|| {
-    list(
-        "at|am|pm|a.m|p.m|o'clock|noon|morning|afternoon|evening|lunch|sharp|one|two|three|four|five|six|seven|eight|\
-         nine|ten|eleven|twelve|в|к|утра|утром|вечера|вечером|дня|часов|час|часам|обеда|обеду|до|после|два|три|\
-         четыре|пять|шесть|семь|восемь|девять|десять|одиннадцать|двенадцать|десяти|шести|пяти",
-    )
-});
-
-/// Without the words of a day and its hour: the letter says them behind the step.
-fn without_day(text: &str) -> String {
-    let words: Vec<(usize, &str, String)> = tokens(text).map(|(at, word)| (at, word, plain(word))).collect();
-    let names_a_day = |word: &str| dates::weekday(word).is_some() || RELATIVE.contains(&word);
-    let Some(day) = words.iter().position(|(_, _, word)| names_a_day(word)) else {
-        return text.to_owned();
-    };
-    let of = |word: &(usize, &str, String), list: &[&str]| {
-        list.contains(&word.2.as_str()) || word.1.starts_with(|c: char| c.is_ascii_digit())
-    };
-    let first = words[..day].iter().rev().take_while(|word| of(word, &OF_A_DAY)).count();
-    let after = words[day + 1..].iter().take_while(|word| of(word, &OF_AN_HOUR)).count();
-    let (start, end) = (day - first, day + 1 + after);
-    // "the Friday report" is no day of the step.
-    let of_a_thing = first == 0 && !RELATIVE.contains(&words[day].2.as_str()) && start > 0 && end < words.len();
-    if of_a_thing || words.len() - (end - start) < 2 {
-        return text.to_owned();
-    }
-    let marks = |c: char| c.is_whitespace() || matches!(c, ',' | '-' | '—' | '–');
-    let head = text[..words[start].0].trim_end_matches(marks);
-    let tail = words.get(end).map_or("", |(at, ..)| &text[*at..]);
-    [head, tail].join(" ").trim().to_owned()
-}
-
-fn quoted(text: &str, language: Language) -> String {
-    match language {
-        Language::En => format!("“{text}”"),
-        Language::Ru => format!("«{text}»"),
-    }
-}
-
-/// The rep writes the letter: the words stand as they were said.
-fn of_the_rep(clause: &str, language: Language) -> Option<String> {
-    let Some(text) = without_relative(clause) else {
-        return Some(quoted(clause, language));
-    };
-    let (start, end) = place_of_promise(text, language)?;
-    Some(match language {
-        Language::En => {
-            let rest = text[end..].trim_start();
-            if text[start..end].eq_ignore_ascii_case("let me") {
-                format!("I'll {rest}")
-            } else {
-                let said = &text[start..];
-                said.strip_prefix("i'")
-                    .map_or_else(|| said.to_owned(), |rest| format!("I'{rest}"))
-            }
-        }
-        Language::Ru => {
-            let opener = |text: &str| {
-                ["давайте я ", "давай я ", "давайте ", "тогда ", "я "]
-                    .iter()
-                    .find(|opener| plain(text).starts_with(**opener))
-                    .map(|opener| opener.len())
-            };
-            let mut text = text;
-            while let Some(rest) = opener(text).and_then(|end| text.get(end..)) {
-                text = rest;
-            }
-            text.to_owned()
-        }
-    })
-}
-
-/// What the buyer promised, said to the buyer.
-fn to_the_buyer(clause: &str, language: Language, informal: bool) -> Option<String> {
-    let quote = || Some(quoted(clause, language));
-    let Some(text) = without_relative(clause) else {
-        return quote();
-    };
-    let Some((start, end)) = place_of_promise(text, language) else {
-        return quote();
-    };
-    let turned = match language {
-        Language::En => {
-            let rest = text[end..].trim();
-            let lower = rest.to_ascii_lowercase();
-            let given = [
-                "send you ",
-                "email you ",
-                "get you ",
-                "give you ",
-                "text you ",
-                "forward you ",
-            ];
-            let rest = given
-                .iter()
-                .find(|words| lower.starts_with(*words))
-                .map_or(rest, |words| &rest[words.len()..]);
-            rest.replace(" myself", "").trim().to_owned()
-        }
-        Language::Ru => {
-            let (_, polite, familiar) = verb(&text[start..end])?;
-            let keep = |part: &str| -> String {
-                let kept = part.split_whitespace().filter(|word| {
-                    let bare = plain(word.trim_matches(|c: char| !c.is_alphanumeric()));
-                    !DROPPED.contains(&bare.as_str())
-                });
-                kept.collect::<Vec<_>>().join(" ")
-            };
-            let (before, after) = (keep(&text[..start]), keep(&text[end..]));
-            let verb = if informal { familiar } else { polite };
-            [before.as_str(), verb, after.as_str()]
-                .join(" ")
-                .trim()
-                .replace(" ,", ",")
-        }
-    };
-    let personal = tokens(&turned).any(|(_, word)| PERSONS.contains(&plain(word).as_str()));
-    let short = language == Language::En && turned.split_whitespace().count() < 2;
-    if personal || short { quote() } else { Some(turned) }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::wording::{of_the_rep, to_the_buyer};
     use super::*;
 
     fn of_rep(what: &str, language: Language) -> Vec<String> {
@@ -586,7 +371,114 @@ mod tests {
             ("вам до пятницы пришлю график платежей", "вам пришлю график платежей"),
             ("I'll send the Friday report again", "I'll send the Friday report again"),
         ] {
-            assert_eq!(without_day(said), left);
+            assert_eq!(without_day(said, None), left);
+        }
+    }
+
+    fn one(what: &str, who: Role, due: &str, language: Language) -> Vec<(String, Option<String>)> {
+        let due = DateValue {
+            kind: None,
+            date: Some(due.parse().expect("a day")),
+            start: None,
+            end: None,
+            time: None,
+            time_end: None,
+            qualifier: crate::domain::DateQualifier::On,
+            ambiguous: false,
+            past: false,
+        };
+        let clauses = clauses(what, language);
+        clauses
+            .iter()
+            .filter_map(|clause| step(clause, who, Some(&due), language, false))
+            .collect()
+    }
+
+    #[test]
+    fn one_line_has_one_day() {
+        for (said, who, due, language, text, day) in [
+            (
+                "Одиннадцатого позвоню вам.",
+                Role::Buyer,
+                "2026-02-11",
+                Language::Ru,
+                "позвоните",
+                "в среду, 11 февраля",
+            ),
+            (
+                "Договор пришлю двадцать пятого февраля.",
+                Role::Rep,
+                "2026-02-25",
+                Language::Ru,
+                "Договор пришлю",
+                "в среду, 25 февраля",
+            ),
+            (
+                "I'll send the draft on Wednesday the eleventh at ten.",
+                Role::Rep,
+                "2026-02-11",
+                Language::En,
+                "I'll send the draft",
+                "on Wednesday, 11 February",
+            ),
+            (
+                "You'll have the list by February the eleventh.",
+                Role::Buyer,
+                "2026-02-11",
+                Language::En,
+                "the list",
+                "on Wednesday, 11 February",
+            ),
+            (
+                "I'll send you my list by Wednesday.",
+                Role::Buyer,
+                "2026-02-11",
+                Language::En,
+                "“I'll send you my list by Wednesday”",
+                "(11 February)",
+            ),
+            (
+                "you'll have the numbers by october the second thats a friday",
+                Role::Buyer,
+                "2026-10-02",
+                Language::En,
+                "the numbers by october the second thats a friday",
+                "(2 October)",
+            ),
+        ] {
+            assert_eq!(
+                one(said, who, due, language),
+                [(text.to_owned(), Some(day.to_owned()))],
+                "{said}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_deliverable_is_no_step() {
+        for (said, who, language) in [
+            ("I'll be here for life.", Role::Rep, Language::En),
+            ("You'll have spoken to Pauline by then.", Role::Rep, Language::En),
+            ("I'll have Tyler.", Role::Rep, Language::En),
+            (
+                "I'll have Kyle write it if he don't come through — KYLE",
+                Role::Buyer,
+                Language::En,
+            ),
+            ("You'll have it both by then.", Role::Rep, Language::En),
+            ("Позову.", Role::Buyer, Language::Ru),
+            ("Пришлю, но условие.", Role::Buyer, Language::Ru),
+            ("Подпишу, а она не проведёт.", Role::Buyer, Language::Ru),
+            ("I'll ring her.", Role::Buyer, Language::En),
+            ("I'll believe it when I see it working.", Role::Buyer, Language::En),
+            ("Скину вам это.", Role::Rep, Language::Ru),
+        ] {
+            let clauses = clauses(said, language);
+            let steps: Vec<_> = clauses
+                .iter()
+                .filter_map(|clause| step(clause, who, None, language, false))
+                .collect();
+            assert_eq!(steps, [], "{said}");
         }
     }
 

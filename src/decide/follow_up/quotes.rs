@@ -1,24 +1,13 @@
-//! Words of the call that may stand in a letter: the telling sentence, without fillers, never what was said in confidence.
+//! Words of the call that may stand in a letter: the telling sentence, without fillers. What is never said: see `secrets`.
 
 use std::sync::LazyLock;
 
 use super::super::Situation;
-use super::words::{List, content, has_words, list};
+use super::secrets::{self, Secrets, may_be_quoted};
+use super::words::{List, content, list};
+use super::worth;
 use crate::domain::{Field, FieldName, FieldValue, FollowUpFact, Role, Signal, sentences};
 
-/// Said in confidence, of the record itself, or of people and their relations: never in writing.
-static CONFIDENTIAL: List = LazyLock::new(|| {
-    list(
-        "between us|between you and me|between ourselves|just between|off the record|don't quote me|do not quote me|\
-         don't tell|keep it to yourself|keep this to yourself|not for the record|in confidence|confidential|\
-         confidentially|you didn't hear|didn't hear it from me|recorded line|being recorded|recording|my boss|\
-         the boss|office politics|politics|fired|he hates|she hates|между нами|между нами говоря|строго между|\
-         не для протокола|не под запись|не для записи|не ссылайтесь на меня|я вам этого не говорил|\
-         я вам этого не говорила|я этого не говорил|я этого не говорила|по секрету|по большому секрету|\
-         конфиденциально|никому не говорите|пусть останется|разговор записывается|начальство|начальству|шеф|шефу|\
-         шефа|интриги|уволят|уволили|подсидеть",
-    )
-});
 /// Signs of a loss: it is what a problem leads to, not the problem.
 static LOSS: List =
     LazyLock::new(|| list("теря|потер|убыт|обход|недополуч|штраф|lose |losing|lost |costs us|cost us|costing|penalt"));
@@ -46,6 +35,8 @@ static OBJECTS: List = LazyLock::new(|| {
 });
 /// A label that the model is surer of than this needs no such sign.
 const SURE: f32 = 0.75;
+/// And surer than this, with a sign of its own: it is of the work whatever its words.
+const CERTAIN: f32 = 0.85;
 /// What goes unanswered is missed more than it is told badly.
 const SURE_OF_OBJECTION: f32 = 0.6;
 /// Long words of a sentence that tells of a problem or a wish.
@@ -57,32 +48,6 @@ const LONGEST: usize = 20;
 /// What has no border and more words than this is not quoted.
 const UNREADABLE: usize = 24;
 
-/// Whether a text of the call says something that is not for writing.
-pub fn confidential(text: &str) -> bool {
-    let lower = text.to_lowercase().replace('’', "'");
-    CONFIDENTIAL.iter().any(|words| has_words(&lower, words))
-}
-
-/// Words of the buyer may go into a letter to the buyer, unless said in confidence, as advice, or about a rival.
-pub fn may_be_quoted(situation: &Situation<'_>, at: usize) -> bool {
-    let labels = &situation.labels[at];
-    !labels.has(Signal::BuyerChampion)
-        && !labels.has(Signal::BuyerCompetitor)
-        && !confidential(&situation.call.turns[at].text)
-        && !names_a_rival(situation, &situation.call.turns[at].text)
-}
-
-pub fn names_a_rival(situation: &Situation<'_>, text: &str) -> bool {
-    let lower = text.to_lowercase();
-    situation.said(FieldName::Competitors).any(|field| match &field.value {
-        Some(FieldValue::Competitor(rival)) => rival
-            .name
-            .as_deref()
-            .is_some_and(|name| has_words(&lower, &name.to_lowercase())),
-        _ => false,
-    })
-}
-
 /// A part of a turn that may stand in a letter.
 #[derive(Debug, Clone)]
 pub struct Saying<'a> {
@@ -90,6 +55,8 @@ pub struct Saying<'a> {
     /// An exact substring of the turn.
     pub text: &'a str,
     pub loss: bool,
+    /// Reads well without the talk around it.
+    plain: bool,
     rank: i32,
 }
 
@@ -100,6 +67,16 @@ impl Saying<'_> {
             turn: situation.call.turns[self.at].i,
         }
     }
+}
+
+/// What a letter quotes of a signal, the best first: what may be told, and reads well.
+pub fn quotable<'a>(situation: &Situation<'a>, secrets: &Secrets, signal: Signal) -> Vec<Saying<'a>> {
+    let mut sayings = sayings(situation, signal);
+    sayings.retain(|saying| {
+        let priced = signal == Signal::BuyerObjPrice && secrets::compares_prices(saying.text);
+        saying.plain && !priced && !secrets::names_somebody(saying.text) && secrets.allow(saying.at, saying.text)
+    });
+    sayings
 }
 
 /// What a side said with a signal, sentence by sentence, the best first.
@@ -164,12 +141,28 @@ pub fn sayings<'a>(situation: &Situation<'a>, signal: Signal) -> Vec<Saying<'a>>
                 continue;
             }
             let full = text.split_whitespace().count() > TELLING;
+            let business = numbered || worth::is_business(text) || telling && sure >= CERTAIN;
+            let stands_alone = !worth::points_away(text);
+            let plain = worth::is_plain(text, situation.language, numbered || signal == Signal::BuyerTimeline)
+                && match signal {
+                    // A date says by when whatever is around it.
+                    Signal::BuyerTimeline => true,
+                    Signal::BuyerPain | Signal::BuyerImpact => business && (stands_alone || numbered),
+                    Signal::BuyerObjPrice | Signal::BuyerObjTrust => telling || business,
+                    _ => telling && (business || sure >= enough),
+                };
             sayings.push(Saying {
                 at,
                 text,
                 loss,
+                plain,
                 // Four steps: which of two likely turns is likelier says less than how they read.
-                rank: 2 * (sure * 4.0) as i32 + 2 * i32::from(telling) + 2 * i32::from(full) + i32::from(numbered),
+                rank: 2 * (sure * 4.0) as i32
+                    + 2 * i32::from(telling)
+                    + 2 * i32::from(full)
+                    + 3 * i32::from(numbered)
+                    + 2 * i32::from(stands_alone)
+                    + i32::from(business),
             });
         }
     }
@@ -323,30 +316,6 @@ mod tests {
         ] {
             assert_eq!(trim(said), left);
             assert!(said.contains(trim(said)));
-        }
-    }
-
-    #[test]
-    fn confidence_is_kept() {
-        for text in [
-            "Between us, start with security.",
-            "Off the record: he signs anything.",
-            "Only don’t quote me on this.",
-            "Honestly, my boss hates change.",
-            "You didn't hear it from me.",
-            "Между нами, у них бюджет сгорает.",
-            "Я вам этого не говорила, но директор уходит.",
-            "По секрету: тендер уже расписан.",
-            "С меня потом начальство три шкуры спустило.",
-        ] {
-            assert!(confidential(text), "{text}");
-        }
-        for text in [
-            "We move between warehouses.",
-            "Шефмонтаж нам не нужен.",
-            "The record is wrong.",
-        ] {
-            assert!(!confidential(text), "{text}");
         }
     }
 

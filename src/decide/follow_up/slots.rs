@@ -4,12 +4,14 @@ use std::sync::LazyLock;
 
 use super::super::Situation;
 use super::promises::{self, Step};
-use super::quotes::{self, Saying, may_be_quoted, sayings};
+use super::quotes::{self, Saying, quotable};
+use super::secrets::Secrets;
 use super::templates::{Answer, Line, Slots};
 use super::words::{List, has_words, list};
 use super::{dates, decider, informal, kind, meeting, open_objections, person, put_off_to};
 use crate::domain::{
-    EmailType, Field, FieldName, FieldStatus, FieldValue, FollowUpFact, Language, Role, Signal, sentences,
+    Cue, EmailType, Field, FieldName, FieldStatus, FieldValue, FollowUpFact, Language, Role, Signal, TurnLabels,
+    sentences,
 };
 
 /// Characters of a problem in a subject.
@@ -23,6 +25,7 @@ pub type Shown = (String, FollowUpFact);
 /// The slots of a letter, and the facts in it.
 pub fn fill(situation: &Situation<'_>, kind: EmailType) -> (Slots, Vec<Shown>) {
     let language = situation.language;
+    let secrets = Secrets::new(situation);
     let mut facts = Vec::new();
     let mut slots = Slots {
         name: person(situation, Role::Buyer),
@@ -37,7 +40,9 @@ pub fn fill(situation: &Situation<'_>, kind: EmailType) -> (Slots, Vec<Shown>) {
         facts.extend(name.as_deref().and_then(|name| introduced(situation, side, name)));
     }
     if slots.refused {
-        slots.thanks = "refusal";
+        let thanked = thanks(situation, kind, &slots);
+        slots.thanks = thanked.0;
+        facts.extend(thanked.1);
         return (slots, facts);
     }
     let show = |text: &str, fact: FollowUpFact, facts: &mut Vec<Shown>| {
@@ -49,12 +54,12 @@ pub fn fill(situation: &Situation<'_>, kind: EmailType) -> (Slots, Vec<Shown>) {
         slots.meeting_agreed = matches!(field.status, FieldStatus::Stated | FieldStatus::Confirmed) && !date.ambiguous;
         facts.extend(slots.meeting.clone().zip(fact(field)));
     }
-    let mut ours = promises::steps(situation, Role::Rep, slots.informal);
-    let theirs = promises::steps(situation, Role::Buyer, slots.informal);
+    let mut ours = promises::steps(situation, &secrets, Role::Rep, slots.informal);
+    let theirs = promises::steps(situation, &secrets, Role::Buyer, slots.informal);
     if kind == EmailType::ProposalCover
         && let Some(field) = kind::proposal(situation)
     {
-        slots.attachments = vec![document(&field.quote, language).to_owned()];
+        slots.attachments = vec![document(promised(field), language).to_owned()];
         facts.extend(slots.attachments.first().cloned().zip(fact(field)));
         // This letter is that step.
         ours.retain(|step| Some(step.fact.turn) != field.turn || document_in(&step.text, language).is_none());
@@ -64,16 +69,16 @@ pub fn fill(situation: &Situation<'_>, kind: EmailType) -> (Slots, Vec<Shown>) {
     slots.overdue = slots.theirs.first().cloned();
 
     if kind != EmailType::ThankYou {
-        let (problem, impact) = problem_and_impact(situation);
+        let (problem, impact) = problem_and_impact(situation, &secrets);
         let same = |other: &Option<Saying<'_>>, saying: &Saying<'_>| {
             let other = other.as_ref();
             other.is_some_and(|other| other.at == saying.at && other.text.contains(saying.text))
         };
-        let wish = sayings(situation, Signal::BuyerVision)
+        let wish = quotable(situation, &secrets, Signal::BuyerVision)
             .into_iter()
             .find(|wish| !same(&problem, wish) && !same(&impact, wish));
-        let needed_by =
-            needed_by(situation).filter(|saying| [&problem, &impact, &wish].iter().all(|other| !same(other, saying)));
+        let needed_by = needed_by(situation, &secrets)
+            .filter(|saying| [&problem, &impact, &wish].iter().all(|other| !same(other, saying)));
         slots.topic = company(situation, &mut facts).or_else(|| topic(situation, problem.as_ref()));
         let mut say = |saying: Option<Saying<'_>>| {
             saying.and_then(|saying| show(saying.text, saying.fact(situation), &mut facts))
@@ -82,7 +87,7 @@ pub fn fill(situation: &Situation<'_>, kind: EmailType) -> (Slots, Vec<Shown>) {
         slots.impact = say(impact);
         slots.wish = say(wish);
         slots.needed_by = say(needed_by);
-        if let Some((price, fact)) = price(situation) {
+        if let Some((price, fact)) = price(situation, &secrets) {
             slots.price = show(&price, fact, &mut facts);
         }
     }
@@ -97,8 +102,10 @@ pub fn fill(situation: &Situation<'_>, kind: EmailType) -> (Slots, Vec<Shown>) {
         facts.extend(fact(field).map(|fact| (words.clone(), fact)));
         slots.until = Some(words);
     }
-    slots.answers = answers(situation, kind, &mut facts);
-    slots.thanks = thanks(situation, kind, &slots);
+    slots.answers = answers(situation, &secrets, kind, &mut facts);
+    let thanked = thanks(situation, kind, &slots);
+    slots.thanks = thanked.0;
+    facts.extend(thanked.1);
     (slots, facts)
 }
 
@@ -122,12 +129,23 @@ fn lines(steps: &[Step], facts: &mut Vec<Shown>) -> Vec<Line> {
         .collect()
 }
 
+/// What a promise promises.
+pub fn promised(field: &Field) -> &str {
+    match &field.value {
+        Some(FieldValue::Commitment(promise)) => &promise.what,
+        _ => &field.quote,
+    }
+}
+
 /// The turn in which somebody's name was said.
 fn introduced(situation: &Situation<'_>, side: Role, name: &str) -> Option<Shown> {
     let field = situation
         .said(FieldName::Participants)
         .find(|field| match &field.value {
-            Some(FieldValue::Person(person)) => person.side == side && person.name.as_deref() == Some(name),
+            Some(FieldValue::Person(person)) => {
+                let known = person.name.as_deref().map(str::to_lowercase);
+                person.side == side && known == Some(name.to_lowercase())
+            }
             _ => false,
         });
     let fact = field.and_then(fact).or_else(|| {
@@ -173,10 +191,14 @@ fn topic(situation: &Situation<'_>, problem: Option<&Saying<'_>>) -> Option<Stri
         .map(str::trim)
         .filter(|product| !product.is_empty() && short(product))
     {
-        let mut letters = product.chars();
-        return letters
-            .next()
-            .map(|first| first.to_uppercase().chain(letters).collect());
+        return Some(
+            product
+                .chars()
+                .take(1)
+                .flat_map(char::to_uppercase)
+                .chain(product.chars().skip(1))
+                .collect(),
+        );
     }
     let text = problem?.text;
     let whole = TOPIC.contains(&text.split_whitespace().count()) && short(text) && !text.contains([',', ':', ';']);
@@ -187,11 +209,11 @@ fn topic(situation: &Situation<'_>, problem: Option<&Saying<'_>>) -> Option<Stri
 }
 
 /// The problem, and what it leads to: two statements, the loss never the problem.
-fn problem_and_impact<'a>(situation: &Situation<'a>) -> (Option<Saying<'a>>, Option<Saying<'a>>) {
-    let (losses, mut problems): (Vec<_>, Vec<_>) = sayings(situation, Signal::BuyerPain)
+fn problem_and_impact<'a>(situation: &Situation<'a>, secrets: &Secrets) -> (Option<Saying<'a>>, Option<Saying<'a>>) {
+    let (losses, mut problems): (Vec<_>, Vec<_>) = quotable(situation, secrets, Signal::BuyerPain)
         .into_iter()
         .partition(|saying| saying.loss);
-    let effects = sayings(situation, Signal::BuyerImpact);
+    let effects = quotable(situation, secrets, Signal::BuyerImpact);
     let is_effect = |saying: &Saying<'_>| effects.iter().any(|effect| effect.at == saying.at);
     // A turn that is a problem alone says it more plainly than one that tells its price as well.
     if problems.iter().any(|saying| !is_effect(saying)) {
@@ -210,32 +232,34 @@ fn problem_and_impact<'a>(situation: &Situation<'a>) -> (Option<Saying<'a>>, Opt
 }
 
 /// When they need it, in a sentence of theirs.
-fn needed_by<'a>(situation: &Situation<'a>) -> Option<Saying<'a>> {
+fn needed_by<'a>(situation: &Situation<'a>, secrets: &Secrets) -> Option<Saying<'a>> {
     let dated: Vec<&Field> = situation
         .said(FieldName::Timeline)
         .filter(|field| matches!(field.status, FieldStatus::Stated | FieldStatus::Confirmed))
         .filter(|field| field.role == Some(Role::Buyer))
         .collect();
-    sayings(situation, Signal::BuyerTimeline).into_iter().find(|saying| {
-        let turn = situation.call.turns[saying.at].i;
-        // A promise has a line of its own.
-        if situation
-            .said(FieldName::Commitments)
-            .any(|field| field.turn == Some(turn) && field.quote.contains(saying.text))
-        {
-            return false;
-        }
-        dated
-            .iter()
-            .any(|field| field.turn == Some(turn) && saying.text.contains(field.raw.as_str()))
-    })
+    quotable(situation, secrets, Signal::BuyerTimeline)
+        .into_iter()
+        .find(|saying| {
+            let turn = situation.call.turns[saying.at].i;
+            // A promise has a line of its own.
+            if situation
+                .said(FieldName::Commitments)
+                .any(|field| field.turn == Some(turn) && field.quote.contains(saying.text))
+            {
+                return false;
+            }
+            dated
+                .iter()
+                .any(|field| field.turn == Some(turn) && saying.text.contains(field.raw.as_str()))
+        })
 }
 
 /// More prices than this were haggled over.
 const MOST_PRICES: usize = 3;
 
 /// The rep's last price that can be read without the talk around it: with its currency or its period.
-fn price(situation: &Situation<'_>) -> Option<Shown> {
+fn price(situation: &Situation<'_>, secrets: &Secrets) -> Option<Shown> {
     let prices: Vec<&Field> = situation
         .said(FieldName::QuotedPrice)
         .filter(|field| field.role == Some(Role::Rep) && field.status != FieldStatus::Proposed)
@@ -255,7 +279,7 @@ fn price(situation: &Situation<'_>) -> Option<Shown> {
         .position(|turn| Some(turn.i) == field.turn)?;
     let labelled = situation.labels[turn].has(Signal::RepPrice) && !situation.labels[turn].has(Signal::RepPressure);
     let part = quotes::telling_part(&field.quote, Some(&field.raw))
-        .filter(|part| labelled && part.contains(&field.raw) && !quotes::confidential(part))?;
+        .filter(|part| labelled && part.contains(&field.raw) && secrets.allow_of_the_rep(part))?;
     let shown = FollowUpFact {
         text: part.to_owned(),
         turn: field.turn?,
@@ -286,7 +310,7 @@ fn document_in(text: &str, language: Language) -> Option<&'static str> {
         .map(|(_, name)| *name)
 }
 
-fn document(text: &str, language: Language) -> &'static str {
+pub fn document(text: &str, language: Language) -> &'static str {
     document_in(text, language).unwrap_or(match language {
         Language::En => "proposal",
         Language::Ru => "предложение",
@@ -311,14 +335,12 @@ static PUSH: List = LazyLock::new(|| {
 const SURE_OF_PROOF: f32 = 0.8;
 /// Words that take something back, or back out.
 static NEGATIONS: List = LazyLock::new(|| list("not|no|never|can't|don't|didn't|won't|isn't|не|нет|ни"));
-/// Turns around the mention of a rival that may speak of it.
-const RIVAL: usize = 1;
 /// Turns after an objection that still answer it.
 const REACH: usize = 3;
 /// Words of an answer.
 const ANSWER: usize = 6;
 
-fn answers(situation: &Situation<'_>, kind: EmailType, facts: &mut Vec<Shown>) -> Vec<Answer> {
+fn answers(situation: &Situation<'_>, secrets: &Secrets, kind: EmailType, facts: &mut Vec<Shown>) -> Vec<Answer> {
     let mut answers = Vec::new();
     let turns = &situation.call.turns;
     let objections = if matches!(
@@ -329,20 +351,14 @@ fn answers(situation: &Situation<'_>, kind: EmailType, facts: &mut Vec<Shown>) -
     } else {
         open_objections(situation)
     };
-    let of_a_rival = |at: usize| {
-        let around = at.saturating_sub(RIVAL)..turns.len().min(at + RIVAL + 1);
-        around
-            .into_iter()
-            .any(|near| situation.labels[near].has(Signal::BuyerCompetitor))
-    };
     let told: Vec<String> = facts.iter().map(|(shown, _)| shown.clone()).collect();
     for at in objections
         .into_iter()
-        .filter(|&at| may_be_quoted(situation, at) && !of_a_rival(at))
+        .filter(|&at| !secrets.near_a_rival(situation, at))
     {
         let of_the_turn = [Signal::BuyerObjPrice, Signal::BuyerObjTrust]
             .into_iter()
-            .flat_map(|objection| sayings(situation, objection))
+            .flat_map(|objection| quotable(situation, secrets, objection))
             .find(|saying| saying.at == at && told.iter().all(|told| told != saying.text));
         let Some(about) = of_the_turn.map(|saying| saying.text) else {
             continue;
@@ -365,7 +381,7 @@ fn answers(situation: &Situation<'_>, kind: EmailType, facts: &mut Vec<Shown>) -
                     .into_iter()
                     .filter_map(|sentence| quotes::telling_part(sentence, None))
                     .map(|part| without_address(situation, part))
-                    .find(|part| part.split_whitespace().count() >= ANSWER && may_repeat(situation, part))?;
+                    .find(|part| part.split_whitespace().count() >= ANSWER && may_repeat(secrets, part))?;
                 Some((part, reply))
             });
         let mut show = |text: &str, at: usize| {
@@ -394,12 +410,15 @@ fn answers(situation: &Situation<'_>, kind: EmailType, facts: &mut Vec<Shown>) -
         ]
         .iter()
         .any(|&signal| situation.labels[at].has(signal));
-        if asked.role != Role::Buyer || !later || !of_weight || !may_be_quoted(situation, at) {
+        if asked.role != Role::Buyer || !later || !of_weight || secrets.near_a_rival(situation, at) {
             continue;
         }
         let question = sentences(&asked.text).into_iter().rfind(|sentence| {
             let words = sentence.split_whitespace().count();
-            sentence.ends_with('?') && (4..=20).contains(&words) && !sentence.contains(['“', '”', '«', '»', '"', '['])
+            sentence.ends_with('?')
+                && secrets.allow(at, sentence)
+                && (4..=20).contains(&words)
+                && !sentence.contains(['“', '”', '«', '»', '"', '['])
         });
         if let Some(question) = question {
             let about = quotes::trim(question.trim_end_matches('?')).to_owned();
@@ -410,6 +429,8 @@ fn answers(situation: &Situation<'_>, kind: EmailType, facts: &mut Vec<Shown>) -
                     turn: asked.i,
                 },
             ));
+            // That the answer comes later was said too.
+            facts.push((about.clone(), said(situation, at + 1)));
             answers.push(Answer {
                 about,
                 reply: None,
@@ -431,38 +452,65 @@ fn without_address<'a>(situation: &Situation<'_>, text: &'a str) -> &'a str {
     rest.unwrap_or(text)
 }
 
-fn may_repeat(situation: &Situation<'_>, text: &str) -> bool {
+fn may_repeat(secrets: &Secrets, text: &str) -> bool {
     let lower = text.to_lowercase().replace('’', "'");
     !PUSH.iter().any(|words| lower.contains(words))
         && !NEGATIONS.iter().any(|word| has_words(&lower, word))
-        && !quotes::confidential(text)
-        && !quotes::names_a_rival(situation, text)
+        && secrets.allow_of_the_rep(text)
 }
 
-/// What the letter thanks for: something that was said, the weightiest first.
-fn thanks(situation: &Situation<'_>, kind: EmailType, slots: &Slots) -> &'static str {
-    let said = |signals: &[Signal]| signals.iter().any(|&signal| situation.has(signal));
+/// What the letter thanks for, something that was said, the weightiest first; and where it was said.
+fn thanks(situation: &Situation<'_>, kind: EmailType, slots: &Slots) -> (&'static str, Option<Shown>) {
+    // In the frame's own words: the day of the call is what stands in the letter.
+    let shown = |at: Option<usize>| at.map(|at| (slots.call_day.clone(), said(situation, at)));
+    let first = |signals: &[Signal]| {
+        let with = |labels: &TurnLabels| signals.iter().any(|&signal| labels.has(signal));
+        situation.labels.iter().position(with)
+    };
+    let last = |signal: Signal| situation.at(signal).last().copied();
     let numbers = |text: &String| {
         let lower = text.to_lowercase();
         situation
             .said(FieldName::PainImpact)
             .any(|field| !field.raw.is_empty() && lower.contains(&field.raw.to_lowercase()))
     };
-    if matches!(kind, EmailType::RecapAgreement | EmailType::Handover) {
-        "order"
-    } else if kind == EmailType::ObjectionAnswer && !slots.answers.is_empty() {
-        "doubts"
-    } else if slots.impact.as_ref().is_some_and(numbers) {
-        "numbers"
-    } else if slots.wish.is_some() {
-        "wish"
-    } else if slots.problem.is_some() {
-        "problem"
-    } else if said(&[Signal::BuyerProcess, Signal::BuyerDecider]) {
-        "decision"
-    } else if said(&[Signal::BuyerSituation]) {
-        "situation"
-    } else {
-        "time"
+    // What is quoted is a fact already.
+    match kind {
+        // Frames that do not thank.
+        EmailType::Reminder | EmailType::CloseTheLoop | EmailType::Nurture | EmailType::ApproverBrief => {
+            return ("time", None);
+        }
+        _ if slots.refused => return ("refusal", shown(last(Signal::BuyerRefusal))),
+        EmailType::RecapAgreement | EmailType::Handover => {
+            let ordered = situation.labels.iter().rposition(|labels| labels.has_cue(Cue::Order));
+            return ("order", shown(ordered.or_else(|| last(Signal::BuyerCommitment))));
+        }
+        EmailType::ObjectionAnswer if !slots.answers.is_empty() => return ("doubts", None),
+        _ => {}
+    }
+    if slots.impact.as_ref().is_some_and(numbers) {
+        return ("numbers", None);
+    }
+    if slots.wish.is_some() {
+        return ("wish", None);
+    }
+    if slots.problem.is_some() {
+        return ("problem", None);
+    }
+    if let Some(at) = first(&[Signal::BuyerProcess, Signal::BuyerDecider]) {
+        return ("decision", shown(Some(at)));
+    }
+    match first(&[Signal::BuyerSituation]) {
+        Some(at) => ("situation", shown(Some(at))),
+        None => ("time", None),
+    }
+}
+
+/// A turn, by its telling sentence.
+fn said(situation: &Situation<'_>, at: usize) -> FollowUpFact {
+    let evidence = situation.quote(at);
+    FollowUpFact {
+        text: evidence.quote,
+        turn: evidence.turn,
     }
 }

@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use chrono::{Datelike, NaiveDate};
 
 use super::super::Situation;
-use super::words::{List, content, has_words, list, parts, plain, stem, tokens};
-use super::{Templates, dates, promises};
+use super::words::{List, beginning, content, has_words, list, parts, plain, stem, tokens};
+use super::{Templates, dates, promises, slots};
 use crate::domain::{DateValue, FieldName, FieldStatus, FieldValue, Language, Role};
 use crate::llm;
 
@@ -143,12 +143,6 @@ impl Known {
     }
 }
 
-/// What the forms of a name share.
-fn beginning(word: &str) -> String {
-    let letters = word.chars().count();
-    word.chars().take(letters.saturating_sub(2).max(3)).collect()
-}
-
 /// Statements of a letter that nothing in the call supports, in words for a person. Empty: all of it is traced.
 pub fn unsupported(situation: &Situation<'_>, templates: &Templates, subject: &str, body: &str) -> Vec<String> {
     let known = Known::new(situation);
@@ -184,7 +178,11 @@ pub fn unsupported(situation: &Situation<'_>, templates: &Templates, subject: &s
 
 /// Whether a letter's name for a document stands for one that was promised in other words («КП»).
 fn document_is_promised(situation: &Situation<'_>, name: &str) -> bool {
-    super::kind::proposal(situation).is_some() && ["предложени", "proposal"].iter().any(|word| name.contains(word))
+    super::kind::proposal(situation).is_some_and(|field| {
+        let promised = slots::document(slots::promised(field), situation.language);
+        // «Две сметы» is a promise of «смета»: so short a word shares no stem with its forms.
+        promised == name || ["предложени", "proposal"].iter().any(|word| name.contains(word))
+    })
 }
 
 /// Days and hours: known ones, with their own weekday.

@@ -50,6 +50,27 @@ pub fn stem(word: &str) -> String {
     plain(word).chars().take(STEM).collect()
 }
 
+/// A name as it is written, also where it was heard in small letters.
+pub fn capital(name: &str) -> String {
+    let mut begins = true;
+    let letters = name.chars().flat_map(|letter| {
+        let first = std::mem::replace(&mut begins, letter.is_whitespace());
+        let (upper, same) = if first {
+            (Some(letter.to_uppercase()), None)
+        } else {
+            (None, Some(letter))
+        };
+        upper.into_iter().flatten().chain(same)
+    });
+    letters.collect()
+}
+
+/// What the forms of a name share.
+pub fn beginning(word: &str) -> String {
+    let letters = word.chars().count();
+    word.chars().take(letters.saturating_sub(2).max(3)).collect()
+}
+
 /// Stems of the words that say something.
 pub fn content(text: &str) -> BTreeSet<String> {
     tokens(text)
