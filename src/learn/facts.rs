@@ -196,7 +196,12 @@ fn is_invented(call: &Call, labelled: &LabelledCall, said: &Field) -> bool {
     let side = labelled.gold.turns[at].role.unwrap_or(call.turns[at].role);
     let of_side = match said.field {
         FieldName::QuotedPrice | FieldName::DiscountOffered => side == Role::Rep,
-        FieldName::Participants | FieldName::NextMeeting | FieldName::Commitments => true,
+        // Either side knows how the two came together.
+        FieldName::Participants
+        | FieldName::NextMeeting
+        | FieldName::Commitments
+        | FieldName::LeadSource
+        | FieldName::CustomerKind => true,
         _ => side == Role::Buyer || said.status == FieldStatus::Confirmed,
     };
     !(carried && of_side)
@@ -211,6 +216,8 @@ fn judge(said: &Field, gold: &GoldField) -> Option<bool> {
     let Some(value) = &said.value else { return Some(false) };
     Some(match (gold, value) {
         (Value::String(gold), FieldValue::Text(said)) => same_words(gold, said),
+        // One of a closed list.
+        (Value::String(gold), value) => serde_json::to_value(value).is_ok_and(|said| said.as_str() == Some(gold)),
         (Value::Object(gold), FieldValue::Text(status)) => gold.get("status").is_some_and(|gold| gold == status),
         (Value::Object(gold), FieldValue::Person(person)) => same_person(gold, person),
         (Value::Object(gold), FieldValue::Date(day)) => {
@@ -309,7 +316,7 @@ fn same_word(a: &str, b: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::sample;
+    use crate::domain::{LeadSource, sample};
 
     fn gold(value: &str) -> GoldField {
         serde_json::from_str(&format!(
@@ -343,6 +350,9 @@ mod tests {
         assert_eq!(judge(&ten(), &gold("null")), None);
         let none = said(FieldValue::Text("none".to_owned()));
         assert_eq!(judge(&none, &gold(r#"{"status":"none"}"#)), Some(true));
+        let source = said(FieldValue::Source(LeadSource::Inbound));
+        assert_eq!(judge(&source, &gold(r#""inbound""#)), Some(true));
+        assert_eq!(judge(&source, &gold(r#""event""#)), Some(false));
     }
 
     #[test]

@@ -301,7 +301,7 @@ fn clock(word: &str) -> Option<(u32, u32)> {
     (number.value.fract() == 0.0 && (1.0..=23.0).contains(&number.value)).then_some((number.value as u32, 0))
 }
 
-fn on(date: NaiveDate) -> DateValue {
+pub fn on(date: NaiveDate) -> DateValue {
     with(date, DateQualifier::On)
 }
 

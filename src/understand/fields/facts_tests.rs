@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 
 use super::extract;
-use crate::domain::{Field, FieldName, FieldStatus, FieldValue, Language, Role, Signal, Stage, sample};
+use crate::domain::{Field, FieldName, FieldStatus, FieldValue, Language, Period, Role, Signal, Stage, sample};
 
 /// A turn: who, what, and its signals. A name before a bar is the label of the transcript.
 type Said<'a> = (Role, &'a str, &'a [Signal]);
@@ -239,4 +239,82 @@ fn who_is_not_named_is_no_participant() {
         (BUYER, "Dana Reed|Hi.", &[]),
     ];
     assert_eq!(en(talk, FieldName::Participants), ["Mark/", "Dana/"]);
+}
+
+#[test]
+fn a_sum_takes_what_the_rest_of_the_talk_says_of_it() {
+    let moneys = |language, said: &[Said<'_>], name| -> Vec<(f64, String, Option<Period>)> {
+        fields(language, said)
+            .into_iter()
+            .filter(|field| field.field == name)
+            .filter_map(|field| match field.value {
+                Some(FieldValue::Money(money)) => Some((money.amount?, money.currency, money.period)),
+                _ => None,
+            })
+            .collect()
+    };
+    let rub = "RUB".to_owned();
+    // The period of the price before.
+    assert_eq!(
+        moneys(
+            Language::Ru,
+            &[(
+                REP,
+                "Девять тысяч рублей в месяц. Для вас семь тысяч.",
+                &[Signal::RepPrice]
+            )],
+            FieldName::QuotedPrice
+        ),
+        [
+            (9000.0, rub.clone(), Some(Period::Month)),
+            (7000.0, rub.clone(), Some(Period::Month))
+        ]
+    );
+    // The thousands that nobody says, but not where hundreds are said in full.
+    assert_eq!(
+        moneys(
+            Language::Ru,
+            &[
+                (BUYER, "Нам называли двести двадцать тысяч.", &[]),
+                (REP, "На сорок метров сто пятьдесят пять.", &[Signal::RepPrice]),
+            ],
+            FieldName::QuotedPrice
+        ),
+        [(155_000.0, rub, None)]
+    );
+    let canadian = moneys(
+        Language::En,
+        &[
+            (BUYER, "They asked seventy thousand dollars.", &[]),
+            (
+                REP,
+                "It is sixty-four five. Canadian. Plus the taxes.",
+                &[Signal::RepPrice],
+            ),
+        ],
+        FieldName::QuotedPrice,
+    );
+    assert_eq!(canadian, [(64_500.0, "CAD".to_owned(), None)]);
+}
+
+#[test]
+fn titles_stand_beside_names() {
+    let titled = |language, text: &str| values(language, &[(BUYER, text, &[])], FieldName::Participants);
+    assert_eq!(
+        titled(Language::En, "Hello, my name is Sahil, senior academic counsellor."),
+        ["Sahil/senior academic counsellor"]
+    );
+    assert_eq!(
+        titled(Language::Ru, "Меня зовут Станислав, я эксперт по цифровизации."),
+        ["Станислав/эксперт по цифровизации"]
+    );
+    assert_eq!(titled(Language::En, "My name is Sahil, good morning."), ["Sahil/"]);
+}
+
+#[test]
+fn losses_in_ranges() {
+    let impact: &[Signal] = &[Signal::BuyerPain, Signal::BuyerImpact];
+    let lost = |language, text: &str| values(language, &[(BUYER, text, impact)], FieldName::PainImpact);
+    assert_eq!(lost(Language::En, "In August maybe six, seven rooms I lost."), ["6-7"]);
+    assert_eq!(lost(Language::Ru, "Котёл потух в два часа ночи, сторож спал."), [""; 0]);
 }

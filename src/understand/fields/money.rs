@@ -75,6 +75,12 @@ fn unit_of(word: &str) -> Option<&'static str> {
         ("магазин", "site"),
         ("кабинет", "site"),
         ("филиал", "site"),
+        ("ученик", "student"),
+        ("карт", "card"),
+        ("кило", "kg"),
+        ("штук", "piece"),
+        ("метр", "metre"),
+        ("тонн", "ton"),
     ];
     STEMS
         .iter()
@@ -91,6 +97,7 @@ fn period_of(word: &str) -> Option<Period> {
         ("annum", Period::Year),
         ("week", Period::Week),
         ("day", Period::Day),
+        ("night", Period::Day),
         ("daily", Period::Day),
         ("месяц", Period::Month),
         ("ежемесячн", Period::Month),
@@ -99,6 +106,7 @@ fn period_of(word: &str) -> Option<Period> {
         ("недел", Period::Week),
         ("день", Period::Day),
         ("сутки", Period::Day),
+        ("ночь", Period::Day),
     ];
     STEMS
         .iter()
@@ -145,6 +153,36 @@ pub fn spoken_currency<'a>(texts: impl Iterator<Item = &'a str>) -> Option<&'sta
         .rev()
         .max_by_key(|(_, count)| *count)
         .map(|(code, _)| *code)
+}
+
+/// Which dollar is meant where a talk names the country: "sixty-four five. Canadian."
+pub fn spoken_dollar<'a>(mut texts: impl Iterator<Item = &'a str>) -> Option<&'static str> {
+    const COUNTRIES: &[(&str, &str)] = &[
+        ("canadian", "CAD"),
+        ("canadians", "CAD"),
+        ("канадских", "CAD"),
+        ("australian", "AUD"),
+        ("австралийских", "AUD"),
+        ("sing", "SGD"),
+        ("сингапурских", "SGD"),
+    ];
+    texts.find_map(|text| {
+        let tokens = tokens(text);
+        let at = tokens.iter().position(|token| {
+            COUNTRIES
+                .iter()
+                .any(|(name, _)| token.lower == *name && (token.capital || !token.lower.is_ascii()))
+        })?;
+        // Of money: next to a dollar, or alone right behind a number.
+        let around = tokens[at.saturating_sub(1)..tokens.len().min(at + 2)]
+            .iter()
+            .any(|token| currency(&token.lower) == Some("USD"));
+        let behind =
+            (at.saturating_sub(3)..at).any(|from| numbers::read(&tokens, from).is_some_and(|number| number.to == at));
+        let alone = tokens.get(at + 1).is_none_or(|token| token.break_before);
+        let (_, code) = COUNTRIES.iter().find(|(name, _)| tokens[at].lower == *name)?;
+        (around || behind && alone).then_some(*code)
+    })
 }
 
 /// A sum without a currency takes the one that is said nearest to it in the same turn.
@@ -521,14 +559,16 @@ fn tenths(tokens: &[Token], from: usize) -> Option<(f64, usize)> {
 }
 
 /// Sums of which the words leave the scale open: "twenty-one nine" where nothing near tells of what.
-pub fn unscaled(text: &str) -> Vec<Range<usize>> {
+/// The number as it is said: "twenty-one nine" is 21.9.
+pub fn unscaled(text: &str) -> Vec<Found<f64>> {
     let tokens = tokens(text);
     let mut found = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
         match tenths(&tokens, at) {
-            Some((_, to)) if !counts_something(&tokens, to) => {
-                found.push(tokens[at].range.start..tokens[to - 1].range.end);
+            Some((value, to)) if !counts_something(&tokens, to) => {
+                let range = tokens[at].range.start..tokens[to - 1].range.end;
+                found.push(Found { range, value });
                 at = to;
             }
             Some((_, to)) => at = to,
@@ -647,6 +687,16 @@ fn plain(language: Language, qualifier: MoneyQualifier) -> Money {
     }
 }
 
+/// A sum whose currency and scale nobody says.
+pub fn of(amount: f64, currency: &str) -> Money {
+    Money {
+        amount: Some(amount),
+        currency: currency.to_owned(),
+        scale_inferred: true,
+        ..plain(Language::En, MoneyQualifier::Exact)
+    }
+}
+
 fn place(money: &mut Money, qualifier: MoneyQualifier, amount: f64) {
     money.qualifier = qualifier;
     match qualifier {
@@ -746,6 +796,16 @@ fn tail(tokens: &[Token], from: usize, money: &mut Money) -> usize {
                 money.per = unit_of(target).map(str::to_owned);
                 to += 2 + skip_article;
             }
+            "per" if money.per.is_none() && is_noun(next) => {
+                money.per = Some(next.to_owned());
+                to += 2;
+            }
+            "in" | "for" | "last" | "в" | "за" if money.period.is_none() && whole_period(tokens, to).is_some() => {
+                if let Some((period, end)) = whole_period(tokens, to) {
+                    money.period = Some(period);
+                    to = end;
+                }
+            }
             "разово" | "единоразово" if money.period.is_none() => {
                 money.period = Some(Period::OneOff);
                 to += 1;
@@ -767,6 +827,29 @@ fn tail(tokens: &[Token], from: usize, money: &mut Money) -> usize {
         }
     }
     to
+}
+
+/// What is paid for in "per tablet".
+fn is_noun(word: &str) -> bool {
+    word.len() > 2 && word.chars().all(char::is_alphabetic) && word != "cent"
+}
+
+/// "in the year", "for the whole year", "last year", «за прошлый год»: the period with the index behind it.
+fn whole_period(tokens: &[Token], at: usize) -> Option<(Period, usize)> {
+    let first = word(tokens, at);
+    let second = word(tokens, at + 1);
+    let of_year = |at: usize| period_of(word(tokens, at)).filter(|period| *period == Period::Year);
+    match first {
+        "last" => Some((of_year(at + 1)?, at + 2)),
+        "in" | "for" if second == "the" => {
+            let noun = at + 2 + usize::from(matches!(word(tokens, at + 2), "whole" | "entire" | "full"));
+            Some((period_of(word(tokens, noun))?, noun + 1))
+        }
+        "в" | "за" if second.starts_with("прошл") || matches!(second, "весь" | "том" | "этот" | "этом") => {
+            Some((of_year(at + 2)?, at + 3))
+        }
+        _ => None,
+    }
 }
 
 /// "mid five figures": a size, not a number.

@@ -224,6 +224,10 @@ fn inverted(tokens: &[Token], from: usize) -> Option<Number> {
         return None;
     }
     let (value, to) = under_thousand(tokens, next)?;
+    // «до миллиона четырехсот» is 1.4 million: one, with the thousands left out.
+    if word(tokens, from) == "миллиона" && value >= 100.0 {
+        return None;
+    }
     if loose && scale < 1e6 && value < 10.0 {
         return None;
     }

@@ -278,9 +278,6 @@ const STANCES_RU: &[&str] = &[
 ];
 /// A call or a visit of whoever promises it: with a day it is a meeting, no promise.
 const MEETS: &[&str] = &[
-    "call you",
-    "ring you",
-    "phone you",
     "come",
     "visit",
     "see you",
@@ -288,12 +285,6 @@ const MEETS: &[&str] = &[
     "meet",
     "call on",
     "call at",
-    "give you a bell",
-    "позвоню",
-    "перезвоню",
-    "наберу",
-    "позвоним",
-    "перезвоним",
     "подъеду",
     "приеду",
     "заеду",
@@ -406,7 +397,7 @@ pub fn find(text: &str, days: &[Found<DateValue>], expected: bool) -> Vec<Found<
     found
 }
 
-/// "I'll call you on Friday", «приеду»: a talk or a visit, which is no promise of its own.
+/// "I'll come on Friday", «приеду»: a visit, which is no promise of its own.
 pub fn is_meeting(text: &str, part: &Range<usize>, days: &[Found<DateValue>]) -> bool {
     let lower = lower(&text[part.clone()]);
     let dated = days
@@ -608,6 +599,13 @@ fn russian(lower: &str, expected: bool) -> Vec<Range<usize>> {
         "переделаем",
         "поменяю",
         "уберу",
+        "переведу",
+        "подключу",
+        "отведу",
+        "подержу",
+        "дадим",
+        "проверим",
+        "сделаем",
     ];
     let mut found = Vec::new();
     let mut at = 0;
@@ -629,7 +627,7 @@ fn russian(lower: &str, expected: bool) -> Vec<Range<usize>> {
             .iter()
             .any(|prefix| word.starts_with(prefix))
             && mine;
-        if !denied && (known && (expected || mine) || guessed) {
+        if !denied && (known || guessed) {
             found.push(start..at);
         }
     }
@@ -673,6 +671,27 @@ fn border(between: &str) -> Option<(usize, usize)> {
     last(STRONG).or_else(|| last(WEAK))
 }
 
+/// A day before the words of promise is as far from them as one so many bytes further behind them.
+const BEFORE_VERB: usize = 30;
+
+/// The promise is kept on the day of the talk: words that name no day.
+pub fn at_once(words: &str) -> bool {
+    const AT_ONCE: &[&str] = &[
+        "сейчас",
+        "сразу после звонка",
+        "после звонка",
+        "right now",
+        "right away",
+        "before lunch",
+        "at noon",
+        "after this call",
+        "after the call",
+        "once we drop",
+        "once we hang up",
+    ];
+    has_word(&lower(words), AT_ONCE)
+}
+
 /// The day nearest to the words of promise, unless it is said of something else.
 fn due(text: &str, part: &Range<usize>, days: &[Found<DateValue>], expected: bool) -> Option<DateValue> {
     let verbs = verbs(text, part, expected);
@@ -690,7 +709,7 @@ fn due(text: &str, part: &Range<usize>, days: &[Found<DateValue>], expected: boo
             if day.range.start >= verb.end {
                 day.range.start - verb.end
             } else {
-                verb.start.saturating_sub(day.range.end)
+                BEFORE_VERB + verb.start.saturating_sub(day.range.end)
             }
         })
         .map(|day| day.value.clone())
@@ -775,6 +794,13 @@ mod tests {
                 "call you on Friday.: 2025-03-14"
             ]
         );
+    }
+
+    #[test]
+    fn words_of_the_moment() {
+        assert!(at_once("Щиток сейчас пойду сниму."));
+        assert!(at_once("I'll have it to you before lunch"));
+        assert!(!at_once("сейчасный"));
     }
 
     #[test]

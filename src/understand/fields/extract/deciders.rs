@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use super::super::people::{self, Mention};
-use super::super::text::{has_word, sentence_around};
+use super::super::text::{has_word, says, sentence_around};
 use super::super::{dates, names};
-use super::{ASKS_DECIDER, Extractor, contains, first_word_end, small};
+use super::{ASKS_DECIDER, Extractor, contains, small};
 use crate::domain::{DecisionRole, FieldName, FieldValue, Person, Role, Signal};
 
 /// The speaker decides.
@@ -185,6 +185,9 @@ impl Extractor<'_> {
             mentions.push(named(&text, name));
         }
         mentions.retain(|mention| self.is_person(&text, &mention.range));
+        // Relatives and bodies are talked of for other reasons too.
+        let whole = small(&text);
+        mentions.retain(|mention| asked || mention.name.is_some() || says(&whole, DECIDES));
         let found = !mentions.is_empty();
         for mention in mentions {
             let person = Person {
@@ -226,8 +229,10 @@ impl Extractor<'_> {
                 Some(FieldValue::Person(person)),
                 0.8,
             );
-        } else if !found && self.has(at, Signal::BuyerDecider) {
-            let range = place(SOMEBODY).unwrap_or_else(|| 0..first_word_end(&text));
+        } else if !found
+            && self.has(at, Signal::BuyerDecider)
+            && let Some(range) = place(SOMEBODY)
+        {
             let sentence = sentence_around(&text, &range);
             self.add(FieldName::DecisionMakers, at, &sentence, None, 0.55);
         }

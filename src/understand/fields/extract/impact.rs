@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::super::numbers;
-use super::super::text::{is_form_of, says, sentence_around, tokens};
+use super::super::text::{Token, is_form_of, says, sentence_around, tokens};
 use super::counts::{PEOPLE, approximate, is_plural, period_behind};
 use super::{Extractor, contains, near, small};
 use crate::domain::{FieldName, FieldStatus, FieldValue, Quantity, Role, Signal};
@@ -95,6 +95,8 @@ const LOSSES: &[&str] = &[
     "тратит",
     "трачу",
 ];
+/// Chance of a problem or its cost at which words of loss count.
+const HINTS_AT_LOSS: f32 = 0.2;
 /// The rep asks what the problem costs.
 const ASKS_COST: &[&str] = &[
     "how much",
@@ -208,6 +210,8 @@ impl Extractor<'_> {
                 continue;
             }
             any = true;
+            let mut sum = sum;
+            self.with_thousands(at, &mut sum.value);
             self.add(
                 FieldName::PainImpact,
                 at,
@@ -224,24 +228,30 @@ impl Extractor<'_> {
             any = true;
             self.add(FieldName::PainImpact, at, &range, None, 0.55);
         }
-        if !any && (self.has(at, Signal::BuyerImpact) || self.has(at, Signal::BuyerPain)) {
-            self.lost(at);
+        let hints = self.chance(at, Signal::BuyerImpact) + self.chance(at, Signal::BuyerPain) >= HINTS_AT_LOSS;
+        if self.has(at, Signal::BuyerImpact) || self.has(at, Signal::BuyerPain) || hints {
+            self.lost(at, any);
         }
     }
 
-    /// No money: hours, orders, shares; heads only where they are lost.
-    fn lost(&mut self, at: usize) {
+    /// No money: hours, orders, shares; heads only where they are lost. What a word of loss stands beside comes before
+    /// what merely stands in a turn of loss, of which only the first counts, and none `beside_money`.
+    fn lost(&mut self, at: usize, beside_money: bool) {
         let text = self.turn(at).text.clone();
         let words = tokens(&text);
         let mut index = 0;
-        let mut found = 0;
-        while index < words.len() && found < 2 {
+        let mut found: Vec<(bool, Range<usize>, Quantity)> = Vec::new();
+        while index < words.len() {
             let Some(number) = numbers::read(&words, index) else {
                 index += 1;
                 continue;
             };
             index = number.to;
-            let Some(noun) = words.get(number.to).filter(|word| !word.break_before) else {
+            // "six, seven rooms"
+            let upper = numbers::read(&words, number.to)
+                .filter(|upper| number.value < upper.value && upper.value <= 2.0 * number.value);
+            let end = upper.map_or(number.to, |upper| upper.to);
+            let Some(noun) = words.get(end).filter(|word| !word.break_before) else {
                 continue;
             };
             let range = words[number.from].range.start..noun.range.end;
@@ -251,32 +261,47 @@ impl Extractor<'_> {
                 .any(|stem| is_form_of(&noun.lower, stem) || !noun.lower.is_ascii() && noun.lower.starts_with(stem));
             let share = noun.lower == "%" || noun.lower.starts_with("percent") || noun.lower.starts_with("процент");
             let heads = PEOPLE.iter().any(|stem| is_form_of(&noun.lower, stem));
+            let first = found.is_empty();
             let fits = if of_time || share {
                 self.has(at, Signal::BuyerImpact) || loss_said
             } else {
                 let measured = MEASURES.iter().any(|stem| noun.lower.starts_with(stem));
-                let told = loss_said || found == 0 && self.has(at, Signal::BuyerImpact);
+                let told = loss_said || first && self.has(at, Signal::BuyerImpact);
                 told && number.value >= 2.0 && (measured || (!heads || loss_said) && (heads || is_plural(&noun.lower)))
             };
-            if !fits || !of_time && !self.is_loss(at, &range) {
+            let clock = of_time && is_clock(&words, number.from, end);
+            if !fits || clock || !of_time && !self.is_loss(at, &range) {
                 continue;
             }
-            found += 1;
+            index = index.max(end);
+            // «четыре часа, пять», "two days, three days"
+            let upper = upper.or_else(|| {
+                let next = words.get(end + 1)?;
+                let upper = numbers::read(&words, end + 1)?;
+                let same = words
+                    .get(upper.to)
+                    .is_none_or(|word| word.lower == noun.lower || of_time && !next.break_before);
+                let wider = number.value < upper.value && upper.value <= 2.0 * number.value;
+                (same && wider).then(|| {
+                    index = upper.to;
+                    upper
+                })
+            });
             let quantity = Quantity {
-                n: Some(number.value),
-                min: None,
-                max: None,
+                n: upper.is_none().then_some(number.value),
+                min: upper.map(|_| number.value),
+                max: upper.map(|upper| upper.value),
                 unit: Some(noun.lower.clone()),
                 period: period_behind(&words, &noun.range),
                 approx: number.approx || approximate(&words, number.from),
             };
-            self.add(
-                FieldName::PainImpact,
-                at,
-                &range,
-                Some(FieldValue::Quantity(quantity)),
-                0.6,
-            );
+            found.push((loss_said, range, quantity));
+        }
+        let said = beside_money || found.iter().any(|(loss_said, ..)| *loss_said);
+        let most = if said { 2 } else { 1 };
+        for (_, range, quantity) in found.into_iter().filter(|(loss, ..)| *loss == said).take(most) {
+            let value = Some(FieldValue::Quantity(quantity));
+            self.add(FieldName::PainImpact, at, &range, value, 0.6);
         }
     }
 
@@ -315,6 +340,13 @@ impl Extractor<'_> {
             }
         }
     }
+}
+
+/// «в два часа ночи», "every two hours": a time of day or how often, no time that is lost.
+fn is_clock(words: &[Token], from: usize, noun: usize) -> bool {
+    let before = from.checked_sub(1).map_or("", |at| words[at].lower.as_str());
+    let behind = words.get(noun + 1).map_or("", |word| word.lower.as_str());
+    matches!(before, "every" | "каждые" | "within") || matches!(behind, "ночи" | "утра" | "дня" | "вечера")
 }
 
 /// «за штуку», "a piece": behind a sum, a price of one thing.

@@ -28,6 +28,9 @@ pub const LOOKED_FOR: &[FieldName] = FieldName::ALL;
 /// How far back a sum may lend its scale to another.
 const NEARBY_TURNS: usize = 5;
 
+/// Chance of talk of deciding at which words of deciding count.
+const HINTS_AT_DECIDER: f32 = 0.1;
+
 const ASKS_BUDGET: &[&str] = &[
     "budget",
     "set aside",
@@ -119,6 +122,10 @@ struct Extractor<'a> {
     call_date: NaiveDate,
     /// Of sums without one, if the talk names any.
     currency: Option<&'static str>,
+    /// The dollar that is meant, if the talk names its country.
+    dollar: Option<&'static str>,
+    /// Amounts of the whole talk whose words leave no doubt of their size.
+    sizes: Vec<f64>,
     /// As some recognisers write.
     without_capitals: bool,
     found: Vec<Field>,
@@ -133,6 +140,13 @@ pub fn extract(call: &Call, labels: &[TurnLabels], language: Language, call_date
         call_date,
         without_capitals: call.turns.iter().all(|turn| !turn.text.starts_with(char::is_uppercase)),
         currency: sums::spoken_currency(call.turns.iter().map(|turn| turn.text.as_str())),
+        dollar: sums::spoken_dollar(call.turns.iter().map(|turn| turn.text.as_str())),
+        sizes: call
+            .turns
+            .iter()
+            .flat_map(|turn| sums::find(&turn.text, language, &[], false))
+            .filter_map(|sum| sum.value.amount.or(sum.value.max).or(sum.value.min))
+            .collect(),
         found: Vec::new(),
     };
     extractor.named_speakers();
@@ -180,6 +194,16 @@ impl Extractor<'_> {
 
     fn has(&self, at: usize, signal: Signal) -> bool {
         self.labels[at].has(signal)
+    }
+
+    /// How probable a signal is, said to be there or only suspected, 0–1.
+    fn chance(&self, at: usize, signal: Signal) -> f32 {
+        let labels = &self.labels[at];
+        let doubt = || labels.doubts.iter().find(|(doubted, _)| *doubted == signal);
+        labels
+            .confidence(signal)
+            .or_else(|| doubt().map(|(_, chance)| *chance))
+            .unwrap_or(0.0)
     }
 
     /// The text with ё as е, in lower case: only for looking, never for places.
@@ -259,8 +283,39 @@ impl Extractor<'_> {
             {
                 sum.value.currency = code.to_owned();
             }
+            if let (Some(code), "USD") = (self.dollar, sum.value.currency.as_str()) {
+                sum.value.currency = code.to_owned();
+            }
         }
         sums
+    }
+
+    /// «Сто девяносто» where the talk is of hundreds of thousands: the sum with the thousands that nobody says.
+    fn with_thousands(&self, at: usize, sum: &mut crate::domain::Money) {
+        let Some(amount) = sum.amount.filter(|amount| amount.fract() == 0.0) else {
+            return;
+        };
+        let open = sum.currency_inferred && !sum.scale_inferred && sum.per.is_none();
+        // Whoever says "seven thousand eight hundred" says hundreds where hundreds are meant.
+        let in_full = sums::find(&self.turn(at).text, self.language, &[], false)
+            .iter()
+            .any(|other| other.value.amount.is_some_and(|other| (1e3..2e4).contains(&other)));
+        if open
+            && (100.0..1000.0).contains(&amount)
+            && !in_full
+            && self.of_size(amount * 1e3, 5.0)
+            && !self.of_size(amount, 5.0)
+        {
+            sum.amount = Some(amount * 1e3);
+            sum.scale_inferred = true;
+        }
+    }
+
+    /// Some sum of the talk is no more than so many times larger or smaller.
+    fn of_size(&self, amount: f64, times: f64) -> bool {
+        self.sizes
+            .iter()
+            .any(|&size| amount <= times * size && size <= times * amount)
     }
 
     fn days(&self, at: usize) -> Vec<Found<DateValue>> {
@@ -278,7 +333,10 @@ impl Extractor<'_> {
         if of_budget || self.signs(at) {
             self.budget(at);
         }
-        if self.has(at, Signal::BuyerDecider) || self.has(at, Signal::BuyerProcess) || self.asked(at, ASKS_DECIDER) {
+        let of_decision = [Signal::BuyerDecider, Signal::BuyerProcess, Signal::BuyerChampion]
+            .into_iter()
+            .any(|signal| self.has(at, signal));
+        if of_decision || self.chance(at, Signal::BuyerDecider) >= HINTS_AT_DECIDER || self.asked(at, ASKS_DECIDER) {
             self.deciders(at);
         }
         if self.has(at, Signal::BuyerTimeline) || self.asked_for_a_day(at) {
@@ -362,6 +420,7 @@ impl Extractor<'_> {
 
     /// One value for a single field (others are a conflict, the latest first); the rest in the order of the fields.
     fn finish(mut self) -> Vec<Field> {
+        self.drop_bare_budgets();
         for name in [
             FieldName::Timeline,
             FieldName::Budget,
@@ -378,6 +437,14 @@ impl Extractor<'_> {
         // Stable: fields of one name keep their order.
         self.found.sort_by_key(|field| field.field);
         self.found
+    }
+
+    /// A number of no known size is a budget only where no sum is.
+    fn drop_bare_budgets(&mut self) {
+        let of_budget = |field: &Field| field.field == FieldName::Budget;
+        if self.found.iter().any(|field| of_budget(field) && field.value.is_some()) {
+            self.found.retain(|field| !of_budget(field) || field.value.is_some());
+        }
     }
 
     fn settle(&mut self, name: FieldName) {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::super::text::{Found, has_word, says, sentence_around, tokens};
 use super::super::{money, numbers};
 use super::{ASKS_BUDGET, Extractor, contains, near, small};
-use crate::domain::{DateValue, FieldName, FieldValue, Money, MoneyQualifier, Role, Signal};
+use crate::domain::{DateValue, FieldName, FieldValue, Money, MoneyQualifier, Period, Role, Signal};
 
 const SIGNS: &[&str] = &[
     "can sign",
@@ -68,6 +68,12 @@ const NO_PRICE: &[&str] = &[
     "окупит",
     "в среднем по",
     "выручк",
+    "по тем",
+    "оклад",
+    "зарплат",
+    "на руки",
+    "salary",
+    "wage",
 ];
 /// Money that is there, beside other sums of the turn.
 const HAS_MONEY: &[&str] = &[
@@ -243,6 +249,10 @@ impl Extractor<'_> {
         let named = !sums.is_empty();
         let own: Vec<Found<Money>> = sums
             .into_iter()
+            .map(|mut sum| {
+                self.with_thousands(at, &mut sum.value);
+                sum
+            })
             .filter(|sum| !is_difference(&text, &sum.range) && !self.is_judged(at, &sum.range))
             .collect();
         let kept = own.iter().find(|sum| says(&near(&text, &sum.range, 24), HAS_MONEY));
@@ -313,9 +323,8 @@ impl Extractor<'_> {
             return;
         }
         let text = self.turn(at).text.clone();
-        let mut any = false;
-        for sum in self.sums(at) {
-            any = true;
+        for mut sum in self.sums(at) {
+            self.with_thousands(at, &mut sum.value);
             if is_difference(&text, &sum.range) || is_off(&text, &sum.range) {
                 continue;
             }
@@ -327,38 +336,46 @@ impl Extractor<'_> {
             self.add_price(at, &sum);
         }
         if priced {
-            for range in money::unscaled(&text) {
-                any = true;
-                self.add(FieldName::QuotedPrice, at, &range, None, 0.6);
-            }
-            let of_price = self.asked_price(at)
-                || says(
-                    &small(&text),
-                    &[
-                        "cost",
-                        "price",
-                        "charge",
-                        "fee",
-                        "цена",
-                        "цену",
-                        "стоит",
-                        "стоимость",
-                        "могу",
-                        "отдам",
-                    ],
-                );
-            if !any
-                && of_price
-                && !self.has_discount(at)
-                && let Some(range) = self.bare(at).into_iter().next()
-            {
-                self.add(FieldName::QuotedPrice, at, &range, None, 0.55);
+            for Found { range, value } in money::unscaled(&text) {
+                // Thousands, if the talk has sums of that size.
+                let amount = (value * 1e3).round();
+                let value = self.of_size(amount, 3.0).then(|| {
+                    let mut sum = money::of(amount, self.currency.unwrap_or(money::default_currency(self.language)));
+                    if let (Some(code), "USD") = (self.dollar, sum.currency.as_str()) {
+                        sum.currency = code.to_owned();
+                    }
+                    FieldValue::Money(sum)
+                });
+                self.add(FieldName::QuotedPrice, at, &range, value, 0.6);
             }
         }
     }
 
+    /// «Девять тысяч в месяц. Для вас восемь»: a price takes the period of the last one of its size.
+    fn period_of_price(&self, sum: &Money) -> Option<Period> {
+        let amount = sum.amount?;
+        self.found
+            .iter()
+            .rev()
+            .filter(|field| field.field == FieldName::QuotedPrice)
+            .filter_map(|field| match &field.value {
+                Some(FieldValue::Money(known)) if known.currency == sum.currency => Some(known),
+                _ => None,
+            })
+            .find(|known| {
+                known
+                    .amount
+                    .is_some_and(|known| known <= 2.0 * amount && amount <= 2.0 * known)
+            })?
+            .period
+    }
+
     /// A price that was named before is not named again as another.
     fn add_price(&mut self, at: usize, sum: &Found<Money>) {
+        let mut sum = sum.clone();
+        if sum.value.period.is_none() && sum.value.per.is_none() {
+            sum.value.period = self.period_of_price(&sum.value);
+        }
         let same = |known: &Money| {
             (known.amount, known.min, known.max) == (sum.value.amount, sum.value.min, sum.value.max)
                 && (known.period == sum.value.period || known.period.is_none() || sum.value.period.is_none())
@@ -372,7 +389,7 @@ impl Extractor<'_> {
                 FieldName::QuotedPrice,
                 at,
                 &sum.range,
-                Some(FieldValue::Money(sum.value.clone())),
+                Some(FieldValue::Money(sum.value)),
                 0.8,
             );
         }
@@ -412,7 +429,8 @@ impl Extractor<'_> {
                     &sentence,
                     &["i can", "i could", "we can", "myself", "могу", "отдам", "дам"],
                 );
-            if (cued || own) && !says(&around, OTHER_SHARES) {
+            // All of a price is no part of it.
+            if (cued || own) && percent < 100.0 && !says(&around, OTHER_SHARES) {
                 self.add(
                     FieldName::DiscountOffered,
                     at,

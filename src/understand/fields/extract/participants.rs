@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::super::text::tokens;
+use super::super::text::{is_form_of, tokens};
 use super::super::{names, people};
 use super::{Extractor, small};
 use crate::domain::{FieldName, FieldValue, Person, Role};
@@ -53,23 +53,17 @@ impl Extractor<'_> {
             return;
         }
         let text = &self.turn(at).text;
-        let behind: String = text[range.end..].chars().take(40).collect();
-        let behind = behind.split(['.', '!', '?']).next().unwrap_or_default();
-        let title = [
-            ", our ",
-            ", the ",
-            ", ",
-            " the ",
-            " is our ",
-            ", она у нас ",
-            ", он у нас ",
-        ]
-        .iter()
-        .find_map(|joint| behind.strip_prefix(joint))
-        .and_then(people::title_of);
+        let title = title_beside(text, range).or_else(|| {
+            let spoken = text.get(range.clone())?;
+            self.call.turns.iter().find_map(|turn| {
+                turn.text
+                    .match_indices(spoken)
+                    .find_map(|(start, name)| title_beside(&turn.text, &(start..start + name.len())))
+            })
+        });
         let person = Person {
             name: Some(name),
-            title: title.map(str::to_owned),
+            title,
             roles: Vec::new(),
             side,
         };
@@ -152,6 +146,112 @@ impl Extractor<'_> {
             text.trim_end_matches('.').ends_with(name) && text.len() < name.len() + 12
         })
     }
+}
+
+/// What somebody is by the words next to their name: a title of the list, else the words themselves.
+fn title_beside(text: &str, name: &Range<usize>) -> Option<String> {
+    let words = tokens(text);
+    let from = words.iter().position(|word| word.range.start >= name.end);
+    let before = words.iter().rposition(|word| word.range.end <= name.start);
+    // «ресепшен Полина», «инженер Артур»
+    if let Some(word) = before.map(|at| &words[at]).filter(|word| {
+        let next = words.iter().find(|next| next.range.start >= name.start);
+        is_job(&word.lower) && next.is_some_and(|next| !next.break_before)
+    }) {
+        return Some(word.lower.clone());
+    }
+    // The name may stand with a mark behind it, what follows is one statement.
+    let rest = &words[from?..];
+    let marked = rest.first().is_some_and(|word| word.break_before);
+    if marked && !text[name.end..].trim_start().starts_with([',', '-', '–', '—']) {
+        return None;
+    }
+    let length = 1 + rest.iter().skip(1).take_while(|word| !word.break_before).count();
+    let mut clause = &rest[..length.min(rest.len())];
+    let mut ours = false;
+    while let Some(first) = clause.first() {
+        let intro = [
+            "is", "also", "here", "the", "a", "your", "i'm", "from", "she's", "he's", "я", "это", "она", "он", "у",
+        ];
+        let own = ["our", "нас", "наш", "наша"];
+        if own.contains(&first.lower.as_str()) {
+            ours = true;
+        } else if !intro.contains(&first.lower.as_str()) {
+            break;
+        }
+        clause = &clause[1..];
+    }
+    if let Some((_, kept)) = clause
+        .split_last()
+        .filter(|(last, _)| matches!(last.lower.as_str(), "наш" | "наша" | "our"))
+    {
+        (ours, clause) = (true, kept);
+    }
+    let job = clause.iter().take(LONGEST_TITLE).position(|word| is_job(&word.lower));
+    let end = match job {
+        // "expert for digitisation", «эксперт по цифровизации»
+        Some(job)
+            if clause
+                .get(job + 1)
+                .is_some_and(|word| matches!(word.lower.as_str(), "по" | "of")) =>
+        {
+            clause.len().min(job + 3)
+        }
+        Some(job) => job + 1,
+        None if ours && (1..=LONGEST_TITLE).contains(&clause.len()) => clause.len(),
+        None => return None,
+    };
+    let spoken = text.get(clause.first()?.range.start..clause.get(end - 1)?.range.end)?;
+    Some(people::title_of(spoken).map_or_else(|| spoken.to_owned(), str::to_owned))
+}
+
+/// So many words a title has at most.
+const LONGEST_TITLE: usize = 4;
+
+fn is_job(word: &str) -> bool {
+    const JOBS: &[&str] = &[
+        "counsellor",
+        "counselor",
+        "manager",
+        "director",
+        "engineer",
+        "foreman",
+        "procurement",
+        "purchasing",
+        "accountant",
+        "assistant",
+        "consultant",
+        "officer",
+        "specialist",
+        "secretary",
+        "receptionist",
+        "supervisor",
+        "coordinator",
+        "owner",
+        "завуч",
+        "инженер",
+        "эксперт",
+        "менеджер",
+        "директор",
+        "бухгалтер",
+        "главбух",
+        "ресепшен",
+        "экономист",
+        "волонтер",
+        "специалист",
+        "управляющ",
+        "председател",
+        "секретар",
+        "консультант",
+        "руководител",
+        "администратор",
+        "агроном",
+        "технолог",
+        "механик",
+        "юрист",
+        "снабжен",
+    ];
+    JOBS.iter().any(|job| is_form_of(word, job))
 }
 
 /// "Mr Venter" and "Venter", «Гаухар Бекетовна» and «Гаухар».

@@ -99,6 +99,13 @@ const ASKS_NO_TOOL: &[&str] = &[
     "why",
     "зовут",
     "как настро",
+    "how old",
+    "problem",
+    "trouble",
+    "bother",
+    "проблем",
+    "беспокоит",
+    "болит",
 ];
 
 impl Extractor<'_> {
@@ -123,7 +130,8 @@ impl Extractor<'_> {
 
     fn asks_for_tools(&self, at: usize) -> bool {
         let question = self.question_before(at);
-        !contains(&question, ASKS_NO_TOOL)
+        let asks = self.without_capitals || question.contains('?');
+        asks && !contains(&question, ASKS_NO_TOOL)
             && (contains(&question, ASKS_TOOL) || {
                 let today = says(
                     &question,

@@ -1,6 +1,6 @@
 //! What either side promises to do.
 
-use super::super::promises;
+use super::super::{dates, promises};
 use super::Extractor;
 use crate::domain::{Commitment, FieldName, FieldValue, Role, Signal};
 
@@ -21,7 +21,9 @@ impl Extractor<'_> {
             let value = Commitment {
                 who,
                 what: text[promise.range.clone()].to_owned(),
-                due: promise.value,
+                due: promise
+                    .value
+                    .or_else(|| promises::at_once(&text[promise.range.clone()]).then(|| dates::on(self.call_date))),
             };
             self.add(
                 FieldName::Commitments,

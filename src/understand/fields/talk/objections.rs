@@ -8,7 +8,7 @@ use super::{Talk, Words};
 use crate::domain::{Field, FieldName, FieldValue, Objection, ObjectionKind, ObjectionStatus, Role, Signal};
 
 /// An exchange ends when its objection is not repeated within so many turns.
-const REACH: usize = 6;
+const REACH: usize = 3;
 
 fn signal_of(kind: ObjectionKind) -> Signal {
     match kind {
