@@ -375,10 +375,28 @@ const ASKS: &[&str] = &[
     "он ",
 ];
 
+/// Words of the plan of a talk.
+const AGENDA: &[&str] = &[
+    "предлагаю так",
+    "план такой",
+    "сначала пара",
+    "сначала несколько",
+    "несколько вопросов, потом",
+    "here's the plan",
+    "here is the plan",
+    "questions first",
+    "down for thirty minutes",
+    "down for twenty minutes",
+];
+
 /// Promises with the days they are due, in the order of the text. `expected`: the turn promises something, so that its
 /// words need not say so themselves.
 pub fn find(text: &str, days: &[Found<DateValue>], expected: bool) -> Vec<Found<Option<DateValue>>> {
-    let promises = |sentence: &Range<usize>| !verbs(text, sentence, expected).is_empty();
+    let promises = |sentence: &Range<usize>| {
+        let lower = lower(&text[sentence.clone()]);
+        // What is to come in this very talk is promised to nobody.
+        !AGENDA.iter().any(|words| lower.contains(words)) && !verbs(text, sentence, expected).is_empty()
+    };
     let mut found: Vec<Found<Option<DateValue>>> = sentences(text)
         .into_iter()
         .filter(|sentence| {
@@ -763,6 +781,15 @@ mod tests {
                 format!("{}: {due}", &text[found.range])
             })
             .collect()
+    }
+
+    #[test]
+    fn the_plan_of_the_talk_promises_nothing() {
+        let ru = |text: &str| promises(text, Language::Ru, "2025-04-16");
+        assert!(ru("Предлагаю так: сначала пара вопросов, потом покажу два экрана.").is_empty());
+        assert_eq!(ru("Завтра пришлю договор.").len(), 1);
+        let en = |text: &str| promises(text, Language::En, "2025-03-12");
+        assert!(en("Here's the plan: a few questions first, then I'll show you two screens.").is_empty());
     }
 
     #[test]
