@@ -334,4 +334,6 @@ fn open_objections(situation: &Situation<'_>) -> Vec<usize> {
 }
 
 #[cfg(test)]
+mod care_tests;
+#[cfg(test)]
 mod tests;

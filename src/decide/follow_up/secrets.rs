@@ -12,29 +12,29 @@ use crate::domain::{Field, FieldName, FieldValue, Role, Signal};
 /// Said in confidence, of the record itself, or of people and their relations: never in writing.
 static CONFIDENTIAL: List = LazyLock::new(|| {
     list(
-        "between us|between you and me|between ourselves|just between|off the record|don't quote me|do not quote me|\
-         don't tell|keep it to yourself|keep this to yourself|not for the record|in confidence|confidential|\
-         confidentially|you didn't hear|didn't hear it from me|recorded line|being recorded|recording|my boss|\
-         the boss|office politics|politics|fired|he hates|she hates|между нами|между нами говоря|строго между|\
-         не для протокола|не под запись|не для записи|не ссылайтесь на меня|я вам этого не говорил|\
-         я вам этого не говорила|я этого не говорил|я этого не говорила|по секрету|по большому секрету|\
-         конфиденциально|никому не говорите|пусть останется|разговор записывается|начальство|начальству|шеф|шефу|\
-         шефа|интриги|уволят|уволили|подсидеть",
+        "between us|between you and me|between ourselves|just between|off the record|don't quote me|\
+         do not quote me|don't tell|keep it to yourself|keep this to yourself|not for the record|in confidence|\
+         confidential|confidentially|you didn't hear|didn't hear it from me|recorded line|being recorded|\
+         recording|my boss|the boss|office politics|politics|fired|he hates|she hates|между нами|\
+         между нами говоря|строго между|не для протокола|не под запись|не для записи|не ссылайтесь на меня|\
+         я вам этого не говорил|я вам этого не говорила|я этого не говорил|я этого не говорила|по секрету|\
+         по большому секрету|конфиденциально|никому не говорите|пусть останется|разговор записывается|начальство|\
+         начальству|шеф|шефу|шефа|интриги|уволят|уволили|подсидеть",
     )
 });
 /// Words that weigh this offer against another. A star stands for any ending, here and below.
 static RIVALS: List = LazyLock::new(|| {
     list(
-        "competitor*|competition|also asked|also asking|also talking to|also looking at|also spoke|also spoken|competing|rival*|bidder*|bids|tender*|incumbent|other vendor*|\
-         another vendor*|another supplier|other supplier*|another company|other company|other companies|\
-         other guy*|other fell*|other people|other lot|other crowd|other outfit*|other firm*|another firm|\
-         other quote*|another quote|other bid*|other offer*|another offer|somebody else|someone else|\
-         undercut*|got a guy|a fella|a fellow|quoted me|quoted us|offered me|offered us|came in at|\
-         конкурент*|тендер*|другие ребята|других ребят|другая компани*|другой компани*|другую компани*|\
-         другие компани*|другой поставщик|другого поставщик*|другие поставщик*|других поставщик*|\
-         другой подрядчик|другого подрядчик*|другой вендор|другого вендор*|другое предложени*|\
-         другие предложени*|у других|других смотр*|третье предложени*|на авито|еще смотрим|еще спрашивал*|еще общаемся|параллельно общаемся|параллельно смотрим|тоже смотрим|\
-         присматрива*|предыдущий подрядчик",
+        "competitor*|competition|also asked|also asking|also talking to|also looking at|also spoke|also spoken|\
+         competing|rival*|bidder*|bids|tender*|incumbent|other vendor*|another vendor*|another supplier|\
+         other supplier*|another company|other company|other companies|other guy*|other fell*|other people|\
+         other lot|other crowd|other outfit*|other firm*|another firm|other quote*|another quote|other bid*|\
+         other offer*|another offer|somebody else|someone else|undercut*|got a guy|a fella|a fellow|quoted me|\
+         quoted us|offered me|offered us|came in at|конкурент*|тендер*|другие ребята|других ребят|другая компани*|\
+         другой компани*|другую компани*|другие компани*|другой поставщик|другого поставщик*|другие поставщик*|\
+         других поставщик*|другой подрядчик|другого подрядчик*|другой вендор|другого вендор*|другое предложени*|\
+         другие предложени*|у других|других смотр*|третье предложени*|на авито|еще смотрим|еще спрашивал*|\
+         еще общаемся|параллельно общаемся|параллельно смотрим|тоже смотрим|присматрива*|предыдущий подрядчик",
     )
 });
 /// What a buyer who says so weighs our offer against; the rep may well promise it.
@@ -42,32 +42,31 @@ static WEIGHED: List = LazyLock::new(|| {
     list(
         "elsewhere|cheaper|cheapest|half the price|half your price|found one|internet one|on the internet|\
          off the internet|online one|free one|free ones|for free|build it|build our own|in house|in-house|\
-         do it himself|do it herself|do it ourselves|do it myself|alternative|alternatives|предлагали|\
-         предложили|предлагают|предлагает|предлагал|дешевле|подешевле|за бесплатно|бесплатно|своими силами|\
-         сами напиш*|сами сдела*|сами собер*|сам собер*|сам сдела*|альтернатив*|племянник*|предыдущие",
+         do it himself|do it herself|do it ourselves|do it myself|alternative|alternatives|предлагали|предложили|\
+         предлагают|предлагает|предлагал|дешевле|подешевле|за бесплатно|бесплатно|своими силами|сами напиш*|\
+         сами сдела*|сами собер*|сам собер*|сам сдела*|альтернатив*|племянник*|предыдущие",
     )
 });
 /// How to win whom: what a friend inside tells the rep.
 static ADVICE: List = LazyLock::new(|| {
     list(
-        "don't mention|don't say|don't send|don't call|don't put|don't let|don't bring|don't show|\
-         never told you|didn't tell you|i shouldn't say|when you talk to|when you meet|when you write to|\
-         talk to him|talk to her|tell him|tell her|if you come with|lead with|start with the|feel her out|\
-         feel him out|he likes|she likes|he loves|she loves|he's afraid|she's afraid|he'll never|\
-         she'll never|he's proud|proud man|you'd want to watch|put in a word|put my name|on your side|\
-         back this|back you|work on him|work on her|sit him|sit her|walk him|walk her|cousin|the one to fear|\
-         не говори*|не упоминай*|не вздумай*|не присылай*|не пишите|не звони*|промолчи*|ему не|ей не|\
-         с ним лучше|с ней лучше|он любит|она любит|он не любит|она не любит|ненавид*|боится|на дух не|\
-         клюнет|поверьте мне|замолвлю|поддержу|буду капать|скажу ему|ему скажу|скажу ей|ей скажу|уговорю|\
-         процент имеет|откат*|свой человек|как подружке|обработаю",
+        "don't mention|don't say|don't send|don't call|don't put|don't let|don't bring|don't show|never told you|\
+         didn't tell you|i shouldn't say|when you talk to|when you meet|when you write to|talk to him|talk to her|\
+         tell him|tell her|if you come with|lead with|start with the|feel her out|feel him out|he likes|she likes|\
+         he loves|she loves|he's afraid|she's afraid|he'll never|she'll never|he's proud|proud man|\
+         you'd want to watch|put in a word|put my name|on your side|back this|back you|work on him|work on her|\
+         sit him|sit her|walk him|walk her|cousin|the one to fear|не говори*|не упоминай*|не вздумай*|\
+         не присылай*|не пишите|не звони*|промолчи*|ему не|ей не|с ним лучше|с ней лучше|он любит|она любит|\
+         он не любит|она не любит|ненавид*|боится|на дух не|клюнет|поверьте мне|замолвлю|поддержу|буду капать|\
+         скажу ему|ему скажу|скажу ей|ей скажу|уговорю|процент имеет|откат*|свой человек|как подружке|обработаю",
     )
 });
 /// Another price beside ours.
 static COMPARED: List = LazyLock::new(|| {
     list(
-        "than|against|under you|over you|double|twice the|as much as|he says|she says|they say|he said|\
-         she said|they said|somebody|a guy|чем|а у вас|берут|берет|делают за|сделает за|сделают за|отдают за|\
-         просят за|насчитал*|сказали|нашел|нашла|дают|дает|у нас мужики|сосед*",
+        "than|against|under you|over you|double|twice the|as much as|he says|she says|they say|he said|she said|\
+         they said|somebody|a guy|чем|а у вас|берут|берет|делают за|сделает за|сделают за|отдают за|просят за|\
+         насчитал*|сказали|нашел|нашла|дают|дает|у нас мужики|сосед*",
     )
 });
 /// Labels that are not sure enough to stand are still doubts from this probability on.

@@ -62,10 +62,10 @@ const LEADS: &[&str] = &[
 /// Of whom a clause speaks: not turned by a table, so such a clause is quoted.
 static PERSONS: List = LazyLock::new(|| {
     list(
-        "i|i'll|i'm|i've|i'd|me|my|mine|myself|we|we'll|we're|we've|us|our|you|you'll|you're|your|yours|я|мне|меня|\
-         мной|мой|моя|мое|мои|моего|моей|моих|мою|мы|нам|нас|нами|наш|наша|наше|наши|нашего|нашей|наших|нашу|вы|вам|\
-         вас|вами|ваш|ваша|ваше|ваши|вашего|вашей|ваших|вашу|ты|тебе|тебя|тобой|твой|твоя|твое|твои|твоего|твоей|\
-         твоих|твою",
+        "i|i'll|i'm|i've|i'd|me|my|mine|myself|we|we'll|we're|we've|us|our|you|you'll|you're|your|yours|я|мне|\
+         меня|мной|мой|моя|мое|мои|моего|моей|моих|мою|мы|нам|нас|нами|наш|наша|наше|наши|нашего|нашей|наших|нашу|\
+         вы|вам|вас|вами|ваш|ваша|ваше|ваши|вашего|вашей|ваших|вашу|ты|тебе|тебя|тобой|твой|твоя|твое|твои|твоего|\
+         твоей|твоих|твою",
     )
 });
 /// Words beside a verb that are left out with the person.
@@ -85,25 +85,27 @@ pub static RELATIVE: List = LazyLock::new(|| {
 static EMPTY: List = LazyLock::new(|| {
     list(
         "send|email|text|message|call|do|be|it|that|them|this|you|sir|over|get|have|see|look|rest|ask|check|try|\
-         think|whatsapp|before|lunch|later|soon|let|know|will|we'll|can|also|just|into|back|then|so|one|to|on|the|a|\
-         and|for|in|there|ring|him|her|them|first|about|myself|off|when|by|noon|up|ye|as|well|after|again|at|with|too|\
-         anyway|now|both|write|drop|move|tonight|speak|go|come|talk|speak|say|something|anything|everything|all|of|out|put|пришлю|отправлю|скину|сделаю|позвоню|наберу|перезвоню|покажу|ей|ему|им|прям|прямо|уж|ну|тоже|еще|с|утра|\
-         после|обеда|раз|так|что|как|тут|там|сам|сама|сейчас|до|за|это|все|вам|тебе|его|ее|их|тогда|хорошо|я|и|на|в|по|туда|\
-         давайте|давай|посмотрю|подумаю|скоро|позже|потом|ладно",
+         think|whatsapp|before|lunch|later|soon|let|know|will|we'll|can|also|just|into|back|then|so|one|to|on|the|\
+         a|and|for|in|there|ring|him|her|them|first|about|myself|off|when|by|noon|up|ye|as|well|after|again|at|\
+         with|too|anyway|now|both|going|am|write|drop|move|tonight|speak|go|come|talk|speak|say|something|\
+         anything|everything|all|of|out|put|пришлю|отправлю|скину|сделаю|позвоню|наберу|перезвоню|покажу|ей|ему|\
+         им|прям|прямо|уж|ну|тоже|еще|с|утра|после|обеда|раз|так|что|как|тут|там|сам|сама|сейчас|до|за|это|все|\
+         вам|тебе|его|ее|их|тогда|хорошо|я|и|на|в|по|туда|давайте|давай|посмотрю|подумаю|скоро|позже|потом|ладно",
     )
 });
 
 /// What somebody does who promises, in English; the Russian table of verbs is one of deeds already.
 static DEEDS: List = LazyLock::new(|| {
     list(
-        "send|email|mail|forward|share|call|ring|phone|text|message|write|book|schedule|invite|set|sign|pay|order|confirm|\
-         check|ask|find|prepare|draft|print|bring|get|give|show|come|visit|meet|review|read|test|run|pull|update|fix|\
-         install|ship|deliver|drop|copy|present|speak|talk|have|do|put|make|build|add|include|attach|scan|upload|collect|\
-         gather|measure|count|look|go|take|pass|submit|raise|arrange|organise|organize|start|begin|speak|try|compare|\
-         calculate|work|cut|open|hold|reserve|leave|introduce|be|redo|export|translate|swap|replace|reply|answer|demo|\
-         tell|let|fill|complete|finish|return|provide|supply|contact|chase|follow|approve|push|move|type|wire|transfer|\
-         document|block|invoice|quote|price|design|configure|connect|enable|switch|turn|train|walk|pick|clean|weigh|mark|\
-         note|keep|register|file|release|issue|help|handle|source|plan|meet|demonstrate|deal|post|rewrite|adjust|change",
+        "send|email|mail|forward|share|call|ring|phone|text|message|write|book|schedule|invite|set|sign|pay|order|\
+         confirm|check|ask|find|prepare|draft|print|bring|get|give|show|come|visit|meet|review|read|test|run|pull|\
+         update|fix|install|ship|deliver|drop|copy|present|speak|talk|have|do|put|make|build|add|include|attach|\
+         scan|upload|collect|gather|measure|count|look|go|take|pass|submit|raise|arrange|organise|organize|start|\
+         begin|speak|try|compare|calculate|work|cut|open|hold|reserve|leave|introduce|be|redo|export|translate|\
+         swap|replace|reply|answer|demo|tell|let|fill|complete|finish|return|provide|supply|contact|chase|follow|\
+         approve|push|move|type|wire|transfer|document|block|invoice|quote|price|design|configure|connect|enable|\
+         switch|turn|train|walk|pick|clean|weigh|mark|note|keep|register|file|release|issue|help|handle|source|\
+         plan|meet|demonstrate|deal|post|rewrite|adjust|change",
     )
 });
 /// Where somebody will be who comes.
@@ -225,15 +227,16 @@ fn without_relative(text: &str) -> Option<&str> {
 /// Words of a day, beside the day itself.
 static OF_A_DAY: List = LazyLock::new(|| {
     list(
-        "by|on|before|until|next|this|coming|till|the|of|до|к|ко|в|во|на|эту|этот|следующий|следующую|следующей|конца|концу|числа",
+        "by|on|before|until|next|this|coming|till|the|of|до|к|ко|в|во|на|эту|этот|следующий|следующую|следующей|\
+         конца|концу|числа",
     )
 });
 /// Words of an hour, behind a day.
 static OF_AN_HOUR: List = LazyLock::new(|| {
     list(
-        "at|am|pm|a.m|p.m|o'clock|noon|morning|afternoon|evening|lunch|sharp|one|two|three|four|five|six|seven|eight|\
-         nine|ten|eleven|twelve|в|к|утра|утром|вечера|вечером|дня|часов|час|часам|обеда|обеду|до|после|два|три|\
-         четыре|пять|шесть|семь|восемь|девять|десять|одиннадцать|двенадцать|десяти|шести|пяти|числа",
+        "at|am|pm|a.m|p.m|o'clock|noon|morning|afternoon|evening|lunch|sharp|one|two|three|four|five|six|seven|\
+         eight|nine|ten|eleven|twelve|в|к|утра|утром|вечера|вечером|дня|часов|час|часам|обеда|обеду|до|после|два|\
+         три|четыре|пять|шесть|семь|восемь|девять|десять|одиннадцать|двенадцать|десяти|шести|пяти|числа",
     )
 });
 

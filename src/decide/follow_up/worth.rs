@@ -10,57 +10,61 @@ use crate::domain::Language;
 /// Beginnings of words of business: orders, people at work, machines, time, money, what goes wrong with them.
 static BUSINESS: List = LazyLock::new(|| {
     list(
-        "board|hand|morning|night|evening|desk|drawing|plan|plant|factory|workshop|kitchen|room|building|field|farm|crop|\
-         door|gate|water|power|light|road|station|order|customer|client|patient|guest|tenant|resident|driver|truck|van|vehicle|fleet|machine|equipment|engine|line|\
-         shift|stock|inventory|warehouse|pallet|invoice|bill|payment|paying|paid|pay|money|dollar|pound|euro|budget|price|\
-         cost|margin|revenue|sale|lead|call|phone|email|mail|message|report|spreadsheet|excel|paper|form|file|data|system|\
-         software|server|login|app|tool|record|schedule|book|appointment|deliver|shipment|route|site|store|shop|branch|\
-         office|team|staff|crew|hire|hiring|train|contract|renew|audit|security|insur|claim|complian|hour|day|week|month|\
-         minute|quarter|year|percent|number|batch|product|part|supplier|maintenance|repair|downtime|outage|energy|fuel|\
-         heat|temperature|quality|defect|scrap|return|refund|complain|project|deadline|task|lesson|student|class|course|\
-         camera|meter|sensor|manual|password|account|bank|tax|fine|penalt|lose|losing|lost|waste|miss|late|delay|wait|\
-         fail|error|mistake|overtime|visit|booking|screen|dashboard|list|alert|document|sign|policy|loan|rent|warranty|\
-         утр|ноч|вечер|план|цех|завод|поле|ферм|кухн|комнат|здани|двер|ворот|вода|воды|воду|свет|дорог|станци|котел|насос|\
-         кабел|книг|групп|заказ|заявк|клиент|покупател|пациент|гост|жильц|водител|машин|станок|станк|лини|смен|склад|остатк|счет|оплат|\
-         деньг|денег|рубл|тысяч|миллион|бюджет|цен|стоим|марж|выручк|продаж|лид|звонк|звоним|звонят|перезван|телефон|почт|\
-         письм|отчет|таблиц|эксел|бумаг|бланк|файл|данн|систем|программ|сервер|прилож|журнал|запис|расписан|брон|достав|\
-         отгруз|маршрут|объект|магазин|филиал|офис|сотрудник|людей|люди|бригад|персонал|договор|аудит|безопас|страхов|час|\
-         дня|дней|недел|месяц|минут|квартал|процент|парти|товар|детал|поставщик|ремонт|просто|полом|энерг|топлив|тепл|\
-         температур|качеств|брак|возврат|жалоб|проект|срок|задач|урок|ученик|занят|камер|видео|счетчик|датчик|вручную|\
-         парол|банк|налог|штраф|теря|потер|ошиб|опазд|задерж|лома|сбо|срыв|переработ|документ|экран|список|подпис|ставк|\
-         кредит|аренд|гаранти|подрядчик|закуп|монтаж|установк|контрол",
+        "board|hand|morning|night|evening|desk|drawing|plan|plant|factory|workshop|kitchen|room|building|field|\
+         farm|crop|door|gate|water|power|light|road|station|order|customer|client|patient|guest|tenant|resident|\
+         driver|truck|van|vehicle|fleet|machine|equipment|engine|line|shift|stock|inventory|warehouse|pallet|\
+         invoice|bill|payment|paying|paid|pay|money|dollar|pound|euro|budget|price|cost|margin|revenue|sale|lead|\
+         call|phone|email|mail|message|report|spreadsheet|excel|paper|form|file|data|system|software|server|login|\
+         app|tool|record|schedule|book|appointment|deliver|shipment|route|site|store|shop|branch|office|team|\
+         staff|crew|hire|hiring|train|contract|renew|audit|security|insur|claim|complian|hour|day|week|month|\
+         minute|quarter|year|percent|number|batch|product|part|supplier|maintenance|repair|downtime|outage|energy|\
+         fuel|heat|temperature|quality|defect|scrap|return|refund|complain|project|deadline|task|lesson|student|\
+         class|course|camera|meter|sensor|manual|password|account|bank|tax|fine|penalt|lose|losing|lost|waste|\
+         miss|late|delay|wait|fail|error|mistake|overtime|visit|booking|screen|dashboard|list|alert|document|sign|\
+         policy|loan|rent|warranty|утр|ноч|вечер|план|цех|завод|поле|ферм|кухн|комнат|здани|двер|ворот|вода|воды|\
+         воду|свет|дорог|станци|котел|насос|кабел|книг|групп|заказ|заявк|клиент|покупател|пациент|гост|жильц|\
+         водител|машин|станок|станк|лини|смен|склад|остатк|счет|оплат|деньг|денег|рубл|тысяч|миллион|бюджет|цен|\
+         стоим|марж|выручк|продаж|лид|звонк|звоним|звонят|перезван|телефон|почт|письм|отчет|таблиц|эксел|бумаг|\
+         бланк|файл|данн|систем|программ|сервер|прилож|журнал|запис|расписан|брон|достав|отгруз|маршрут|объект|\
+         магазин|филиал|офис|сотрудник|людей|люди|бригад|персонал|договор|аудит|безопас|страхов|час|дня|дней|\
+         недел|месяц|минут|квартал|процент|парти|товар|детал|поставщик|ремонт|просто|полом|энерг|топлив|тепл|\
+         температур|качеств|брак|возврат|жалоб|проект|срок|задач|урок|ученик|занят|камер|видео|счетчик|датчик|\
+         вручную|парол|банк|налог|штраф|теря|потер|ошиб|опазд|задерж|лома|сбо|срыв|переработ|документ|экран|\
+         список|подпис|ставк|кредит|аренд|гаранти|подрядчик|закуп|монтаж|установк|контрол",
     )
 });
 /// Comparisons, oaths, and what belongs to no business.
 static FIGURES: List = LazyLock::new(|| {
     list(
-        "like a|like an|like the|like it's|like they|like we|was like|he's like|as if|he goes|she goes|he was like|bless|god|lord|jesus|hell|devil|damn|\
-         pope|soul|funny|joke|joking|kidding|swear|divorce|divorces|wife|husband|heck|sleep|haircut|nephew|niece|grandma|\
-         grandmother|uncle|auntie|aunt|funeral|wedding|brother-in-law|mother-in-law|shirt|soap opera|circus|secret|geez|slept|pregnant|\
-         как будто|будто|словно|прям как|как в|как у|как с|как на|как из|как говорится|говорит|говорю|боже|господи|черт|блин|смешно|\
-         шутк|шучу|анекдот|жена|муж|теща|свекровь|бабушка|дед|похорон|похороны|цирк|кино|зуб|секрет|клянусь",
+        "like a|like an|like the|like it's|like they|like we|was like|he's like|as if|he goes|she goes|\
+         he was like|bless|god|lord|jesus|hell|devil|damn|pope|soul|funny|joke|joking|kidding|swear|tell you|\
+         divorce|divorces|wife|husband|heck|sleep|haircut|nephew|niece|grandma|grandmother|uncle|auntie|aunt|\
+         funeral|wedding|brother-in-law|mother-in-law|shirt|soap opera|circus|secret|geez|slept|pregnant|\
+         как будто|будто|словно|прям как|как в|как у|как с|как на|как из|как говорится|говорит|говорю|боже|\
+         господи|черт|блин|смешно|шутк|шучу|анекдот|жена|муж|теща|свекровь|бабушка|дед|похорон|похороны|цирк|кино|\
+         зуб|секрет|клянусь",
     )
 });
 /// Words that a sentence does not end with, nor a mark follows unless the speaker stumbled.
 static OPEN_ENDS: List = LazyLock::new(|| {
     list(
-        "the|a|an|and|or|but|of|for|with|because|so|if|my|our|your|their|is|are|was|were|i'm|it's|we're|they're|than|as|\
-         who|um|uh|er|yeah|и|а|но|что|чтобы|в|на|с|к|по|из|у|о|для|или|если|когда|же|от|до|без|при|про|мой|наш|ну|это|\
-         э|ээ|как|не|ни",
+        "the|a|an|and|or|but|of|for|with|because|so|if|my|our|your|their|is|are|was|were|i'm|it's|we're|they're|\
+         than|as|who|um|uh|er|yeah|и|а|но|что|чтобы|в|на|с|к|по|из|у|о|для|или|если|когда|же|от|до|без|при|про|\
+         мой|наш|ну|это|э|ээ|как|не|ни",
     )
 });
 /// Words that begin the other half of a sentence.
 static HALVES: List = LazyLock::new(|| {
     list(
-        "than|which|whose|whom|or|nor|then|also|not|anyway|plus|like|or|или|либо|который|которая|которое|которые|чем|тоже|\
-         также|зато|хотя|причем",
+        "than|which|whose|whom|or|nor|then|also|not|anyway|plus|like|or|или|либо|который|которая|которое|которые|\
+         чем|тоже|также|зато|хотя|причем",
     )
 });
 /// Words that point to what the letter does not show.
 static POINTERS: List = LazyLock::new(|| {
     list(
-        "it|it's|that|that's|this|they|they're|he|he's|she|she's|there|here|those|these|это|этот|эта|он|она|оно|они|там|так|\
-         тут|то|такое|такая|такой",
+        "it|it's|that|that's|this|they|they're|he|he's|she|she's|there|here|those|these|это|этот|эта|он|она|оно|\
+         они|там|так|тут|то|такое|такая|такой",
     )
 });
 /// People spoken of.
@@ -70,13 +74,13 @@ const ABOUT: &[&str] = &["он", "она", "они", "ему", "ей"];
 /// English verbs that their endings do not tell.
 static VERBS: List = LazyLock::new(|| {
     list(
-        "is|are|was|were|be|been|am|has|have|had|do|does|did|can|can't|cannot|could|couldn't|will|won't|would|wouldn't|\
-         should|must|need|needs|want|wants|don't|doesn't|didn't|isn't|aren't|wasn't|weren't|haven't|hasn't|ain't|i'm|it's|\
-         that's|there's|we're|they're|you're|we've|i've|they've|i'd|we'd|it'd|get|gets|got|go|goes|went|lose|loses|lost|pay|\
-         pays|paid|take|takes|took|cost|costs|call|calls|miss|wait|make|makes|made|come|comes|came|know|see|say|says|said|\
-         put|keep|keeps|kept|run|runs|ran|spend|spends|spent|find|found|forget|leave|left|send|sent|break|breaks|broke|fail|\
-         fails|happen|happens|work|works|use|give|lands|fill|type|types|write|sit|sits|cut|think|start|expires|ends|starts|\
-         opens|rolls|renews",
+        "is|are|was|were|be|been|am|has|have|had|do|does|did|can|can't|cannot|could|couldn't|will|won't|would|\
+         wouldn't|should|must|need|needs|want|wants|don't|doesn't|didn't|isn't|aren't|wasn't|weren't|haven't|\
+         hasn't|ain't|i'm|it's|that's|there's|we're|they're|you're|we've|i've|they've|i'd|we'd|it'd|get|gets|got|\
+         go|goes|went|lose|loses|lost|pay|pays|paid|take|takes|took|cost|costs|call|calls|miss|wait|make|makes|\
+         made|come|comes|came|know|see|say|says|said|put|keep|keeps|kept|run|runs|ran|spend|spends|spent|find|\
+         found|forget|leave|left|send|sent|break|breaks|broke|fail|fails|happen|happens|work|works|use|give|lands|\
+         fill|type|types|write|sit|sits|cut|think|start|expires|ends|starts|opens|rolls|renews",
     )
 });
 /// Endings of Russian verbs, with the letters that a word needs before them.
