@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::words::{self, say};
 use super::{ActionInfo, Document, ElementInfo, FieldInfo, ReportTurn, scorecard, warnings};
-use crate::domain::{FieldStatus, Language, Role, Severity};
+use crate::domain::{FieldName, FieldStatus, Language, Role, Severity};
 
 /// How the terminal takes it.
 #[derive(Debug, Clone, Copy)]
@@ -174,7 +174,7 @@ fn element(out: &mut String, document: &Document, element: &ElementInfo, look: L
         look.score(element.score, &bar(element.score)),
         wrap(&element.why, look.width, indent)
     );
-    let shown = if look.full { usize::MAX } else { 2 };
+    let shown = if look.full { usize::MAX } else { 1 };
     for evidence in element.evidence.iter().take(shown) {
         let place = ReportTurn::of(document, evidence.turn).to_string();
         let quote = short_quote(&evidence.quote, &place, look.width, indent, language);
@@ -270,12 +270,16 @@ fn warnings(out: &mut String, document: &Document, look: Look) {
 }
 
 /// Facts of one name in the short report.
-const MOST_FACTS: usize = 3;
+const MOST_FACTS: usize = 2;
 
 fn fields(out: &mut String, document: &Document, look: Look) {
     let language = document.call.language;
     let fields = &document.qualification.fields;
-    let said = |field: &&FieldInfo| field.status != FieldStatus::NotStated;
+    let said = |field: &&FieldInfo| {
+        let beside = field.status == FieldStatus::Proposed || field.field == FieldName::CallOutcome;
+        // What nobody took up, and what the head of the report says, is for the full one.
+        field.status != FieldStatus::NotStated && (look.full || !beside)
+    };
     if fields.iter().any(|field| said(&field)) {
         title(out, look, "Facts", "Факты", language);
     }

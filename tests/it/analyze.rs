@@ -234,16 +234,30 @@ fn reports_for_people() {
     let report = stdout(&output);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(!report.contains('\u{1b}'), "a pipe gets no colours");
+    // In the order in which a rep asks.
+    let mut from = 0;
     for title in [
         "Deal:",
-        "Why, and what is missing",
-        "Do next",
-        "Facts",
-        "Follow-up e-mail",
+        "\nWhy\n",
+        "\nTo move on\n",
+        "\nDo next\n",
+        "\nFacts\n",
         "not stated:",
+        "\nFollow-up e-mail\n",
+        "\nHow the rep led the talk\n",
     ] {
-        assert!(report.contains(title), "{title} is missing in:\n{report}");
+        let at = report[from..].find(title);
+        from += at.unwrap_or_else(|| panic!("{title} is missing or out of place in:\n{report}"));
     }
+    let full = stdout(&dealstage(&[
+        "analyze",
+        "--quiet",
+        "--full",
+        "--call-date",
+        "2025-03-12",
+        &recording,
+    ]));
+    assert!(full.lines().count() > report.lines().count() && full.contains("Course of the talk"));
     let scratch = Scratch::new();
     let file = scratch.path("report.md").to_string_lossy().into_owned();
     let output = dealstage(&[

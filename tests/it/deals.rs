@@ -83,7 +83,8 @@ fn scores_carry_over_and_contradictions_are_shown() {
         assert_eq!(first_action["id"], "fulfil_promise", "{deal}");
         assert_eq!(first_action["earlier"][0]["call"], first["call"]["id"], "{deal}");
         // They have just spoken: there is no silence to break. What is missing is who decides now.
-        let actions = ids(&second["next_actions"]);
+        let mut actions = ids(&second["next_actions"]);
+        actions.extend(ids(&second["more_actions"]));
         assert!(
             !actions.contains(&"revive_stalled") && actions.contains(&"map_decision"),
             "{deal}: {actions:?}"
