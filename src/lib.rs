@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | [`domain`] | nouns and ids; no I/O, no clock | nothing |
 //! | [`weights`] | model weights on disk: manifest, fetching, conversion, checking | nothing |
-//! | [`process`] | the sales process file, and its rules from signals to scores to deal stage | domain |
+//! | [`process`] | the sales process file, and its rules from signals and earlier calls to scores, deal stage and warnings | domain |
 //! | [`llm`] | asking a language model: prompts, redaction, budget, stored answers | domain |
 //! | [`ingest`] | bytes → recording or transcript | domain |
 //! | [`transcribe`] | recording → turns: voice activity, whisper, channels | domain |
