@@ -7,7 +7,7 @@ use crate::domain::{
     CallOutcome, Channel, Commitment, Competitor, CompetitorStatus, ContactChannel, Criterion, CriticalEvent,
     CustomerKind, DateQualifier, DateValue, DecisionRole, DecisionStep, FieldName, FieldStatus, FieldValue, Language,
     LeadSource, Money, MoneyQualifier, Move, Objection, ObjectionKind, ObjectionStatus, PaperKind, PaperStep, Period,
-    Person, QualificationStatus, Quantity, Role, Signal, Stage, Vat,
+    Person, QualificationStatus, Quantity, Role, Signal, Stage, Vat, title_in,
 };
 
 /// One of two texts.
@@ -459,7 +459,8 @@ fn criterion(value: &Criterion, language: Language) -> String {
 fn decision_step(value: &DecisionStep, language: Language) -> String {
     let mut out = value.step.clone();
     // An owner whom the step names is not said twice.
-    if let Some(owner) = value.owner.as_ref().filter(|owner| !out.contains(owner.as_str())) {
+    let owner = value.owner.as_deref().filter(|owner| !out.contains(owner));
+    if let Some(owner) = owner.map(|owner| title_in(owner, language)) {
         out = format!("{owner}: {out}");
     }
     if let Some(due) = &value.due {
@@ -805,7 +806,7 @@ mod tests {
                 FieldName::DecisionProcess,
                 step("CFO"),
                 "CFO: Dana reads it — Tue 22 Apr 2025",
-                "CFO: Dana reads it — вт 22.04.2025",
+                "финансовый директор: Dana reads it — вт 22.04.2025",
             ),
             (
                 FieldName::Objections,

@@ -191,26 +191,30 @@ pub struct Person {
 impl Person {
     /// The title as the fields name it, in words of a language.
     pub fn title_in(&self, language: Language) -> Option<&str> {
-        let title = self.title.as_deref()?;
-        if language == Language::En {
-            return Some(title);
-        }
-        Some(match title {
-            "CFO" => "финансовый директор",
-            "CEO" => "генеральный директор",
-            "owner" => "собственник",
-            "CTO" => "технический директор",
-            "security" => "служба безопасности",
-            "legal" => "юристы",
-            "procurement" => "закупки",
-            "IT" => "ИТ",
-            "head of sales" => "руководитель продаж",
-            "commercial director" => "коммерческий директор",
-            "board" => "правление",
-            "director" => "руководитель",
-            "partner" => "партнёр",
-            other => other,
-        })
+        self.title.as_deref().map(|title| title_in(title, language))
+    }
+}
+
+/// A title or office as the fields name it, in words of a language.
+pub fn title_in(title: &str, language: Language) -> &str {
+    if language == Language::En {
+        return title;
+    }
+    match title {
+        "CFO" => "финансовый директор",
+        "CEO" => "генеральный директор",
+        "owner" => "собственник",
+        "CTO" => "технический директор",
+        "security" => "служба безопасности",
+        "legal" => "юристы",
+        "procurement" => "закупки",
+        "IT" => "ИТ",
+        "head of sales" => "руководитель продаж",
+        "commercial director" => "коммерческий директор",
+        "board" => "правление",
+        "director" => "руководитель",
+        "partner" => "партнёр",
+        other => other,
     }
 }
 

@@ -27,7 +27,7 @@ pub use decision::{
 pub use field::{
     Commitment, Competitor, CompetitorStatus, ContactChannel, Criterion, CriticalEvent, CustomerKind, DateQualifier,
     DateValue, DecisionStep, Field, FieldValue, LeadSource, Money, MoneyQualifier, Objection, ObjectionKind,
-    ObjectionStatus, Pain, PaperKind, PaperStep, Period, Person, Quantity, Vat,
+    ObjectionStatus, Pain, PaperKind, PaperStep, Period, Person, Quantity, Vat, title_in,
 };
 pub use history::{Contradiction, History, OpenPromise, PastCall, PastEvidence, PastField, PastScore};
 pub use ids::{

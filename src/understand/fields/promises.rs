@@ -382,7 +382,11 @@ const AGENDA: &[&str] = &[
     "сначала пара",
     "сначала несколько",
     "несколько вопросов, потом",
+    "потом покажу",
+    "в конце решим",
     "here's the plan",
+    "then i'll show",
+    "then we decide",
     "here is the plan",
     "questions first",
     "down for thirty minutes",
@@ -788,6 +792,7 @@ mod tests {
         let ru = |text: &str| promises(text, Language::Ru, "2025-04-16");
         assert!(ru("Предлагаю так: сначала пара вопросов, потом покажу два экрана.").is_empty());
         assert_eq!(ru("Завтра пришлю договор.").len(), 1);
+        assert!(ru("Потом покажу один экран и в конце решим.").is_empty());
         let en = |text: &str| promises(text, Language::En, "2025-03-12");
         assert!(en("Here's the plan: a few questions first, then I'll show you two screens.").is_empty());
     }
@@ -813,6 +818,7 @@ mod tests {
             ru("В субботу в десять подъеду и ему тоже покажу."),
             ["В субботу в десять подъеду и ему тоже покажу.: 2025-04-19 10:00"]
         );
+        assert!(ru("Потом покажу один экран и в конце решим.").is_empty());
         let en = |text: &str| promises(text, Language::En, "2025-03-12");
         assert_eq!(
             en("I'll send the summary today and call you on Friday."),
@@ -842,6 +848,7 @@ mod tests {
             ["Пришлю договор, в четверг у нас планёрка.: undated"]
         );
         assert!(ru("Сможете сегодня скинуть на этот номер?").is_empty());
+        assert!(ru("Потом покажу один экран и в конце решим.").is_empty());
         let en = |text: &str| promises(text, Language::En, "2025-03-12");
         assert_eq!(
             en("I'll email the agreement tonight, and could you export the list by Friday?"),
