@@ -104,12 +104,13 @@ fn action(situation: &Situation<'_>, rule: &ActionRule, about: What<'_>, evidenc
     if title.contains("{element}") && gap.is_empty() || title.contains("{what}") && what.is_empty() {
         return None;
     }
-    let words = |text: &str| {
-        text.replace("{what}", what)
-            .replace("{role}", &approver(situation))
-            .replace("{element}", &gap)
-            .replace("{date}", &super::follow_up::day(from, situation.language))
-    };
+    let slots = [
+        ("{what}", what.to_owned()),
+        ("{role}", approver(situation)),
+        ("{element}", gap),
+        ("{date}", super::follow_up::day(from, situation.language)),
+    ];
+    let words = |text: &str| filled(text, &slots);
     Some(Action {
         id: rule.id,
         title: words(title),
@@ -124,6 +125,28 @@ fn action(situation: &Situation<'_>, rule: &ActionRule, about: What<'_>, evidenc
         evidence,
         earlier,
     })
+}
+
+/// The text with its slots filled, in one pass: what was said in the call may hold braces of its own.
+fn filled(text: &str, slots: &[(&str, String)]) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(open) = rest.find('{') {
+        let (before, behind) = rest.split_at(open);
+        out.push_str(before);
+        match slots.iter().find(|(slot, _)| behind.starts_with(slot)) {
+            Some((slot, value)) => {
+                out.push_str(value);
+                rest = &behind[slot.len()..];
+            }
+            None => {
+                out.push('{');
+                rest = &behind[1..];
+            }
+        }
+    }
+    out.push_str(rest);
+    out
 }
 
 /// The promise is to call.
@@ -271,6 +294,15 @@ mod tests {
                 assert!(calendar::is_business_day(due, Language::Ru), "{action:?}");
             }
         }
+    }
+
+    #[test]
+    fn words_of_the_call_are_no_slots() {
+        let slots = [("{what}", "send the {role} {".to_owned()), ("{role}", "CFO".to_owned())];
+        assert_eq!(
+            filled("You: {what} to {role} {x}", &slots),
+            "You: send the {role} { to CFO {x}"
+        );
     }
 
     #[test]
