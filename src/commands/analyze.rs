@@ -156,11 +156,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         .as_ref()
         .filter(|history| history.process != process.id() && !args.quiet)
     {
-        eprintln_note(&format!(
+        let _ = writeln!(
+            std::io::stderr(),
             "--previous: scores of the process `{}` do not carry over to `{}`; facts and promises do",
             history.process,
             process.id()
-        ));
+        );
     }
     let options = pipeline::Options {
         call_date: args.call_date.unwrap_or_else(|| Local::now().date_naive()),
@@ -219,11 +220,6 @@ fn refuse_to_overwrite(out: &Path, inputs: &[PathBuf]) -> anyhow::Result<()> {
         return Err(Usage(message).into());
     }
     Ok(())
-}
-
-/// A note for the person at the terminal; nothing depends on it.
-fn eprintln_note(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 fn read_previous(path: &Path) -> anyhow::Result<History> {

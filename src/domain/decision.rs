@@ -50,6 +50,14 @@ impl TurnLabels {
         self.cues.iter().any(|decision| decision.id == cue)
     }
 
+    /// How probable a signal is, said to be there or only suspected, 0–1.
+    pub fn chance(&self, signal: Signal) -> f32 {
+        let doubt = || self.doubts.iter().find(|(doubted, _)| *doubted == signal);
+        self.confidence(signal)
+            .or_else(|| doubt().map(|(_, chance)| *chance))
+            .unwrap_or(0.0)
+    }
+
     /// Confidence of a signal that is present.
     pub fn confidence(&self, signal: Signal) -> Option<f32> {
         self.signals

@@ -8,8 +8,8 @@ use super::assess::Heard;
 use super::condition::Condition;
 use super::reading::{Facts, Reading};
 use crate::domain::{
-    Contradiction, Deal, Evidence, Field, FieldName, FieldStatus, FieldValue, OpenPromise, PastEvidence, PastField,
-    Role, calendar,
+    Contradiction, Deal, Evidence, Field, FieldName, FieldStatus, FieldValue, OpenPromise, PastCall, PastEvidence,
+    PastField, Role, calendar,
 };
 
 /// Fields that have one value at a time: another one contradicts.
@@ -25,21 +25,9 @@ const SINGLE: &[FieldName] = &[
 const LONGEST_SILENCE: i64 = 366;
 
 pub fn facts(heard: Heard<'_>) -> Facts {
-    let here = heard.call.turns.iter().any(|turn| turn.role == Role::Buyer);
-    let touches = |calls: &[crate::domain::PastCall]| {
-        let silent = calls.iter().rev().take_while(|call| call.buyer_turns == 0).count();
-        if here { 0 } else { silent as i64 + 1 }
-    };
-    let Some(history) = heard.history else {
-        return Facts {
-            calls: 1,
-            buyers: buyer_count(heard),
-            touches: touches(&[]),
-            ..Facts::default()
-        };
-    };
+    let calls: &[PastCall] = heard.history.map_or(&[], |history| &history.calls);
     let day = heard.call.call_date.unwrap_or_default();
-    let last = history.calls.iter().rev().find(|call| call.buyer_turns > 0);
+    let last = calls.iter().rev().find(|call| call.buyer_turns > 0);
     let days_silent = last.map_or(0, |last| {
         let days = (day - last.call_date).num_days().clamp(0, LONGEST_SILENCE);
         let worked = (1..=days)
@@ -47,12 +35,14 @@ pub fn facts(heard: Heard<'_>) -> Facts {
             .filter(|day| calendar::is_business_day(*day, heard.language));
         worked.count() as i64
     });
+    let here = heard.call.turns.iter().any(|turn| turn.role == Role::Buyer);
+    let silent = calls.iter().rev().take_while(|call| call.buyer_turns == 0).count() as i64;
     Facts {
-        calls: history.calls.len() as i64 + 1,
+        calls: calls.len() as i64 + 1,
         buyers: buyer_count(heard),
-        touches: touches(&history.calls),
+        touches: if here { 0 } else { silent + 1 },
         days_silent,
-        champion_before: history.calls.iter().any(|call| call.champion),
+        champion_before: calls.iter().any(|call| call.champion),
         ..Facts::default()
     }
 }

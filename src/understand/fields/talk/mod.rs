@@ -107,14 +107,8 @@ impl<'a> Talk<'a> {
         self.labels[at].has(signal)
     }
 
-    /// How probable a signal is, said to be there or not, 0–1.
     fn chance(&self, at: usize, signal: Signal) -> f32 {
-        let labels = &self.labels[at];
-        let doubt = || labels.doubts.iter().find(|(doubted, _)| *doubted == signal);
-        labels
-            .confidence(signal)
-            .or_else(|| doubt().map(|(_, chance)| *chance))
-            .unwrap_or(0.0)
+        self.labels[at].chance(signal)
     }
 
     /// Places of the turns of one side.
