@@ -14,6 +14,9 @@
 //! | [`decide`] | what was understood → qualification, next actions, follow-up draft, scorecard | domain, process, llm |
 //! | [`pipeline`] | the one place that runs the steps in order | all of the above |
 //! | [`document`] | the analysis document and its JSON, Markdown and terminal forms | domain, pipeline |
+//! | [`store`] | everything durable and all SQL: calls, jobs, deals, people and keys, events, recordings | domain |
+//! | [`work`] | stored calls from the queue to the analysis: jobs, leases, steps, events | the steps, pipeline, document, store |
+//! | [`http`] | routes, who may use them, limits, wire types | work, store, process, ingest, domain |
 //! | [`learn`] | labelled calls → heads of the turn model; measuring it and the drafts | domain, process, ingest, understand, decide |
 //!
 //! Invariants, checked by `tests/it/architecture.rs`: a module imports only what its row allows; candle is used
@@ -32,5 +35,8 @@ pub mod transcribe;
 pub mod understand;
 
 pub mod document;
+pub mod http;
 pub mod learn;
 pub mod pipeline;
+pub mod store;
+pub mod work;

@@ -26,6 +26,8 @@ struct Cli {
 enum Command {
     /// Analyse recordings or transcripts: the main job
     Analyze(commands::analyze::Args),
+    /// The service: API and workers
+    Serve(Box<commands::serve::Args>),
     /// The sales process as a file: print it, check it, run its examples
     Process(commands::process::Args),
     /// The JSON Schema of the analysis, or of the call file
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
     log();
     let result = match cli.command {
         Command::Analyze(args) => commands::analyze::run(args),
+        Command::Serve(args) => commands::serve::run(*args),
         Command::Process(args) => commands::process::run(args),
         Command::Schema(args) => commands::schema::run(&args),
         Command::Models(args) => commands::models::run(args),

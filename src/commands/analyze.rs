@@ -15,6 +15,7 @@ use dealstage::llm;
 use dealstage::pipeline::{self, Analysis, Step};
 use dealstage::process::Process;
 use dealstage::understand::fallback::Ask;
+use serde::Deserialize;
 
 use super::{Missing, Usage};
 
@@ -104,8 +105,9 @@ impl LanguageChoice {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum LlmChoice {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LlmChoice {
     Off,
     Fallback,
     Always,
@@ -117,7 +119,7 @@ const LLM_TIME_LIMIT: u64 = 60;
 const LLM_BUDGET: u64 = 40_000;
 
 impl LlmChoice {
-    fn settings(self) -> anyhow::Result<Option<(Ask, llm::Options)>> {
+    pub fn settings(self) -> anyhow::Result<Option<(Ask, llm::Options)>> {
         let ask = match self {
             Self::Off => return Ok(None),
             Self::Fallback => Ask::Fallback,
@@ -278,6 +280,7 @@ fn analyse_one(
         };
         bar.set_message(name);
         bar.set_position((1000.0 * (from + done * (to - from))) as u64);
+        Ok(())
     });
     bar.finish_and_clear();
     let analysis = result?;

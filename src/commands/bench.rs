@@ -78,6 +78,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     let analysis = pipeline::analyse(input, decoded_in, &process, &options, &mut models, &mut |_, done| {
         bar.set_position((1000.0 * done) as u64);
+        Ok(())
     })?;
     let whole = started.elapsed() + decoded_in;
     bar.finish_and_clear();

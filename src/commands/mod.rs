@@ -8,6 +8,7 @@ pub mod eval;
 pub mod models;
 pub mod process;
 pub mod schema;
+pub mod serve;
 pub mod train;
 
 use std::io::Write as _;

@@ -20,7 +20,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 pub use markdown::markdown;
-pub use previous::previous;
+pub use previous::{previous, previous_as};
 pub use scorecard::{MetricInfo, ScorecardInfo, StrengthInfo, TipInfo};
 pub use text::{Look, text};
 

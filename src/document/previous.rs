@@ -95,6 +95,11 @@ struct Field {
 
 /// Reads the text of one analysis document.
 pub fn previous(text: &str) -> Result<History, Error> {
+    previous_as(text, None)
+}
+
+/// As [`previous`], for a call that is known by another id than its document says.
+pub fn previous_as(text: &str, call: Option<&str>) -> Result<History, Error> {
     let documents: Vec<Shape> = serde_json::Deserializer::from_str(text)
         .into_iter()
         .collect::<Result<_, _>>()?;
@@ -104,7 +109,10 @@ pub fn previous(text: &str) -> Result<History, Error> {
     if document.schema != SCHEMA {
         return Err(Error::Schema(document.schema.clone()));
     }
-    let analysis: Analysis = serde_json::from_str(text)?;
+    let mut analysis: Analysis = serde_json::from_str(text)?;
+    if let Some(call) = call {
+        call.clone_into(&mut analysis.call.id);
+    }
     let of_call = |turn: u32, quote: &str| PastEvidence {
         call: analysis.call.id.clone(),
         call_date: analysis.call.call_date,

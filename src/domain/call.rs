@@ -7,6 +7,11 @@ use serde::{Deserialize, Serialize};
 /// Samples per second of everything after `ingest`.
 pub const SAMPLE_RATE: u32 = 16_000;
 
+/// Somebody wants no more of a long job: it ends where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("stopped before the end")]
+pub struct Stopped;
+
 /// The languages that the rules and the turn model know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -56,7 +61,7 @@ pub struct Recording {
 }
 
 /// Uninterrupted speech of one speaker.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Turn {
     /// Number of the turn, as given in a call file, else counted from 1. Unique within a call.
     pub i: u32,
@@ -72,14 +77,14 @@ pub struct Turn {
 }
 
 /// The seller's side, where the call file says it.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Seller {
     pub company: Option<String>,
     pub product: Option<String>,
 }
 
 /// A transcript with what is known about it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Call {
     pub id: String,
     /// File name as given by the user; `-` for standard input.

@@ -19,7 +19,7 @@ mod scorecard;
 mod text;
 
 pub use advice::{Premature, RootCause, Severity};
-pub use call::{Call, Language, Recording, Role, SAMPLE_RATE, Seller, Turn};
+pub use call::{Call, Language, Recording, Role, SAMPLE_RATE, Seller, Stopped, Turn};
 pub use decision::{
     Action, Contact, Deal, DecidedBy, Decision, Egress, ElementScore, Evidence, FollowUp, FollowUpFact, Qualification,
     QualificationStatus, TurnLabels, WrittenBy,

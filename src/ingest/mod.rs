@@ -81,7 +81,12 @@ const LARGEST_TRANSCRIPT: u64 = 64 * MIB;
 
 /// Reads a file.
 pub fn read(path: &Path, options: &Options) -> Result<Input, Error> {
-    let file = path.display().to_string();
+    read_as(path, &path.display().to_string(), options)
+}
+
+/// Reads a file that the user knows by another name.
+pub fn read_as(path: &Path, name: &str, options: &Options) -> Result<Input, Error> {
+    let file = name.to_owned();
     let unreadable = |cause| Error::Unreadable {
         file: file.clone(),
         cause,

@@ -11,16 +11,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
 
 use crate::decide::{self, Situation, TemplateError, Templates};
 use crate::domain::{
     Action, Call, Contact, Deal, DecidedBy, Egress, FollowUp, History, Language, Premature, Qualification, Recording,
-    RootCause, Scorecard,
+    RootCause, Scorecard, Stopped,
 };
 use crate::ingest::{self, Input};
 use crate::llm::{self, Llm, Redaction};
 use crate::process::{self, Marks, Process, Talk};
-use crate::transcribe;
 use crate::understand::fallback::{self, Ask};
 use crate::understand::turn_model::{Encoder, TurnModel};
 use crate::understand::{self, Understanding};
@@ -38,7 +38,7 @@ pub enum Error {
     #[error(transparent)]
     Weights(#[from] weights::Error),
     #[error(transparent)]
-    Transcribe(#[from] transcribe::Error),
+    Transcribe(#[from] crate::transcribe::Error),
     #[error(transparent)]
     Understand(#[from] understand::Error),
     #[error(transparent)]
@@ -58,6 +58,8 @@ pub enum Error {
     SameCall(String),
     #[error(transparent)]
     Template(#[from] TemplateError),
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
     #[error("threads cannot be started: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
     #[cfg(not(feature = "whisper"))]
@@ -160,6 +162,9 @@ pub enum Step {
     Decide,
 }
 
+/// Is told the step and the share of it that is done, 0–1, and may stop the work.
+pub type Progress<'a> = dyn FnMut(Step, f32) -> Result<(), Stopped> + 'a;
+
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Timings {
     pub decode: Duration,
@@ -225,32 +230,69 @@ pub fn encoder_sha256() -> Result<String, Error> {
     Ok(weights::sha256_of(ENCODER, "model.gguf")?.to_owned())
 }
 
-/// Runs the whole job on one input. `progress` is told the step and the share of it that is done, 0–1.
+/// A call with its words: what a stored call is taken up from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Transcribed {
+    pub call: Call,
+    /// None for a transcript.
+    pub asr_model: Option<String>,
+    pub decode: Duration,
+    pub transcribe: Duration,
+}
+
+/// Runs the whole job on one input.
 pub fn analyse(
     input: Input,
     decoded_in: Duration,
     process: &Process,
     options: &Options,
     models: &mut Models,
-    progress: &mut dyn FnMut(Step, f32),
+    progress: &mut Progress<'_>,
 ) -> Result<Analysis, Error> {
-    let mut timings = Timings {
-        decode: decoded_in,
-        ..Timings::default()
-    };
+    let transcribed = transcribe(input, decoded_in, options, progress)?;
+    analyse_transcribed(transcribed, process, options, models, progress)
+}
+
+/// The first half of the job: the words of a recording.
+pub fn transcribe(
+    input: Input,
+    decoded_in: Duration,
+    options: &Options,
+    progress: &mut Progress<'_>,
+) -> Result<Transcribed, Error> {
     let started = Instant::now();
     let (call, asr_model) = match input {
         Input::Transcript(call) => (call, None),
         Input::Recording(recording) => hear(&recording, options, progress)?,
     };
-    timings.transcribe = if asr_model.is_some() {
-        started.elapsed()
-    } else {
-        Duration::ZERO
-    };
+    Ok(Transcribed {
+        call,
+        transcribe: if asr_model.is_some() {
+            started.elapsed()
+        } else {
+            Duration::ZERO
+        },
+        asr_model,
+        decode: decoded_in,
+    })
+}
 
+/// The second half of the job: what the words mean.
+pub fn analyse_transcribed(
+    transcribed: Transcribed,
+    process: &Process,
+    options: &Options,
+    models: &mut Models,
+    progress: &mut Progress<'_>,
+) -> Result<Analysis, Error> {
+    let Transcribed { call, asr_model, .. } = transcribed;
+    let mut timings = Timings {
+        decode: transcribed.decode,
+        transcribe: transcribed.transcribe,
+        ..Timings::default()
+    };
     let started = Instant::now();
-    progress(Step::Understand, 0.0);
+    progress(Step::Understand, 0.0)?;
     let call_date = call.call_date.unwrap_or(options.call_date);
     let call_date_assumed = call.call_date.is_none() && !options.call_date_is_said;
     if let Some(history) = &options.history {
@@ -277,7 +319,7 @@ pub fn analyse(
     timings.understand = started.elapsed();
 
     let started = Instant::now();
-    progress(Step::Decide, 0.0);
+    progress(Step::Decide, 0.0)?;
     let history = options.history.clone().map(|history| history.for_process(process.id()));
     let history = history.as_ref();
     let mut deal = process::assess(process, understanding.heard(history));
@@ -386,23 +428,23 @@ fn decide_all(
 fn hear(
     recording: &Recording,
     options: &Options,
-    progress: &mut dyn FnMut(Step, f32),
+    progress: &mut Progress<'_>,
 ) -> Result<(Call, Option<String>), Error> {
     let (name, path) = match &options.recogniser {
         Recogniser::File { name, path } => (name.clone(), path.clone()),
         Recogniser::Named(name) => (name.clone(), weights::recogniser(name)?),
     };
-    progress(Step::Transcribe, 0.0);
-    let mut whisper = transcribe::whisper::Whisper::load(&path, options.threads)?;
+    progress(Step::Transcribe, 0.0)?;
+    let mut whisper = crate::transcribe::whisper::Whisper::load(&path, options.threads)?;
     let id = call_id(&recording.source);
-    let call = transcribe::transcribe(recording, &id, options.language, &mut whisper, &mut |done| {
-        progress(Step::Transcribe, done);
+    let call = crate::transcribe::transcribe(recording, &id, options.language, &mut whisper, &mut |done| {
+        progress(Step::Transcribe, done)
     })?;
     Ok((call, Some(name)))
 }
 
 #[cfg(not(feature = "whisper"))]
-fn hear(_: &Recording, _: &Options, _: &mut dyn FnMut(Step, f32)) -> Result<(Call, Option<String>), Error> {
+fn hear(_: &Recording, _: &Options, _: &mut Progress<'_>) -> Result<(Call, Option<String>), Error> {
     Err(Error::NoRecogniser)
 }
 

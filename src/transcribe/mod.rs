@@ -9,7 +9,7 @@ mod voice;
 #[cfg(feature = "whisper")]
 pub mod whisper;
 
-use crate::domain::{Call, Language, Recording, Role, SAMPLE_RATE, Turn, cut_sentences};
+use crate::domain::{Call, Language, Recording, Role, SAMPLE_RATE, Stopped, Turn, cut_sentences};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -19,6 +19,8 @@ pub enum Error {
     Recogniser { at_s: f64, cause: String },
     #[error("{source_name}: no speech in {duration_s:.1} s of sound; check that the right track was exported")]
     NoSpeech { source_name: String, duration_s: f64 },
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
 }
 
 /// A recogniser of speech.
@@ -47,13 +49,13 @@ const SENTENCE_GAP_S: f64 = 1.0;
 /// Speech that the recogniser hears to tell the language: its own window.
 const LANGUAGE_S: usize = 30;
 
-/// Turns of a recording. `progress` is told the share that is done, 0–1.
+/// Turns of a recording. `progress` is told the share that is done, 0–1, and may stop the work.
 pub fn transcribe(
     recording: &Recording,
     call_id: &str,
     language: Option<Language>,
     recogniser: &mut dyn Transcriber,
-    progress: &mut dyn FnMut(f32),
+    progress: &mut dyn FnMut(f32) -> Result<(), Stopped>,
 ) -> Result<Call, Error> {
     let tracks = channels::tracks(recording);
     let speech = voice::speech(&tracks);
@@ -106,7 +108,7 @@ pub fn transcribe(
                 ..phrase
             }));
             done += piece.len();
-            progress(done as f32 / total as f32);
+            progress(done as f32 / total as f32)?;
         }
         let phrases = if shared {
             sentences(phrases)
@@ -242,7 +244,7 @@ mod tests {
             duration_s: 10.0,
         };
         let mut recogniser = Counting(Vec::new());
-        let error = transcribe(&recording, "quiet", None, &mut recogniser, &mut |_| ()).expect_err("no speech");
+        let error = transcribe(&recording, "quiet", None, &mut recogniser, &mut |_| Ok(())).expect_err("no speech");
         assert!(matches!(error, Error::NoSpeech { .. }), "{error}");
         assert!(recogniser.0.is_empty());
     }

@@ -15,6 +15,8 @@ fn map() -> BTreeMap<&'static str, Vec<&'static str>> {
         "understand",
         "decide",
     ];
+    let mut work = steps.clone();
+    work.extend(["pipeline", "document", "store"]);
     BTreeMap::from([
         ("domain", vec![]),
         ("weights", vec![]),
@@ -26,6 +28,9 @@ fn map() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("decide", vec!["domain", "process", "llm"]),
         ("pipeline", steps),
         ("document", vec!["domain", "pipeline"]),
+        ("store", vec!["domain"]),
+        ("work", work),
+        ("http", vec!["work", "store", "process", "ingest", "domain"]),
         ("learn", vec!["domain", "process", "ingest", "understand", "decide"]),
     ])
 }
@@ -115,6 +120,9 @@ fn heavy_libraries_stay_in_their_place() {
     let places = [
         ("candle_", vec!["understand/turn_model/", "learn/", "weights/"]),
         ("whisper_rs", vec!["transcribe/whisper.rs"]),
+        ("sqlx", vec!["store/"]),
+        ("axum", vec!["http/", "commands/serve.rs"]),
+        ("object_store", vec!["store/"]),
         ("symphonia", vec!["ingest/"]),
         ("reqwest", vec!["weights/", "llm/openai.rs"]),
         // The binary silences its log.

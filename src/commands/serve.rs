@@ -1,0 +1,433 @@
+//! `dealstage serve`: API, live calls and workers in one process, or each on machines of its own.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::http::HeaderValue;
+use chrono::Utc;
+use clap::{Parser, ValueEnum};
+use dealstage::http::{self, App, Limits, Metrics};
+use dealstage::pipeline::{self, Recogniser};
+use dealstage::store::{self, Blobs, KeyId, NewKey, PersonRole, Store, WorkspaceId};
+use dealstage::work::{self, Shop, Stats};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::Usage;
+use super::analyze::LlmChoice;
+
+/// Flags go before the environment, the environment before the file.
+#[derive(Debug, Parser)]
+pub struct Args {
+    /// Settings as a TOML file: the same names as the flags, with `_` for `-`
+    #[arg(long, value_name = "FILE", env = "DEALSTAGE_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// What can be set, by flag, environment or file.
+#[derive(Debug, Clone, Default, Parser, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// What this process does: everything, only the API, or only the work on calls [default: all]
+    #[arg(long, value_enum, env = "DEALSTAGE_ROLE")]
+    role: Option<Role>,
+    /// Where to listen [default: 127.0.0.1:8787]
+    #[arg(long, value_name = "ADDRESS", env = "DEALSTAGE_LISTEN")]
+    listen: Option<String>,
+    /// Where to serve /metrics; `off` for nowhere [default: the port after that of --listen]
+    #[arg(long, value_name = "ADDRESS|off", env = "DEALSTAGE_METRICS_LISTEN")]
+    metrics_listen: Option<String>,
+    /// Folder for database and recordings [default: `dealstage` in the user's data folder]
+    #[arg(long, value_name = "FOLDER", env = "DEALSTAGE_DATA")]
+    data: Option<PathBuf>,
+    /// Database: sqlite://PATH or postgres://… [default: a SQLite file in the data folder]
+    #[arg(long, value_name = "URL", env = "DEALSTAGE_DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
+    /// Recordings: file:///FOLDER or s3://BUCKET/PREFIX, with address and credentials in the usual AWS_… variables
+    /// [default: a folder in the data folder]
+    #[arg(long, value_name = "URL", env = "DEALSTAGE_BLOB_URL")]
+    blob_url: Option<String>,
+    /// The first key, in place of one that is made at the first start
+    #[arg(long, value_name = "KEY", env = "DEALSTAGE_ADMIN_KEY", hide_env_values = true)]
+    #[serde(skip)]
+    admin_key: Option<SecretString>,
+    /// Sales process: `ppvvc`, `bant`, `meddicc`, `short_cycle`, or a process file [default: ppvvc]
+    #[arg(long, value_name = "NAME|FILE", env = "DEALSTAGE_PROCESS")]
+    process: Option<String>,
+    /// Recogniser: a name from `dealstage models list`, or a ggml file [default: whisper-base]
+    #[arg(long, value_name = "NAME|PATH", env = "DEALSTAGE_ASR_MODEL")]
+    asr_model: Option<String>,
+    /// Folder with heads of the turn model [default: those that come with the program]
+    #[arg(long, value_name = "FOLDER", env = "DEALSTAGE_TURN_MODEL")]
+    turn_model: Option<PathBuf>,
+    /// When to ask a language model (see `dealstage analyze --help`) [default: off]
+    #[arg(long, value_enum, env = "DEALSTAGE_LLM")]
+    llm: Option<LlmChoice>,
+    /// Calls that this process works on at the same time [default: 1]
+    #[arg(long, value_name = "N", env = "DEALSTAGE_SLOTS", value_parser = clap::value_parser!(u16).range(1..=64))]
+    slots: Option<u16>,
+    /// Threads for each of them [default: the cores, divided among them]
+    #[arg(long, value_name = "N", env = "DEALSTAGE_THREADS", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+    /// Seconds after which a worker without a sign of life is taken for dead [default: 30]
+    #[arg(long, value_name = "S", env = "DEALSTAGE_LEASE", value_parser = clap::value_parser!(u32).range(2..=3600))]
+    lease: Option<u32>,
+    /// Times that a call may stop its worker before it is given up [default: 8]
+    #[arg(long, value_name = "N", env = "DEALSTAGE_MOST_TRIES", value_parser = clap::value_parser!(u32).range(1..=100))]
+    most_tries: Option<u32>,
+    /// Seconds that the end of the process waits for calls that are being worked on; then they are given back [default: 20]
+    #[arg(long, value_name = "S", env = "DEALSTAGE_GRACE")]
+    grace: Option<u32>,
+    /// Largest upload, in MiB [default: 500]
+    #[arg(long, value_name = "MIB", env = "DEALSTAGE_MAX_UPLOAD")]
+    max_upload: Option<u32>,
+    /// Longest recording, in minutes [default: 240]
+    #[arg(long, value_name = "MINUTES", env = "DEALSTAGE_MAX_MINUTES")]
+    max_minutes: Option<u32>,
+    /// Seconds that an upload may take [default: 900]
+    #[arg(long, value_name = "S", env = "DEALSTAGE_UPLOAD_TIME")]
+    upload_time: Option<u32>,
+    /// Requests a minute for each key [default: 1200]
+    #[arg(long, value_name = "N", env = "DEALSTAGE_RATE", value_parser = clap::value_parser!(u32).range(1..))]
+    rate: Option<u32>,
+    /// Pages of other hosts that may call the API, e.g. https://crm.example.com [default: none]
+    #[arg(long, value_name = "ORIGIN", env = "DEALSTAGE_CORS", value_delimiter = ',')]
+    #[serde(default)]
+    cors: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    All,
+    Api,
+    Worker,
+}
+
+impl Settings {
+    /// What is not set here is taken from `below`.
+    fn or(self, below: Self) -> Self {
+        Self {
+            role: self.role.or(below.role),
+            listen: self.listen.or(below.listen),
+            metrics_listen: self.metrics_listen.or(below.metrics_listen),
+            data: self.data.or(below.data),
+            database_url: self.database_url.or(below.database_url),
+            blob_url: self.blob_url.or(below.blob_url),
+            admin_key: self.admin_key.or(below.admin_key),
+            process: self.process.or(below.process),
+            asr_model: self.asr_model.or(below.asr_model),
+            turn_model: self.turn_model.or(below.turn_model),
+            llm: self.llm.or(below.llm),
+            slots: self.slots.or(below.slots),
+            threads: self.threads.or(below.threads),
+            lease: self.lease.or(below.lease),
+            most_tries: self.most_tries.or(below.most_tries),
+            grace: self.grace.or(below.grace),
+            max_upload: self.max_upload.or(below.max_upload),
+            max_minutes: self.max_minutes.or(below.max_minutes),
+            upload_time: self.upload_time.or(below.upload_time),
+            rate: self.rate.or(below.rate),
+            cors: if self.cors.is_empty() { below.cors } else { self.cors },
+        }
+    }
+}
+
+fn read_config(path: &Path) -> anyhow::Result<Settings> {
+    let wrong = |problem: &dyn std::fmt::Display| Usage(format!("--config {}: {problem}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+    Ok(toml::from_str(&text).map_err(|error| wrong(&error))?)
+}
+
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let settings = match &args.config {
+        Some(path) => args.settings.or(read_config(path)?),
+        None => args.settings,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("threads cannot be started")?;
+    let done = runtime.block_on(serve(settings));
+    // A decoder that does not look up must not hold the process: its job is given back already.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    done?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(settings: Settings) -> anyhow::Result<()> {
+    let role = settings.role.unwrap_or(Role::All);
+    let data = settings.data.clone().map_or_else(super::data_folder, Ok)?;
+    std::fs::create_dir_all(&data).with_context(|| format!("{}: cannot be made", data.display()))?;
+    let data = data
+        .canonicalize()
+        .with_context(|| format!("{}: cannot be read", data.display()))?;
+    let process = super::process::load(settings.process.as_deref().unwrap_or("ppvvc"))?;
+    let options = work_options(&settings)?;
+    // Weights that are missing are told now, not to each call.
+    pipeline::Models::new(&check_options(&options))?;
+
+    let database = settings
+        .database_url
+        .clone()
+        .unwrap_or_else(|| format!("sqlite://{}", data.join("dealstage.db").display()));
+    let is_shared = !database.starts_with("sqlite:");
+    // One process a file: a second would take the jobs of the first for abandoned.
+    let _lock = if is_shared { None } else { Some(lock(&data)?) };
+    let store = store::open(&database).await.context("the database cannot be opened")?;
+    let blobs = settings
+        .blob_url
+        .clone()
+        .unwrap_or_else(|| format!("file://{}", data.join("recordings").display()));
+    let blobs = Blobs::open(&blobs, &data.join("staging")).context("the recordings cannot be opened")?;
+    if !is_shared {
+        blobs.sweep_staging()?;
+        let taken = store.release_all_jobs(Utc::now()).await?;
+        if taken > 0 {
+            info!(jobs = taken, "jobs of a process that ended early are taken up again");
+        }
+    }
+    let key = first_key(&*store, settings.admin_key.as_ref()).await?;
+
+    let shutdown = CancellationToken::new();
+    tokio::spawn(end_on_signal(shutdown.clone()));
+    let shop = Shop::new(store.clone(), blobs, process);
+    let stats = Arc::new(Stats::default());
+    let mut tasks = tokio::task::JoinSet::new();
+
+    if role != Role::Worker {
+        let listen = settings.listen.as_deref().unwrap_or("127.0.0.1:8787");
+        let listener = bind(listen, "--listen").await?;
+        let address = listener.local_addr()?;
+        let app = App::new(shop.clone(), limits(&settings), shutdown.clone());
+        let origins = origins(&settings.cors)?;
+        let router = http::router(app, &origins);
+        let until = shutdown.clone();
+        tasks.spawn(async move { http::run(listener, router, until).await });
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "listening on http://{address}")?;
+        if let Some(key) = &key {
+            writeln!(out, "admin key, shown this once: {}", key.expose_secret())?;
+        }
+        out.flush()?;
+        metrics(&settings, Some(address), &store, &stats, &shutdown, &mut tasks).await?;
+    } else {
+        metrics(&settings, None, &store, &stats, &shutdown, &mut tasks).await?;
+    }
+    if role != Role::Api {
+        let name = format!("{}-{}", std::process::id(), uuid::Uuid::now_v7().simple());
+        let (shop, stats, until) = (shop.clone(), stats.clone(), shutdown.clone());
+        tasks.spawn(async move {
+            work::run(shop, options, name, stats, until).await;
+            Ok(())
+        });
+        info!("workers have started");
+    }
+    // One that ends early ends all: half a service is none.
+    while let Some(ended) = tasks.join_next().await {
+        shutdown.cancel();
+        ended.context("a part of the service failed")??;
+    }
+    info!("the end: everything is given back");
+    Ok(())
+}
+
+fn work_options(settings: &Settings) -> anyhow::Result<work::Options> {
+    let slots = usize::from(settings.slots.unwrap_or(1));
+    Ok(work::Options {
+        slots,
+        threads: (settings.threads).map_or_else(|| (super::default_threads() / slots).max(1), usize::from),
+        lease: chrono::Duration::seconds(i64::from(settings.lease.unwrap_or(30))),
+        most_tries: i64::from(settings.most_tries.unwrap_or(8)),
+        grace: Duration::from_secs(u64::from(settings.grace.unwrap_or(20))),
+        longest_s: f64::from(settings.max_minutes.unwrap_or(240)) * 60.0,
+        recogniser: Recogniser::from(settings.asr_model.as_deref().unwrap_or(pipeline::DEFAULT_RECOGNISER)),
+        heads: settings.turn_model.clone(),
+        prompts: super::prompts_folder(),
+        llm: settings.llm.unwrap_or(LlmChoice::Off).settings()?,
+    })
+}
+
+fn check_options(options: &work::Options) -> pipeline::Options {
+    pipeline::Options {
+        call_date: chrono::NaiveDate::default(),
+        call_date_is_said: false,
+        language: None,
+        rep: None,
+        threads: 1,
+        recogniser: options.recogniser.clone(),
+        heads: options.heads.clone(),
+        prompts: options.prompts.clone(),
+        llm: options.llm.clone(),
+        history: None,
+    }
+}
+
+fn limits(settings: &Settings) -> Limits {
+    let rate = settings.rate.unwrap_or(1200);
+    Limits {
+        upload: u64::from(settings.max_upload.unwrap_or(500)) << 20,
+        upload_time: Duration::from_secs(u64::from(settings.upload_time.unwrap_or(900))),
+        body: 2 << 20,
+        rate,
+        burst: (rate / 6).max(1),
+    }
+}
+
+fn origins(said: &[String]) -> anyhow::Result<Vec<HeaderValue>> {
+    let origin = |said: &String| match url::Url::parse(said) {
+        Ok(url) if url.origin().is_tuple() && url.origin().ascii_serialization() == *said => {
+            HeaderValue::from_str(said).map_err(anyhow::Error::from)
+        }
+        _ => Err(Usage(format!(
+            "--cors {said}: an origin is needed, as https://crm.example.com"
+        ))
+        .into()),
+    };
+    said.iter().map(origin).collect()
+}
+
+async fn bind(address: &str, flag: &str) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|error| Usage(format!("{flag} {address}: {error}")).into())
+}
+
+/// Serves the metrics; where nobody said where, and the next port is taken, it goes without.
+async fn metrics(
+    settings: &Settings,
+    beside: Option<SocketAddr>,
+    store: &Arc<dyn Store>,
+    stats: &Arc<Stats>,
+    shutdown: &CancellationToken,
+    tasks: &mut tokio::task::JoinSet<std::io::Result<()>>,
+) -> anyhow::Result<()> {
+    let listener = match (settings.metrics_listen.as_deref(), beside) {
+        (Some("off"), _) | (None, None) => return Ok(()),
+        (Some(address), _) => bind(address, "--metrics-listen").await?,
+        (None, Some(beside)) => {
+            let next = SocketAddr::new(beside.ip(), beside.port().checked_add(1).unwrap_or(0));
+            match TcpListener::bind(next).await {
+                Ok(listener) => listener,
+                Err(error) => {
+                    warn!(%error, address = %next, "no metrics are served; --metrics-listen sets another address");
+                    return Ok(());
+                }
+            }
+        }
+    };
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "metrics on http://{}/metrics", listener.local_addr()?)?;
+    out.flush()?;
+    drop(out);
+    let metrics = Metrics::install(store.clone(), stats.clone())?;
+    let until = shutdown.clone();
+    tasks.spawn(async move { http::serve_metrics(listener, metrics, until).await });
+    Ok(())
+}
+
+/// Held as long as the process lives.
+fn lock(data: &Path) -> anyhow::Result<std::fs::File> {
+    let path = data.join("lock");
+    let file = std::fs::File::create(&path).with_context(|| format!("{}: cannot be made", path.display()))?;
+    file.try_lock().map_err(|_| {
+        Usage(format!(
+            "{}: another `dealstage serve` uses this folder; stop it, or set --data to another. Several processes need \
+             PostgreSQL: --database-url",
+            data.display()
+        ))
+    })?;
+    Ok(file)
+}
+
+/// Makes the first workspace with its key, at the first start. A key that is made is given back, to be shown once.
+async fn first_key(store: &dyn Store, wanted: Option<&SecretString>) -> anyhow::Result<Option<SecretString>> {
+    const SHORTEST: usize = 16;
+    let now = Utc::now();
+    if let Some(key) = wanted
+        && key.expose_secret().len() < SHORTEST
+    {
+        return Err(Usage(format!(
+            "DEALSTAGE_ADMIN_KEY: at least {SHORTEST} characters are needed"
+        ))
+        .into());
+    }
+    let (workspace, is_first) = match store.first_workspace().await? {
+        Some(workspace) => (workspace, false),
+        None => {
+            // Two processes may start at once: the name makes the second fail, and it starts again.
+            let workspace = WorkspaceId::from("ws_default");
+            match store.add_workspace(&workspace, "default", now).await {
+                Ok(()) => (workspace, true),
+                Err(error) => match store.first_workspace().await? {
+                    Some(workspace) => (workspace, false),
+                    None => return Err(error.into()),
+                },
+            }
+        }
+    };
+    let (key, made) = match wanted {
+        Some(key) => {
+            // Said at every start; added once.
+            if store
+                .key_caller(&http::key_hash(key.expose_secret()), now)
+                .await?
+                .is_some()
+            {
+                return Ok(None);
+            }
+            (key.clone(), false)
+        }
+        None if is_first => (SecretString::from(http::fresh_key()?), true),
+        None => return Ok(None),
+    };
+    let new = NewKey {
+        id: KeyId::fresh(),
+        user: None,
+        name: "first key".to_owned(),
+        role: PersonRole::Admin,
+        scopes: vec![http::ADMIN_SCOPE.to_owned()],
+        prefix: http::key_prefix(key.expose_secret()),
+        hash: http::key_hash(key.expose_secret()),
+        expires_at: None,
+    };
+    match store.add_key(&workspace, new, "server", now).await {
+        // Another process of the same start was faster, or it was revoked, which stays so.
+        Err(_) if !made => Ok(None),
+        added => {
+            added?;
+            Ok(made.then_some(key))
+        }
+    }
+}
+
+async fn end_on_signal(shutdown: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = terminated => (),
+        _ = tokio::signal::ctrl_c() => (),
+    }
+    info!("asked to end: no new work is taken");
+    shutdown.cancel();
+    // A second time: at once.
+    if tokio::signal::ctrl_c().await.is_ok() {
+        std::process::exit(1);
+    }
+}

@@ -1,0 +1,86 @@
+//! JSON bodies, queries and pages, whose refusals are problem documents too.
+
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::Error;
+
+#[derive(FromRequest)]
+#[from_request(via(axum::Json), rejection(Error))]
+pub struct Json<T>(pub T);
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        axum::Json(self.0).into_response()
+    }
+}
+
+impl From<JsonRejection> for Error {
+    fn from(rejection: JsonRejection) -> Self {
+        match rejection {
+            JsonRejection::JsonDataError(error) => Self::unusable(error.body_text()),
+            JsonRejection::JsonSyntaxError(error) => Self::bad_request(error.body_text()),
+            JsonRejection::MissingJsonContentType(error) => Self::media_type(error.body_text()),
+            other => Self::bad_request(other.body_text()),
+        }
+    }
+}
+
+#[derive(FromRequestParts)]
+#[from_request(via(axum::extract::Query), rejection(Error))]
+pub struct Query<T>(pub T);
+
+impl From<QueryRejection> for Error {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::bad_request(rejection.body_text())
+    }
+}
+
+/// Which part of a list.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default)]
+pub struct PageQuery {
+    /// At most so many, 1–200.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    pub limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+}
+
+const PAGE: u32 = 50;
+const LONGEST_PAGE: u32 = 200;
+
+impl PageQuery {
+    pub fn limit(&self) -> Result<u32, Error> {
+        match self.limit {
+            None => Ok(PAGE),
+            Some(limit @ 1..=LONGEST_PAGE) => Ok(limit),
+            Some(_) => Err(Error::bad_request(format!("limit: a number from 1 to {LONGEST_PAGE}"))),
+        }
+    }
+}
+
+/// A part of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// For the next page; null: this is the last.
+    pub next_cursor: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// Of a query that asked for one row more than is shown. `cursor` names the place behind a row.
+    pub fn new<R>(mut rows: Vec<R>, limit: u32, cursor: impl Fn(&R) -> String, show: impl Fn(R) -> T) -> Self {
+        let more = rows.len() > limit as usize;
+        rows.truncate(limit as usize);
+        let next_cursor = rows.last().filter(|_| more).map(cursor);
+        Self {
+            items: rows.into_iter().map(show).collect(),
+            next_cursor,
+        }
+    }
+}

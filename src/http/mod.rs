@@ -1,0 +1,176 @@
+//! The service over HTTP: routes, who may use them, limits, and the shapes that clients read.
+//!
+//! Each resource has a file with its routes, wire types and handlers. A handler takes its input apart, calls one method,
+//! and gives a wire type back. What is stored is *not* here: see `store`; nor what is done with a call: see `work`.
+
+mod auth;
+mod calls;
+mod deals;
+mod error;
+mod events;
+mod extract;
+mod follow_ups;
+mod health;
+mod idempotency;
+mod metrics;
+mod processes;
+mod range;
+mod upload;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::{Router, middleware};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::CorsLayer;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::trace::{DefaultOnResponse, TraceLayer};
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+
+pub use auth::{ADMIN_SCOPE, fresh_key, key_hash, key_prefix};
+pub use error::Error;
+pub use metrics::{Metrics, serve as serve_metrics};
+
+use crate::work::Shop;
+
+/// What is refused at the door.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bytes of an upload.
+    pub upload: u64,
+    /// An upload that takes longer is cut off.
+    pub upload_time: Duration,
+    /// Bytes of any other request.
+    pub body: usize,
+    /// Requests a minute of one key.
+    pub rate: u32,
+    /// Requests that may come at once before the rate counts.
+    pub burst: u32,
+}
+
+/// What every handler has.
+#[derive(Clone)]
+pub struct App {
+    pub shop: Shop,
+    pub limits: Arc<Limits>,
+    rates: Arc<auth::Rates>,
+    shutdown: CancellationToken,
+}
+
+impl App {
+    pub fn new(shop: Shop, limits: Limits, shutdown: CancellationToken) -> Self {
+        Self {
+            shop,
+            rates: Arc::new(auth::Rates::new(&limits)),
+            limits: Arc::new(limits),
+            shutdown,
+        }
+    }
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "dealstage",
+        description = "Sales calls in; who said what, where the deal stands and why, what to do next.",
+        license(name = "MIT OR Apache-2.0")
+    ),
+    security(("key" = []))
+)]
+struct Described;
+
+/// All routes that need a key, with their description.
+fn resources() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .merge(calls::router())
+        .merge(follow_ups::router())
+        .merge(deals::router())
+        .merge(events::router())
+        .merge(processes::router())
+}
+
+fn described() -> (Router<App>, Router<App>, utoipa::openapi::OpenApi) {
+    let (open, mut described) = OpenApiRouter::with_openapi(Described::openapi())
+        .merge(health::router())
+        .split_for_parts();
+    let (closed, closed_description) = resources().split_for_parts();
+    described.merge(closed_description);
+    let key = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+    described
+        .components
+        .get_or_insert_default()
+        .add_security_scheme("key", key);
+    (open, closed, described)
+}
+
+/// The description of all routes.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    described().2
+}
+
+/// `origins`: pages of other hosts that may call; none by default.
+pub fn router(app: App, origins: &[HeaderValue]) -> Router {
+    let (open, closed, description) = described();
+    let request_id = HeaderName::from_static("x-request-id");
+    let description = Arc::new(serde_json::to_string(&description).unwrap_or_default());
+    let closed = closed
+        .layer(middleware::from_fn_with_state(app.clone(), idempotency::layer))
+        .layer(middleware::from_fn_with_state(app.clone(), auth::layer));
+    let mut router = open
+        .merge(closed)
+        .route(
+            "/openapi.json",
+            axum::routing::get(move || {
+                let description = description.clone();
+                async move { ([(header::CONTENT_TYPE, "application/json")], (*description).clone()) }
+            }),
+        )
+        .fallback(|| async { Error::no_route() })
+        .method_not_allowed_fallback(|| async { Error::no_method() })
+        .layer(DefaultBodyLimit::max(app.limits.body))
+        .layer(middleware::from_fn(metrics::layer))
+        .layer(CatchPanicLayer::custom(error::panicked));
+    if !origins.is_empty() {
+        router = router.layer(
+            CorsLayer::new()
+                .allow_origin(origins.to_vec())
+                .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+                .allow_headers([
+                    header::AUTHORIZATION,
+                    header::CONTENT_TYPE,
+                    header::RANGE,
+                    HeaderName::from_static("idempotency-key"),
+                ]),
+        );
+    }
+    router
+        .layer(PropagateRequestIdLayer::new(request_id.clone()))
+        .layer(
+            // The path as the route names it, never as it was asked: queries may hold anything.
+            TraceLayer::new_for_http()
+                .make_span_with(|request: &axum::extract::Request| {
+                    let route = request
+                        .extensions()
+                        .get::<axum::extract::MatchedPath>()
+                        .map_or("", axum::extract::MatchedPath::as_str);
+                    let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok());
+                    tracing::info_span!("request", method = %request.method(), route, id)
+                })
+                .on_response(DefaultOnResponse::new().level(tracing::Level::DEBUG)),
+        )
+        .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
+        .with_state(app)
+}
+
+/// Serves until `shutdown`; requests that are being answered then are finished.
+pub async fn run(listener: TcpListener, router: Router, shutdown: CancellationToken) -> std::io::Result<()> {
+    axum::serve(listener, router)
+        .with_graceful_shutdown(shutdown.cancelled_owned())
+        .await
+}

@@ -1,0 +1,262 @@
+//! One job: the steps that are not done yet, each stored before the next.
+
+use std::time::Instant;
+
+use chrono::NaiveDate;
+
+use super::{Meta, Options, Shop, bad_input, events, run_options};
+use crate::document::{self, Document};
+use crate::ingest::{self, Input};
+use crate::pipeline::{self, Models, Progress, Transcribed};
+use crate::store::{Claimed, NewRecord, Outcome, Problem, Scope, Step, StepDone};
+use crate::{store, transcribe, understand};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error(transparent)]
+    Pipeline(#[from] pipeline::Error),
+    /// For the person whose call it is.
+    #[error("{}", .0.message)]
+    Problem(Problem),
+}
+
+impl Error {
+    /// Worth another try.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_transient(),
+            // Weights that are being fetched, a language model that is down.
+            Self::Pipeline(error) => !matches!(problem(error).code.as_str(), "bad_input"),
+            Self::Problem(_) => false,
+        }
+    }
+
+    /// Nobody wants the result any more.
+    pub const fn is_stop(&self) -> bool {
+        matches!(
+            self,
+            Self::Store(store::Error::Fenced)
+                | Self::Pipeline(
+                    pipeline::Error::Stopped(_) | pipeline::Error::Transcribe(transcribe::Error::Stopped(_))
+                )
+        )
+    }
+}
+
+/// What a person is told.
+pub fn problem(error: &pipeline::Error) -> Problem {
+    let code = match error {
+        pipeline::Error::Ingest(_)
+        | pipeline::Error::Transcribe(transcribe::Error::NoSpeech { .. })
+        | pipeline::Error::Understand(understand::Error::Role(_) | understand::Error::Language { .. }) => "bad_input",
+        pipeline::Error::Weights(_) | pipeline::Error::OtherEncoder => "missing_model",
+        _ => "internal",
+    };
+    Problem {
+        code: code.to_owned(),
+        message: error.to_string(),
+    }
+}
+
+/// Runs the steps of a call that are not done. Blocking work is handed to `blocking`, which owns the models.
+pub async fn run(shop: &Shop, options: &Options, claimed: &Claimed, blocking: &dyn Blocking) -> Result<(), Error> {
+    let call = &claimed.call;
+    let scope = Scope::all(claimed.workspace.clone());
+    let (meta, _) = Meta::read(&call.meta).map_err(|message| Error::Problem(bad_input(message)))?;
+    let said = meta.call_date.or_else(|| call.started_at.map(|at| at.date_naive()));
+    let assumed = call.created_at.date_naive();
+    let mut settings = run_options(options, meta.language, meta.rep.clone());
+    settings.call_date = said.unwrap_or(assumed);
+    settings.call_date_is_said = said.is_some();
+
+    let transcribed = match shop.store.result(&scope, &call.id, Step::Transcript).await? {
+        Some(body) => serde_json::from_str(&body).map_err(|error| corrupt("transcript", &error))?,
+        None => {
+            let transcribed = hear(shop, options, claimed, &meta, &settings, blocking).await?;
+            let call_date = transcribed.call.call_date.unwrap_or(settings.call_date);
+            let done = StepDone {
+                step: Step::Transcript,
+                body: serde_json::to_string(&transcribed).map_err(|error| corrupt("transcript", &error))?,
+                media: if transcribed.asr_model.is_some() {
+                    "recording"
+                } else {
+                    "transcript"
+                },
+                call_date,
+            };
+            shop.store.finish_step(&claimed.fence, done, chrono::Utc::now()).await?;
+            transcribed
+        }
+    };
+    // Another call with the deal may be recorded while this one is understood: then it is read again.
+    loop {
+        match understand(shop, claimed, &meta, &settings, transcribed.clone(), blocking).await {
+            Err(Error::Store(store::Error::Stale)) => (),
+            ended => return ended,
+        }
+    }
+}
+
+/// Runs work that takes long on a thread of its own.
+#[async_trait::async_trait]
+pub trait Blocking: Sync {
+    async fn run(&self, work: Work) -> Result<Done, Error>;
+}
+
+pub type Work = Box<dyn FnOnce(&mut Models, &mut Progress<'_>) -> Result<Done, Error> + Send>;
+
+/// What blocking work came to.
+pub enum Done {
+    Transcribed(Box<Transcribed>),
+    Document(Box<Document>),
+}
+
+async fn hear(
+    shop: &Shop,
+    options: &Options,
+    claimed: &Claimed,
+    meta: &Meta,
+    settings: &pipeline::Options,
+    blocking: &dyn Blocking,
+) -> Result<Transcribed, Error> {
+    let call = &claimed.call;
+    let Some(blob) = &call.blob else {
+        let message = "the recording is not kept any more; upload it again".to_owned();
+        return Err(Error::Problem(bad_input(message)));
+    };
+    let fetched = shop.blobs.fetch(&claimed.workspace, blob).await?;
+    let (source, id, settings) = (call.source.clone(), call.id.to_string(), settings.clone());
+    let read = ingest::Options {
+        call_date: settings.call_date_is_said.then_some(settings.call_date),
+        language: meta.language,
+    };
+    let longest_s = options.longest_s;
+    let done = blocking
+        .run(Box::new(move |_, progress| {
+            let started = Instant::now();
+            let input = ingest::read_as(fetched.path(), &source, &read).map_err(pipeline::Error::from)?;
+            if let Input::Recording(recording) = &input
+                && recording.duration_s > longest_s
+            {
+                let message = format!(
+                    "{source}: lasts {:.0} min, over the limit of {:.0} min; split it",
+                    recording.duration_s / 60.0,
+                    longest_s / 60.0
+                );
+                return Err(Error::Problem(bad_input(message)));
+            }
+            let mut transcribed = pipeline::transcribe(input, started.elapsed(), &settings, progress)?;
+            // A recording has no id of its own, a call file may.
+            if transcribed.asr_model.is_some() || transcribed.call.id == stem(&source) {
+                transcribed.call.id = id;
+            }
+            Ok(Done::Transcribed(Box::new(transcribed)))
+        }))
+        .await?;
+    match done {
+        Done::Transcribed(transcribed) => Ok(*transcribed),
+        Done::Document(_) => Err(unexpected()),
+    }
+}
+
+/// What ingest calls a file that has no id.
+fn stem(source: &str) -> String {
+    let stem = std::path::Path::new(source).file_stem();
+    stem.map_or_else(|| source.to_owned(), |stem| stem.to_string_lossy().into_owned())
+}
+
+async fn understand(
+    shop: &Shop,
+    claimed: &Claimed,
+    meta: &Meta,
+    settings: &pipeline::Options,
+    transcribed: Transcribed,
+    blocking: &dyn Blocking,
+) -> Result<(), Error> {
+    let call = &claimed.call;
+    let missing = || store::Error::Missing {
+        what: "workspace",
+        id: claimed.workspace.to_string(),
+    };
+    let workspace = shop.store.workspace(&claimed.workspace).await?.ok_or_else(missing)?;
+    let process = shop
+        .process_of(&workspace, meta.process.as_deref())
+        .map_err(|error| Error::Problem(bad_input(error.to_string())))?;
+    let call_date = transcribed.call.call_date.unwrap_or(settings.call_date);
+    let mut settings = settings.clone();
+    let mut seen = None;
+    // Where the call is now, not where it was when the job began.
+    let scope = Scope::all(claimed.workspace.clone());
+    let now_at = shop.store.call(&scope, &call.id).await?.ok_or(store::Error::Fenced)?;
+    if let Some(deal) = &now_at.deal {
+        let known = shop.store.deal(&scope, deal).await?;
+        let (last, revision) = shop
+            .store
+            .history_before(&claimed.workspace, deal, &call.id, call_date)
+            .await?;
+        if let Some((id, text)) = last {
+            let history = document::previous_as(&text, Some(id.as_str()));
+            settings.history = Some(history.map_err(|error| corrupt("analysis", &error))?);
+        }
+        seen = Some((deal.clone(), revision, known.and_then(|deal| deal.stage)));
+    }
+    let done = blocking
+        .run(Box::new(move |models, progress| {
+            let analysis = pipeline::analyse_transcribed(transcribed, &process, &settings, models, progress)?;
+            Ok(Done::Document(Box::new(Document::new(&analysis))))
+        }))
+        .await?;
+    let Done::Document(document) = done else {
+        return Err(unexpected());
+    };
+    let before = seen.as_ref().map(|(_, _, stage)| stage.as_deref());
+    let events = events::analysed(&now_at, &document, before);
+    let outcome = Outcome {
+        analysis: serde_json::to_string(&document).map_err(|error| corrupt("analysis", &error))?,
+        record: match seen {
+            Some((deal, seen_revision, _)) => Some(record(&document, deal, seen_revision, call_date)?),
+            None => None,
+        },
+        events,
+    };
+    Ok(shop
+        .store
+        .record_outcome(&claimed.fence, outcome, chrono::Utc::now())
+        .await?)
+}
+
+fn record(
+    document: &Document,
+    deal: store::DealId,
+    seen_revision: i64,
+    call_date: NaiveDate,
+) -> Result<NewRecord, Error> {
+    let mut body = serde_json::to_value(document).map_err(|error| corrupt("analysis", &error))?;
+    if let Some(object) = body.as_object_mut() {
+        object.remove("turns");
+        object.remove("segments");
+    }
+    Ok(NewRecord {
+        deal,
+        seen_revision,
+        call_date,
+        stage: document.deal.stage.as_ref().map(|stage| stage.as_str().to_owned()),
+        body: body.to_string(),
+    })
+}
+
+fn corrupt(what: &'static str, error: &dyn std::fmt::Display) -> Error {
+    Error::Store(store::Error::Corrupt {
+        what,
+        cause: error.to_string(),
+    })
+}
+
+fn unexpected() -> Error {
+    Error::Problem(Problem {
+        code: "internal".to_owned(),
+        message: "a step answered for another".to_owned(),
+    })
+}
