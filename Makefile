@@ -18,7 +18,7 @@ test: setup
 	cargo test --locked --no-run
 	cargo run --locked --quiet -- models pull
 	cargo fmt --check
-	cargo test --locked
+	.ci/with-servers cargo test --locked
 
 # Against a language model on this machine, which it builds first.
 test-llm: setup
