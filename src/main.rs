@@ -44,7 +44,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    log();
+    log(&cli.command);
     let result = match cli.command {
         Command::Analyze(args) => commands::analyze::run(args),
         Command::Serve(args) => commands::serve::run(*args),
@@ -61,9 +61,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn log() {
+fn log(command: &Command) {
     // Libraries warn about things that are nothing to a user (a tag before the first frame of an MP3).
-    let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("dealstage=warn"));
+    let (usual, json) = match command {
+        Command::Serve(args) => ("dealstage=info", args.logs_json()),
+        _ => ("dealstage=warn", false),
+    };
+    let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
     // In detail, libraries tell what they work on (the tokenizer: each word of the call), which no log may hold.
     // The client of language models warns with the text of an answer, and answers quote the call.
     let discreet = filter_fn(|of| {
@@ -73,6 +77,7 @@ fn log() {
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
+    let lines = if json { lines.json().boxed() } else { lines.boxed() };
     tracing_subscriber::registry()
         .with(lines.with_filter(wanted).with_filter(discreet))
         .init();

@@ -30,8 +30,24 @@ pub struct Args {
     /// Settings as a TOML file: the same names as the flags, with `_` for `-`
     #[arg(long, value_name = "FILE", env = "DEALSTAGE_CONFIG")]
     config: Option<PathBuf>,
+    /// How the log on standard error looks
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, env = "DEALSTAGE_LOG_FORMAT")]
+    log_format: LogFormat,
     #[command(flatten)]
     settings: Settings,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Args {
+    pub fn logs_json(&self) -> bool {
+        self.log_format == LogFormat::Json
+    }
 }
 
 /// What can be set, by flag, environment or file.

@@ -11,4 +11,6 @@ mod learning;
 mod llm;
 mod models;
 mod process;
+mod served;
+mod service;
 mod support;
