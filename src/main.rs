@@ -28,6 +28,8 @@ enum Command {
     Analyze(commands::analyze::Args),
     /// The service: API and workers
     Serve(Box<commands::serve::Args>),
+    /// Run a stored call again: is the result the same, and if not, what differs
+    Replay(Box<commands::replay::Args>),
     /// The sales process as a file: print it, check it, run its examples
     Process(commands::process::Args),
     /// The JSON Schema of the analysis, or of the call file
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Analyze(args) => commands::analyze::run(args),
         Command::Serve(args) => commands::serve::run(*args),
+        Command::Replay(args) => commands::replay::run(*args),
         Command::Process(args) => commands::process::run(args),
         Command::Schema(args) => commands::schema::run(&args),
         Command::Models(args) => commands::models::run(args),

@@ -255,6 +255,7 @@ fn analyse_one(
     let read = ingest::Options {
         call_date: args.call_date,
         language: options.language,
+        longest_s: None,
     };
     let input = read_input(path, &read)?;
     let decoded_in = started.elapsed();

@@ -7,6 +7,7 @@ pub mod bench;
 pub mod eval;
 pub mod models;
 pub mod process;
+pub mod replay;
 pub mod schema;
 pub mod serve;
 pub mod train;

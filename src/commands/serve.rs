@@ -159,6 +159,16 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// With what the file says where neither flag nor environment does.
+    pub fn with_file(self, file: Option<&Path>) -> anyhow::Result<Self> {
+        match file {
+            Some(path) => Ok(self.or(read_config(path)?)),
+            None => Ok(self),
+        }
+    }
+}
+
 fn read_config(path: &Path) -> anyhow::Result<Settings> {
     let wrong = |problem: &dyn std::fmt::Display| Usage(format!("--config {}: {problem}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
@@ -166,10 +176,7 @@ fn read_config(path: &Path) -> anyhow::Result<Settings> {
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let settings = match &args.config {
-        Some(path) => args.settings.or(read_config(path)?),
-        None => args.settings,
-    };
+    let settings = args.settings.with_file(args.config.as_deref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -188,26 +195,15 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let data = data
         .canonicalize()
         .with_context(|| format!("{}: cannot be read", data.display()))?;
-    let process = super::process::load(settings.process.as_deref().unwrap_or("ppvvc"))?;
-    let options = work_options(&settings)?;
-    // Weights that are missing are told now, not to each call.
-    pipeline::Models::new(&check_options(&options))?;
-
-    let database = settings
-        .database_url
-        .clone()
-        .unwrap_or_else(|| format!("sqlite://{}", data.join("dealstage.db").display()));
-    let is_shared = !database.starts_with("sqlite:");
+    let is_shared = !database_url(&settings, &data).starts_with("sqlite:");
     // One process a file: a second would take the jobs of the first for abandoned.
     let _lock = if is_shared { None } else { Some(lock(&data)?) };
-    let store = store::open(&database).await.context("the database cannot be opened")?;
-    let blobs = settings
-        .blob_url
-        .clone()
-        .unwrap_or_else(|| format!("file://{}", data.join("recordings").display()));
-    let blobs = Blobs::open(&blobs, &data.join("staging")).context("the recordings cannot be opened")?;
+    let (shop, options) = open(&settings, &data).await?;
+    // Weights and settings that are missing are told now, not to each call.
+    pipeline::Models::new(&check_options(&options))?;
+    let store = shop.store.clone();
     if !is_shared {
-        blobs.sweep_staging()?;
+        shop.blobs.sweep_staging()?;
         let taken = store.release_all_jobs(Utc::now()).await?;
         if taken > 0 {
             info!(jobs = taken, "jobs of a process that ended early are taken up again");
@@ -217,7 +213,6 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
 
     let shutdown = CancellationToken::new();
     tokio::spawn(end_on_signal(shutdown.clone()));
-    let shop = Shop::new(store.clone(), blobs, process);
     let stats = Arc::new(Stats::default());
     let mut tasks = tokio::task::JoinSet::new();
 
@@ -256,6 +251,36 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     }
     info!("the end: everything is given back");
     Ok(())
+}
+
+fn data_folder(settings: &Settings) -> anyhow::Result<PathBuf> {
+    let data = settings.data.clone().map_or_else(super::data_folder, Ok)?;
+    std::fs::create_dir_all(&data).with_context(|| format!("{}: cannot be made", data.display()))?;
+    (data.canonicalize()).with_context(|| format!("{}: cannot be read", data.display()))
+}
+
+fn database_url(settings: &Settings, data: &Path) -> String {
+    let own = || format!("sqlite://{}", data.join("dealstage.db").display());
+    settings.database_url.clone().unwrap_or_else(own)
+}
+
+/// What the service keeps, for a look from the command line.
+pub async fn shop(settings: &Settings) -> anyhow::Result<(Shop, work::Options)> {
+    open(settings, &data_folder(settings)?).await
+}
+
+async fn open(settings: &Settings, data: &Path) -> anyhow::Result<(Shop, work::Options)> {
+    let process = super::process::load(settings.process.as_deref().unwrap_or("ppvvc"))?;
+    let options = work_options(settings)?;
+    let store = store::open(&database_url(settings, data))
+        .await
+        .context("the database cannot be opened")?;
+    let blobs = settings
+        .blob_url
+        .clone()
+        .unwrap_or_else(|| format!("file://{}", data.join("recordings").display()));
+    let blobs = Blobs::open(&blobs, &data.join("staging")).context("the recordings cannot be opened")?;
+    Ok((Shop::new(store, blobs, process), options))
 }
 
 fn work_options(settings: &Settings) -> anyhow::Result<work::Options> {

@@ -66,6 +66,8 @@ pub enum Error {
 pub struct Options {
     pub call_date: Option<NaiveDate>,
     pub language: Option<Language>,
+    /// Longer recordings are refused. Seconds.
+    pub longest_s: Option<f64>,
 }
 
 #[derive(Debug, Clone)]
@@ -109,7 +111,7 @@ pub fn read_bytes(file: &str, bytes: Vec<u8>, options: &Options) -> Result<Input
         return Err(Error::Empty { file: file.to_owned() });
     }
     if recording::is_recording(&bytes) {
-        return recording::decode(file, bytes).map(Input::Recording);
+        return recording::decode(file, bytes, options.longest_s).map(Input::Recording);
     }
     if bytes.len() as u64 > LARGEST_TRANSCRIPT {
         let size_mib = bytes.len() as u64 / MIB;

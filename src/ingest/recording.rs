@@ -45,7 +45,8 @@ pub fn is_recording(bytes: &[u8]) -> bool {
         || adts
 }
 
-pub fn decode(file: &str, mut bytes: Vec<u8>) -> Result<Recording, Error> {
+/// `longest_s`: more sound is refused as soon as it is there; what the file says of its length is not believed.
+pub fn decode(file: &str, mut bytes: Vec<u8>, longest_s: Option<f64>) -> Result<Recording, Error> {
     close_stream(&mut bytes);
     let wrong = |cause: String, remedy| Error::Recording {
         file: file.to_owned(),
@@ -147,6 +148,11 @@ pub fn decode(file: &str, mut bytes: Vec<u8>) -> Result<Recording, Error> {
                 empty.insert(Sink::new(rate, channels).map_err(unheard)?)
             }
         };
+        sink.length_s += hole_s.max(0.0) + sound.frames() as f64 / f64::from(rate);
+        if let Some(longest_s) = longest_s.filter(|longest_s| sink.length_s > *longest_s) {
+            let cause = format!("it lasts longer than the limit of {:.0} minutes", longest_s / 60.0);
+            return Err(wrong(cause, "split it"));
+        }
         if hole_s > LONGEST_HOLE_S {
             sink.silence(hole_s).map_err(unheard)?;
         }
@@ -216,6 +222,8 @@ fn check(rate: u32, channels: usize) -> Result<(), (String, &'static str)> {
 
 struct Sink {
     rate: u32,
+    /// Seconds of sound so far.
+    length_s: f64,
     resamplers: Vec<Resampler>,
     /// The packet at hand, channel by channel.
     planes: Vec<Vec<f32>>,
@@ -226,6 +234,7 @@ impl Sink {
         let resamplers = (0..channels).map(|_| Resampler::new(rate)).collect::<Result<_, _>>()?;
         Ok(Self {
             rate,
+            length_s: 0.0,
             resamplers,
             planes: Vec::new(),
         })

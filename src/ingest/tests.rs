@@ -261,6 +261,7 @@ fn the_call_file_keeps_what_it_says() {
     let options = Options {
         call_date: NaiveDate::from_ymd_opt(2026, 1, 2),
         language: Some(Language::En),
+        ..Options::default()
     };
     let Ok(Input::Transcript(call)) = read_bytes("c.json", text.as_bytes().to_vec(), &options) else {
         panic!("a call file")

@@ -30,6 +30,7 @@ pub fn run_case(
     let read = ingest::Options {
         call_date: CASE_DAY,
         language: None,
+        longest_s: None,
     };
     let bytes = case.call.to_string().into_bytes();
     let Input::Transcript(mut call) = ingest::read_bytes(&case.name, bytes, &read)? else {

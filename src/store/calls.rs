@@ -223,6 +223,9 @@ pub trait Calls {
 
     async fn call(&self, scope: &Scope, id: &CallId) -> Result<Option<CallRecord>>;
 
+    /// Whose call it is. For whoever runs the server; a client's request always names its workspace.
+    async fn workspace_of_call(&self, id: &CallId) -> Result<Option<WorkspaceId>>;
+
     async fn calls(&self, scope: &Scope, page: &CallPage) -> Result<Vec<CallRecord>>;
 
     /// What a step came to, if it is done.

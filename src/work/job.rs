@@ -6,9 +6,9 @@ use chrono::NaiveDate;
 
 use super::{Meta, Options, Shop, bad_input, events, run_options};
 use crate::document::{self, Document};
-use crate::ingest::{self, Input};
+use crate::ingest;
 use crate::pipeline::{self, Models, Progress, Transcribed};
-use crate::store::{Claimed, NewRecord, Outcome, Problem, Scope, Step, StepDone};
+use crate::store::{CallRecord, Claimed, NewRecord, Outcome, Problem, Scope, Step, StepDone, WorkspaceId};
 use crate::{store, transcribe, understand};
 
 #[derive(Debug, thiserror::Error)]
@@ -64,17 +64,12 @@ pub fn problem(error: &pipeline::Error) -> Problem {
 pub async fn run(shop: &Shop, options: &Options, claimed: &Claimed, blocking: &dyn Blocking) -> Result<(), Error> {
     let call = &claimed.call;
     let scope = Scope::all(claimed.workspace.clone());
-    let (meta, _) = Meta::read(&call.meta).map_err(|message| Error::Problem(bad_input(message)))?;
-    let said = meta.call_date.or_else(|| call.started_at.map(|at| at.date_naive()));
-    let assumed = call.created_at.date_naive();
-    let mut settings = run_options(options, meta.language, meta.rep.clone());
-    settings.call_date = said.unwrap_or(assumed);
-    settings.call_date_is_said = said.is_some();
+    let (meta, settings) = settings_of(options, call)?;
 
     let transcribed = match shop.store.result(&scope, &call.id, Step::Transcript).await? {
         Some(body) => serde_json::from_str(&body).map_err(|error| corrupt("transcript", &error))?,
         None => {
-            let transcribed = hear(shop, options, claimed, &meta, &settings, blocking).await?;
+            let transcribed = hear(shop, options, &claimed.workspace, call, &settings, blocking).await?;
             let call_date = transcribed.call.call_date.unwrap_or(settings.call_date);
             let done = StepDone {
                 step: Step::Transcript,
@@ -99,6 +94,17 @@ pub async fn run(shop: &Shop, options: &Options, claimed: &Claimed, blocking: &d
     }
 }
 
+/// What was said about a call, and how it is run.
+pub fn settings_of(options: &Options, call: &CallRecord) -> Result<(Meta, pipeline::Options), Error> {
+    let (meta, _) = Meta::read(&call.meta).map_err(|message| Error::Problem(bad_input(message)))?;
+    let said = meta.call_date.or_else(|| call.started_at.map(|at| at.date_naive()));
+    let assumed = call.created_at.date_naive();
+    let mut settings = run_options(options, meta.language, meta.rep.clone());
+    settings.call_date = said.unwrap_or(assumed);
+    settings.call_date_is_said = said.is_some();
+    Ok((meta, settings))
+}
+
 /// Runs work that takes long on a thread of its own.
 #[async_trait::async_trait]
 pub trait Blocking: Sync {
@@ -113,40 +119,30 @@ pub enum Done {
     Document(Box<Document>),
 }
 
-async fn hear(
+/// The words of a call, from its bytes.
+pub async fn hear(
     shop: &Shop,
     options: &Options,
-    claimed: &Claimed,
-    meta: &Meta,
+    workspace: &WorkspaceId,
+    call: &CallRecord,
     settings: &pipeline::Options,
     blocking: &dyn Blocking,
 ) -> Result<Transcribed, Error> {
-    let call = &claimed.call;
     let Some(blob) = &call.blob else {
         let message = "the recording is not kept any more; upload it again".to_owned();
         return Err(Error::Problem(bad_input(message)));
     };
-    let fetched = shop.blobs.fetch(&claimed.workspace, blob).await?;
+    let fetched = shop.blobs.fetch(workspace, blob).await?;
     let (source, id, settings) = (call.source.clone(), call.id.to_string(), settings.clone());
     let read = ingest::Options {
         call_date: settings.call_date_is_said.then_some(settings.call_date),
-        language: meta.language,
+        language: settings.language,
+        longest_s: Some(options.longest_s),
     };
-    let longest_s = options.longest_s;
     let done = blocking
         .run(Box::new(move |_, progress| {
             let started = Instant::now();
             let input = ingest::read_as(fetched.path(), &source, &read).map_err(pipeline::Error::from)?;
-            if let Input::Recording(recording) = &input
-                && recording.duration_s > longest_s
-            {
-                let message = format!(
-                    "{source}: lasts {:.0} min, over the limit of {:.0} min; split it",
-                    recording.duration_s / 60.0,
-                    longest_s / 60.0
-                );
-                return Err(Error::Problem(bad_input(message)));
-            }
             let mut transcribed = pipeline::transcribe(input, started.elapsed(), &settings, progress)?;
             // A recording has no id of its own, a call file may.
             if transcribed.asr_model.is_some() || transcribed.call.id == stem(&source) {
@@ -175,32 +171,65 @@ async fn understand(
     transcribed: Transcribed,
     blocking: &dyn Blocking,
 ) -> Result<(), Error> {
-    let call = &claimed.call;
+    let call_date = transcribed.call.call_date.unwrap_or(settings.call_date);
+    // Where the call is now, not where it was when the job began.
+    let scope = Scope::all(claimed.workspace.clone());
+    let call = shop
+        .store
+        .call(&scope, &claimed.call.id)
+        .await?
+        .ok_or(store::Error::Fenced)?;
+    let before = match &call.deal {
+        Some(deal) => shop.store.deal(&scope, deal).await?.map(|deal| deal.stage),
+        None => None,
+    };
+    let (document, revision) =
+        document_of(shop, &claimed.workspace, &call, meta, settings, transcribed, blocking).await?;
+    let outcome = Outcome {
+        analysis: serde_json::to_string(&document).map_err(|error| corrupt("analysis", &error))?,
+        record: match &call.deal {
+            Some(deal) => Some(record(&document, deal.clone(), revision, call_date)?),
+            None => None,
+        },
+        events: events::analysed(&call, &document, before.as_ref().map(Option::as_deref)),
+    };
+    Ok(shop
+        .store
+        .record_outcome(&claimed.fence, outcome, chrono::Utc::now())
+        .await?)
+}
+
+/// The analysis of a call, by its words and what was known of its deal before it; and the number of the deal's record
+/// that this was read at.
+pub async fn document_of(
+    shop: &Shop,
+    workspace: &WorkspaceId,
+    call: &CallRecord,
+    meta: &Meta,
+    settings: &pipeline::Options,
+    transcribed: Transcribed,
+    blocking: &dyn Blocking,
+) -> Result<(Box<Document>, i64), Error> {
     let missing = || store::Error::Missing {
         what: "workspace",
-        id: claimed.workspace.to_string(),
+        id: workspace.to_string(),
     };
-    let workspace = shop.store.workspace(&claimed.workspace).await?.ok_or_else(missing)?;
     let process = shop
-        .process_of(&workspace, meta.process.as_deref())
+        .process_of(
+            &shop.store.workspace(workspace).await?.ok_or_else(missing)?,
+            meta.process.as_deref(),
+        )
         .map_err(|error| Error::Problem(bad_input(error.to_string())))?;
     let call_date = transcribed.call.call_date.unwrap_or(settings.call_date);
     let mut settings = settings.clone();
-    let mut seen = None;
-    // Where the call is now, not where it was when the job began.
-    let scope = Scope::all(claimed.workspace.clone());
-    let now_at = shop.store.call(&scope, &call.id).await?.ok_or(store::Error::Fenced)?;
-    if let Some(deal) = &now_at.deal {
-        let known = shop.store.deal(&scope, deal).await?;
-        let (last, revision) = shop
-            .store
-            .history_before(&claimed.workspace, deal, &call.id, call_date)
-            .await?;
+    let mut revision = 0;
+    if let Some(deal) = &call.deal {
+        let (last, seen) = shop.store.history_before(workspace, deal, &call.id, call_date).await?;
         if let Some((id, text)) = last {
             let history = document::previous_as(&text, Some(id.as_str()));
             settings.history = Some(history.map_err(|error| corrupt("analysis", &error))?);
         }
-        seen = Some((deal.clone(), revision, known.and_then(|deal| deal.stage)));
+        revision = seen;
     }
     let done = blocking
         .run(Box::new(move |models, progress| {
@@ -208,23 +237,10 @@ async fn understand(
             Ok(Done::Document(Box::new(Document::new(&analysis))))
         }))
         .await?;
-    let Done::Document(document) = done else {
-        return Err(unexpected());
-    };
-    let before = seen.as_ref().map(|(_, _, stage)| stage.as_deref());
-    let events = events::analysed(&now_at, &document, before);
-    let outcome = Outcome {
-        analysis: serde_json::to_string(&document).map_err(|error| corrupt("analysis", &error))?,
-        record: match seen {
-            Some((deal, seen_revision, _)) => Some(record(&document, deal, seen_revision, call_date)?),
-            None => None,
-        },
-        events,
-    };
-    Ok(shop
-        .store
-        .record_outcome(&claimed.fence, outcome, chrono::Utc::now())
-        .await?)
+    match done {
+        Done::Document(document) => Ok((document, revision)),
+        Done::Transcribed(_) => Err(unexpected()),
+    }
 }
 
 fn record(
@@ -247,7 +263,7 @@ fn record(
     })
 }
 
-fn corrupt(what: &'static str, error: &dyn std::fmt::Display) -> Error {
+pub fn corrupt(what: &'static str, error: &dyn std::fmt::Display) -> Error {
     Error::Store(store::Error::Corrupt {
         what,
         cause: error.to_string(),

@@ -7,6 +7,7 @@
 mod events;
 mod job;
 mod meta;
+mod replay;
 mod worker;
 
 use std::collections::HashMap;
@@ -23,9 +24,10 @@ use crate::store::{Blobs, Problem, Store, Workspace};
 use crate::understand::fallback::Ask;
 
 pub use events::failed as call_failed;
-pub use job::problem;
+pub use job::{Error, problem};
 pub use meta::{Contact, DealMeta, Meta};
-pub use worker::{Stats, run};
+pub use replay::{Replay, replay};
+pub use worker::{Stats, Thread, run};
 
 /// What a worker needs to know.
 #[derive(Debug, Clone)]

@@ -230,11 +230,22 @@ async fn watch(shop: Shop, options: Arc<Options>, fence: store::Fence, state: Ar
     }
 }
 
-/// A thread that may take long, with the models of this slot.
-struct Thread {
+/// A thread that may take long, with the models of one slot.
+pub struct Thread {
     options: Arc<Options>,
     models: Arc<Mutex<Option<Models>>>,
     state: Arc<State>,
+}
+
+impl Thread {
+    /// For one run by hand.
+    pub fn new(options: Options) -> Self {
+        Self {
+            options: Arc::new(options),
+            models: Arc::default(),
+            state: Arc::default(),
+        }
+    }
 }
 
 #[async_trait::async_trait]

@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::served::{self, Service, Settings};
-use crate::support::{Scratch, analyze, fixture};
+use crate::support::{Scratch, analyze, dealstage_with, fixture, stdout};
 
 fn sqlite(scratch: &Scratch) -> Service {
     Settings::new(&scratch.path("data")).start()
@@ -24,6 +24,7 @@ fn a_call_comes_in_and_its_analysis_is_that_of_the_command_line() {
     let file = fixture("deals/sklad-1.json");
     let offline = analyze(&[file.to_str().expect("a path"), "--rep", "Анна"]);
     for settings in services.into_iter().flatten() {
+        let (pairs, data) = (settings.environment.clone(), settings.data.clone());
         let service = settings.start();
         let id = service.take(&file, &json!({"rep": "Анна", "colour": "red"}));
         let stored = service.analysed(&id);
@@ -38,6 +39,25 @@ fn a_call_comes_in_and_its_analysis_is_that_of_the_command_line() {
         let events = events(&service, 0);
         assert_eq!(events[0]["type"], "call.analyzed");
         assert_eq!(events[0]["data"]["result_hash"], stored["provenance"]["result_hash"]);
+        // Run again by hand, beside the running service.
+        let environment: Vec<(&str, &str)> = pairs
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        let data = data.to_str().expect("a path");
+        let output = dealstage_with(&["replay", &id, "--data", data], &environment);
+        let said = stdout(&output);
+        assert!(
+            output.status.success() && said.contains(stored["provenance"]["result_hash"].as_str().expect("a hash")),
+            "{said}"
+        );
+        let output = dealstage_with(&["replay", &id, "--data", data, "--process", "bant"], &environment);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(
+            stdout(&output).contains("/deal/process\n  stored \"ppvvc\"\n  now    \"bant\""),
+            "{}",
+            stdout(&output)
+        );
         // What a person is called is in no log.
         let log = std::fs::read_to_string(&service.log).expect("a log");
         assert!(!log.contains("Анна") && !log.contains("sklad"), "{log}");
@@ -622,4 +642,30 @@ fn a_process_file_of_the_workspace_is_used_from_then_on() {
     assert_eq!(analysis["deal"]["process_hash"], used["hash"]);
     let id = service.take(&fixture("deals/clinic-1.json"), &json!({"process": "bant"}));
     assert_eq!(service.analysed(&id)["deal"]["process"], "bant");
+}
+
+#[test]
+fn a_recording_that_never_ends_is_refused_while_it_is_read() {
+    let scratch = Scratch::new();
+    let service = Settings::new(&scratch.path("data")).arg("--max-minutes", "1").start();
+    let file = scratch.path("long.wav");
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 8000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut wav = hound::WavWriter::create(&file, spec).expect("a file");
+    for _ in 0..8000 * 90 {
+        wav.write_sample(0_i16).expect("written");
+    }
+    wav.finalize().expect("written");
+    let id = service.take(&file, &json!({}));
+    let call = service.ended(&id);
+    assert_eq!(
+        (&call["status"], &call["error"]["code"]),
+        (&json!("failed"), &json!("bad_input"))
+    );
+    let message = call["error"]["message"].as_str().expect("a message");
+    assert!(message.contains("longer than the limit of 1 minutes"), "{message}");
 }

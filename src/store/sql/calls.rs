@@ -211,6 +211,14 @@ impl Calls for Sql {
         row.as_ref().map(record).transpose()
     }
 
+    async fn workspace_of_call(&self, id: &CallId) -> Result<Option<WorkspaceId>> {
+        let row = sqlx::query("select workspace from calls where id = $1")
+            .bind(id)
+            .fetch_optional(&self.read)
+            .await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
+
     async fn calls(&self, scope: &Scope, page: &CallPage) -> Result<Vec<CallRecord>> {
         let CallFilter { status, deal, inbox } = &page.filter;
         let rows = sqlx::query(
