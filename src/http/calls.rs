@@ -1,6 +1,6 @@
 //! Calls: what came in, how far it is, what it came to.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use super::auth::{Resource, User};
 use super::error::ProblemDocument;
-use super::extract::{Json, Page, PageQuery, Query};
+use super::extract::{Json, Page, PageQuery, Path, Query};
 use super::{App, Error, range, upload};
 use crate::domain::{FieldName, Role, Signal, Stage};
 use crate::store::{

@@ -1,6 +1,6 @@
 //! Deals: where each stands, and what was known when.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::auth::{Resource, User};
 use super::error::ProblemDocument;
-use super::extract::{Json, Page, PageQuery, Query};
+use super::extract::{Json, Page, PageQuery, Path, Query};
 use super::{App, Error};
 use crate::store::{self, ContactKey, ContactKind, DealId, DealPage, DealRecord, NewDeal};
 use crate::work::Contact;

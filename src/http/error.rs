@@ -182,6 +182,7 @@ impl From<store::Error> for Error {
         match error {
             store::Error::Missing { what, .. } => Self::not_found(what),
             store::Error::Conflict(detail) => Self::conflict(detail),
+            store::Error::Character => Self::unusable("a text holds a character that cannot be kept (NUL)"),
             store::Error::Stale => Self::conflict("it changed meanwhile; repeat"),
             error if error.is_transient() => {
                 tracing::error!(%error, "the store does not answer");

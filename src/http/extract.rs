@@ -1,6 +1,6 @@
 //! JSON bodies, queries and pages, whose refusals are problem documents too.
 
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,17 @@ pub struct Query<T>(pub T);
 impl From<QueryRejection> for Error {
     fn from(rejection: QueryRejection) -> Self {
         Self::bad_request(rejection.body_text())
+    }
+}
+
+/// Parts of the path; what cannot be read names nothing.
+#[derive(FromRequestParts)]
+#[from_request(via(axum::extract::Path), rejection(Error))]
+pub struct Path<T>(pub T);
+
+impl From<PathRejection> for Error {
+    fn from(_: PathRejection) -> Self {
+        Self::not_found("thing")
     }
 }
 

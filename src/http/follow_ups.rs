@@ -1,6 +1,6 @@
 //! The follow-up letter of a call: draft, edit, approve.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 use super::auth::{Resource, User};
 use super::calls::analysis_of;
 use super::error::ProblemDocument;
-use super::extract::Json;
+use super::extract::{Json, Path};
 use super::{App, Error};
 use crate::store::{CallId, Draft, DraftState};
 

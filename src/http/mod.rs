@@ -6,6 +6,7 @@
 mod auth;
 mod calls;
 mod deals;
+mod description;
 mod error;
 mod events;
 mod extract;
@@ -95,7 +96,7 @@ fn resources() -> OpenApiRouter<App> {
         .merge(processes::router())
 }
 
-fn described() -> (Router<App>, Router<App>, utoipa::openapi::OpenApi) {
+fn described() -> (Router<App>, Router<App>, serde_json::Value) {
     let (open, mut described) = OpenApiRouter::with_openapi(Described::openapi())
         .merge(health::router())
         .split_for_parts();
@@ -106,11 +107,12 @@ fn described() -> (Router<App>, Router<App>, utoipa::openapi::OpenApi) {
         .components
         .get_or_insert_default()
         .add_security_scheme("key", key);
-    (open, closed, described)
+    let described = serde_json::to_value(&described).unwrap_or_default();
+    (open, closed, description::complete(described))
 }
 
 /// The description of all routes.
-pub fn openapi() -> utoipa::openapi::OpenApi {
+pub fn openapi() -> serde_json::Value {
     described().2
 }
 
@@ -118,7 +120,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn router(app: App, origins: &[HeaderValue]) -> Router {
     let (open, closed, description) = described();
     let request_id = HeaderName::from_static("x-request-id");
-    let description = Arc::new(serde_json::to_string(&description).unwrap_or_default());
+    let description = Arc::new(description.to_string());
     let closed = closed
         .layer(middleware::from_fn_with_state(app.clone(), idempotency::layer))
         .layer(middleware::from_fn_with_state(app.clone(), auth::layer));

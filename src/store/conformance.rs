@@ -77,6 +77,7 @@ suite! {
     a_deal_remembers_what_was_known_when,
     later_calls_are_run_again,
     drafts_are_not_overwritten_unseen,
+    an_answer_is_remembered,
 }
 
 fn at(second: i64) -> DateTime<Utc> {
@@ -540,4 +541,29 @@ async fn drafts_are_not_overwritten_unseen(store: &dyn Store) {
     assert_eq!((approved.revision, approved.draft.as_deref()), (2, Some("{\"a\":1}")));
     let events = store.events(&scope, 0, 10).await.expect("events");
     assert_eq!(events.last().expect("event").kind, "followup.approved");
+}
+
+async fn an_answer_is_remembered(store: &dyn Store) {
+    let ws = workspace(store).await;
+    let request = |asked: &str| Idempotent {
+        actor: "key".to_owned(),
+        name: "once".to_owned(),
+        request: asked.to_owned(),
+    };
+    let ask = async |asked: &str, second| store.remember(&ws, &request(asked), at(second)).await.expect("asks");
+    assert_eq!(ask("a", 0).await, Remembered::New);
+    assert_eq!(ask("a", 1).await, Remembered::Running);
+    assert_eq!(ask("b", 1).await, Remembered::Other);
+    // The process died before it answered.
+    assert_eq!(ask("a", 300).await, Remembered::New);
+    store
+        .answered(&ws, &request("a"), Some((201, "{}".to_owned())))
+        .await
+        .expect("kept");
+    let answered = Remembered::Answered {
+        status: 201,
+        body: "{}".to_owned(),
+    };
+    assert_eq!(ask("a", 900).await, answered);
+    assert_eq!(ask("b", 900).await, Remembered::Other);
 }

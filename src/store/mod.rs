@@ -35,7 +35,10 @@ pub use jobs::{Claimed, Fence, Heartbeat, JobFigures, Jobs, NewEvent, NewRecord,
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("database: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(sqlx::Error),
+    /// PostgreSQL keeps no NUL.
+    #[error("a text holds a character that cannot be kept (NUL)")]
+    Character,
     #[error("database: {0}; a newer version of the program may have made it")]
     Migration(#[from] sqlx::migrate::MigrateError),
     #[error("blob store: {0}")]
@@ -71,8 +74,19 @@ impl Error {
             | Self::Missing { .. }
             | Self::Conflict(_)
             | Self::Fenced
+            | Self::Character
             | Self::Corrupt { .. } => false,
         }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        if code.as_deref() == Some("22021") {
+            return Self::Character;
+        }
+        Self::Database(error)
     }
 }
 

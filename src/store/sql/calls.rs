@@ -12,6 +12,9 @@ use crate::store::{
     from_json, millis, moment,
 };
 
+/// A request that is not an upload is answered sooner, or never.
+const LONGEST_REQUEST: chrono::Duration = chrono::Duration::minutes(2);
+
 /// Wants all columns of a [`CallRecord`] by their names.
 pub(super) fn record(row: &Row) -> Result<CallRecord> {
     let date: Option<String> = row.try_get("call_date")?;
@@ -432,15 +435,19 @@ impl Calls for Sql {
 
     async fn remember(&self, workspace: &WorkspaceId, request: &Idempotent, now: DateTime<Utc>) -> Result<Remembered> {
         let mut tx = self.begin().await?;
+        // One that has run for so long has died with its process: it is asked again.
         let first = sqlx::query(
             "insert into idempotency (workspace, actor, name, request, status, body, at)
-             values ($1, $2, $3, $4, null, null, $5) on conflict do nothing",
+             values ($1, $2, $3, $4, null, null, $5)
+             on conflict (workspace, actor, name) do update set at = excluded.at
+             where idempotency.status is null and idempotency.request = excluded.request and idempotency.at <= $6",
         )
         .bind(workspace)
         .bind(&request.actor)
         .bind(&request.name)
         .bind(&request.request)
         .bind(millis(now))
+        .bind(millis(now - LONGEST_REQUEST))
         .execute(&mut *tx)
         .await?;
         if first.rows_affected() == 1 {
