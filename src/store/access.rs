@@ -149,6 +149,8 @@ pub struct Caller {
     pub key: Option<KeyId>,
     pub role: PersonRole,
     pub scopes: Vec<String>,
+    /// When the key runs out.
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -610,7 +610,10 @@ async fn a_key_works_until_it_is_revoked_or_runs_out(store: &dyn Store) {
     store.revoke_key(&ws, &id, "test", at(64)).await.expect("revoked");
     assert!(has_key(store, "h1", 65).await.is_none(), "revoked");
     store.revoke_key(&ws, &id, "test", at(66)).await.expect("again");
-    assert_eq!(store.keys(&ws, None, 10).await.expect("keys")[0].revoked_at, Some(at(64)));
+    assert_eq!(
+        store.keys(&ws, None, 10).await.expect("keys")[0].revoked_at,
+        Some(at(64))
+    );
     assert!(store.keys(&others, None, 10).await.expect("keys").is_empty());
 }
 
@@ -627,7 +630,10 @@ async fn a_key_of_a_user_goes_with_the_user(store: &dyn Store) {
     ));
     store.add_key(&ws, of_user("h1"), "test", at(0)).await.expect("added");
     let caller = has_key(store, "h1", 1).await.expect("works");
-    assert_eq!((caller.role, &caller.user), (PersonRole::Manager, &Some(user.id.clone())));
+    assert_eq!(
+        (caller.role, &caller.user),
+        (PersonRole::Manager, &Some(user.id.clone()))
+    );
     let change = async |change| store.change_user(&ws, &user.id, change, "test", at(2)).await;
     let disabled = |disabled| UserChange {
         disabled: Some(disabled),
@@ -669,7 +675,13 @@ async fn a_user_is_of_one_workspace(store: &dyn Store) {
         store.user_signing_in("Анна@example.com").await.expect("asks"),
         Some(user)
     );
-    assert!(store.user_signing_in("nobody@example.com").await.expect("asks").is_none());
+    assert!(
+        store
+            .user_signing_in("nobody@example.com")
+            .await
+            .expect("asks")
+            .is_none()
+    );
 }
 
 async fn the_last_admin_stays(store: &dyn Store) {
@@ -690,7 +702,10 @@ async fn the_last_admin_stays(store: &dyn Store) {
     let refused = one.err().or(other.err()).expect("refused");
     assert!(matches!(refused, Error::Conflict(_)), "{refused}");
     let users = store.users(&ws, None, 10).await.expect("users");
-    let last = users.iter().find(|user| user.role == PersonRole::Admin).expect("an admin");
+    let last = users
+        .iter()
+        .find(|user| user.role == PersonRole::Admin)
+        .expect("an admin");
     let disable = UserChange {
         disabled: Some(true),
         ..UserChange::default()
@@ -717,19 +732,30 @@ async fn a_session_ends(store: &dyn Store) {
     let caller = async |hash: &str, second| store.session_caller(hash, idle, at(second)).await.expect("asks");
     assert!(start("s1", &user, 0).await);
     let known = caller("s1", 599).await.expect("lives");
-    assert_eq!((&known.workspace, &known.user, &known.key), (&ws, &Some(user.id.clone()), &None));
+    assert_eq!(
+        (&known.workspace, &known.user, &known.key),
+        (&ws, &Some(user.id.clone()), &None)
+    );
     assert!(caller("s1", 1198).await.is_some(), "use keeps it");
     assert!(caller("s1", 1499).await.is_some());
     assert!(caller("s1", 1500).await.is_none(), "but not for ever");
     assert!(start("s2", &user, 2000).await);
     assert!(caller("s2", 2600).await.is_none(), "idle");
     assert!(start("s3", &user, 3000).await);
-    store.end_session(&others, "s3", "test", at(3001)).await.expect("nothing");
+    store
+        .end_session(&others, "s3", "test", at(3001))
+        .await
+        .expect("nothing");
     assert!(caller("s3", 3001).await.is_some());
     store.end_session(&ws, "s3", "test", at(3002)).await.expect("ended");
     assert!(caller("s3", 3002).await.is_none());
     assert!(start("s4", &user, 4000).await);
-    let change = async |change| store.change_user(&ws, &user.id, change, "test", at(4001)).await.expect("changed");
+    let change = async |change| {
+        store
+            .change_user(&ws, &user.id, change, "test", at(4001))
+            .await
+            .expect("changed")
+    };
     let demoted = UserChange {
         role: Some(PersonRole::Rep),
         ..UserChange::default()
@@ -779,7 +805,9 @@ async fn the_first_workspace_stays_the_first(store: &dyn Store) {
     let first = workspace(store).await;
     let id = WorkspaceId::fresh();
     // By a clock that was put back.
-    let opened = store.open_workspace(&first, &id, "second", new_key("h1"), "test", at(-3600)).await;
+    let opened = store
+        .open_workspace(&first, &id, "second", new_key("h1"), "test", at(-3600))
+        .await;
     assert_eq!(opened.expect("opened").id, id);
     assert_eq!(store.first_workspace().await.expect("asks"), Some(first.clone()));
     assert_eq!(has_key(store, "h1", 1).await.expect("works").workspace, id);
@@ -798,7 +826,10 @@ async fn tampering_shows(fresh: Fresh) {
     for call in 0..5 {
         let subject = format!("call_{call}");
         for of in [&ws, &others] {
-            store.note(of, "key_1", "recording.read", &subject, at(call)).await.expect("noted");
+            store
+                .note(of, "key_1", "recording.read", &subject, at(call))
+                .await
+                .expect("noted");
         }
     }
     let check = async |of: &WorkspaceId| store.check_audit(of).await.expect("checked");
@@ -847,11 +878,19 @@ async fn tampering_shows(fresh: Fresh) {
 async fn alter(url: &str, change: &'static str, workspace: &WorkspaceId) {
     if url.starts_with("sqlite:") {
         let pool = sqlx::SqlitePool::connect(url).await.expect("connects");
-        sqlx::query(change).bind(workspace).execute(&pool).await.expect("altered");
+        sqlx::query(change)
+            .bind(workspace)
+            .execute(&pool)
+            .await
+            .expect("altered");
         pool.close().await;
     } else {
         let pool = sqlx::PgPool::connect(url).await.expect("connects");
-        sqlx::query(change).bind(workspace).execute(&pool).await.expect("altered");
+        sqlx::query(change)
+            .bind(workspace)
+            .execute(&pool)
+            .await
+            .expect("altered");
         pool.close().await;
     }
 }

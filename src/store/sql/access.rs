@@ -107,13 +107,7 @@ async fn user_of(tx: &mut Tx, workspace: &WorkspaceId, id: &UserId) -> Result<Us
     row.as_ref().map_or_else(|| Err(no_user(id)), user)
 }
 
-async fn insert_key(
-    tx: &mut Tx,
-    workspace: &WorkspaceId,
-    key: &NewKey,
-    actor: &str,
-    now: DateTime<Utc>,
-) -> Result<()> {
+async fn insert_key(tx: &mut Tx, workspace: &WorkspaceId, key: &NewKey, actor: &str, now: DateTime<Utc>) -> Result<()> {
     if let Some(user) = &key.user {
         user_of(tx, workspace, user).await?;
     }
@@ -172,16 +166,7 @@ impl Access for Sql {
             .bind(created_at)
             .execute(&mut *tx)
             .await?;
-        audit(
-            &mut tx,
-            opener,
-            actor,
-            "workspace.added",
-            id.as_str(),
-            &json!({}),
-            now,
-        )
-        .await?;
+        audit(&mut tx, opener, actor, "workspace.added", id.as_str(), &json!({}), now).await?;
         insert_key(&mut tx, id, &key, actor, now).await?;
         tx.commit().await?;
         Ok(Workspace {
@@ -327,7 +312,10 @@ impl Access for Sql {
             after.role = role;
             changed.push("role");
         }
-        if let Some(disabled) = change.disabled.filter(|disabled| *disabled != before.disabled_at.is_some()) {
+        if let Some(disabled) = change
+            .disabled
+            .filter(|disabled| *disabled != before.disabled_at.is_some())
+        {
             after.disabled_at = disabled.then_some(now);
             changed.push("disabled");
         }
@@ -451,6 +439,7 @@ impl Access for Sql {
             key: None,
             role: row.try_get("role")?,
             scopes: vec![ALL_SCOPES.to_owned()],
+            expires_at: None,
         }))
     }
 
@@ -515,7 +504,7 @@ impl Access for Sql {
 
     async fn key_caller(&self, hash: &str, now: DateTime<Utc>) -> Result<Option<Caller>> {
         let row = sqlx::query(
-            "select k.id, k.workspace, k.user_id, k.role, k.scopes, k.last_used_at, u.role as most
+            "select k.id, k.workspace, k.user_id, k.role, k.scopes, k.expires_at, k.last_used_at, u.role as most
              from api_keys k left join users u on u.id = k.user_id and u.workspace = k.workspace
              where k.hash = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > $2)
                and (k.user_id is null or (u.id is not null and u.disabled_at is null))",
@@ -546,6 +535,7 @@ impl Access for Sql {
             // It was given when the user had this role; the user may have a lesser one now.
             role: most.map_or(role, |most| role.at_most(most)),
             scopes: scopes(&row)?,
+            expires_at: row.try_get::<Option<i64>, _>("expires_at")?.map(moment),
         }))
     }
 
