@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::Utc;
+use chrono::{Duration, Utc};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
@@ -194,6 +194,18 @@ impl App {
     pub async fn user_of_key(&self, key: &str) -> Result<User, Error> {
         let caller = self.shop.store.key_caller(&key_hash(key), Utc::now()).await?;
         caller.map(User).ok_or_else(Error::unauthorized)
+    }
+
+    /// Whether a caller that came in a while ago still may: a stream may outlive its key.
+    pub async fn is_still_in(&self, user: &User) -> Result<bool, Error> {
+        let (store, caller, now) = (&self.shop.store, &user.0, Utc::now());
+        let again = match caller.key {
+            Some(_) => store.key_caller(&caller.credential, now).await?,
+            // Watching does not keep a session.
+            None => store.session_caller(&caller.credential, Duration::zero(), now).await?,
+        };
+        // Another role sees other rows.
+        Ok(again.is_some_and(|again| again.role == caller.role))
     }
 
     async fn user_of_session(&self, session: &SecretString) -> Result<User, Error> {

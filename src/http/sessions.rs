@@ -207,11 +207,10 @@ async fn sign_out(
     headers: HeaderMap,
     jar: CookieJar,
 ) -> Result<(StatusCode, CookieJar), Error> {
-    let session = own_session(&app, &user, &headers)?;
-    let hash = auth::key_hash(session.expose_secret());
+    own_session(&app, &user, &headers)?;
     app.shop
         .store
-        .end_session(&user.0.workspace, &hash, &user.actor(), Utc::now())
+        .end_session(&user.0.workspace, &user.0.credential, &user.actor(), Utc::now())
         .await?;
     Ok((StatusCode::NO_CONTENT, jar.remove(app.site.with(String::new()))))
 }

@@ -151,6 +151,8 @@ pub struct Caller {
     pub scopes: Vec<String>,
     /// When the key runs out.
     pub expires_at: Option<DateTime<Utc>>,
+    /// SHA-256 of the key or the cookie, hex: to ask again, as a long stream must.
+    pub credential: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -440,6 +440,7 @@ impl Access for Sql {
             role: row.try_get("role")?,
             scopes: vec![ALL_SCOPES.to_owned()],
             expires_at: None,
+            credential: hash.to_owned(),
         }))
     }
 
@@ -536,6 +537,7 @@ impl Access for Sql {
             role: most.map_or(role, |most| role.at_most(most)),
             scopes: scopes(&row)?,
             expires_at: row.try_get::<Option<i64>, _>("expires_at")?.map(moment),
+            credential: hash.to_owned(),
         }))
     }
 
