@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use axum::http::HeaderValue;
 use chrono::Utc;
 use clap::{Parser, ValueEnum};
-use dealstage::http::{self, App, Limits, Metrics};
+use dealstage::http::{self, App, Limits, Metrics, Site};
 use dealstage::pipeline::{self, Recogniser};
 use dealstage::store::{self, Blobs, KeyId, NewKey, PersonRole, Store, WorkspaceId};
 use dealstage::work::{self, Shop, Stats};
@@ -60,6 +60,10 @@ pub struct Settings {
     /// Where to listen [default: 127.0.0.1:8787]
     #[arg(long, value_name = "ADDRESS", env = "DEALSTAGE_LISTEN")]
     listen: Option<String>,
+    /// Where browsers find the service, e.g. https://calls.example.com, if that is not where it listens: behind a proxy.
+    /// Without it, people can sign in only over https, unless it listens on this machine alone
+    #[arg(long, value_name = "URL", env = "DEALSTAGE_PUBLIC_URL")]
+    public_url: Option<String>,
     /// Where to serve /metrics; `off` for nowhere [default: the port after that of --listen]
     #[arg(long, value_name = "ADDRESS|off", env = "DEALSTAGE_METRICS_LISTEN")]
     metrics_listen: Option<String>,
@@ -136,6 +140,7 @@ impl Settings {
         Self {
             role: self.role.or(below.role),
             listen: self.listen.or(below.listen),
+            public_url: self.public_url.or(below.public_url),
             metrics_listen: self.metrics_listen.or(below.metrics_listen),
             data: self.data.or(below.data),
             database_url: self.database_url.or(below.database_url),
@@ -220,7 +225,8 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         let listen = settings.listen.as_deref().unwrap_or("127.0.0.1:8787");
         let listener = bind(listen, "--listen").await?;
         let address = listener.local_addr()?;
-        let app = App::new(shop.clone(), limits(&settings), shutdown.clone());
+        let site = site(settings.public_url.as_deref(), address)?;
+        let app = App::new(shop.clone(), limits(&settings), site, shutdown.clone());
         let origins = origins(&settings.cors)?;
         let router = http::router(app, &origins);
         let until = shutdown.clone();
@@ -322,6 +328,28 @@ fn limits(settings: &Settings) -> Limits {
         body: 2 << 20,
         rate,
         burst: (rate / 6).max(1),
+    }
+}
+
+/// Cookies go over https only, unless nothing leaves this machine, or somebody says that browsers come without it.
+fn site(said: Option<&str>, listens: SocketAddr) -> anyhow::Result<Site> {
+    let Some(said) = said else {
+        return Ok(Site {
+            origin: None,
+            secure: !listens.ip().is_loopback(),
+        });
+    };
+    match url::Url::parse(said) {
+        Ok(url) if ["http", "https"].contains(&url.scheme()) && url.path() == "/" && url.query().is_none() => {
+            Ok(Site {
+                origin: Some(url.origin().ascii_serialization()),
+                secure: url.scheme() == "https",
+            })
+        }
+        _ => Err(Usage(format!(
+            "--public-url {said}: scheme and host are needed, as https://calls.example.com"
+        ))
+        .into()),
     }
 }
 

@@ -4,33 +4,39 @@ use std::num::NonZeroU32;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::Utc;
+use chrono::{Duration, Utc};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
 use rand::TryRng as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
-use super::{App, Error, Limits};
+use super::{App, Error, Limits, sessions};
 use crate::domain::hex;
-use crate::store::{Caller, PersonRole, Scope};
+use crate::store::{Caller, PersonRole, Scope, UserId};
 
 /// All that the role allows.
 pub const ADMIN_SCOPE: &str = "*";
 
-/// A key for a program: 256 random bits. It is shown once and only its hash is kept.
-pub fn fresh_key() -> Result<String, rand::rngs::SysError> {
+/// 256 random bits.
+pub fn random_token() -> Result<String, rand::rngs::SysError> {
     let mut bytes = [0; 32];
     rand::rngs::SysRng.try_fill_bytes(&mut bytes)?;
-    Ok(format!("dsk_{}", URL_SAFE_NO_PAD.encode(bytes)))
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// What is kept of a key. So many random bits need no slow hash; comparing hashes tells nothing about the key.
+/// A key for a program: 256 random bits. It is shown once and only its hash is kept.
+pub fn fresh_key() -> Result<String, rand::rngs::SysError> {
+    Ok(format!("dsk_{}", random_token()?))
+}
+
+/// What is kept of a key, or of the cookie of a session. So many random bits need no slow hash; comparing hashes tells nothing about the key.
 pub fn key_hash(key: &str) -> String {
     hex(Sha256::digest(key))
 }
@@ -74,10 +80,11 @@ pub enum Resource {
     Keys,
     Audit,
     Settings,
+    Workspaces,
 }
 
 impl Resource {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Calls,
         Self::Deals,
         Self::Events,
@@ -87,6 +94,7 @@ impl Resource {
         Self::Keys,
         Self::Audit,
         Self::Settings,
+        Self::Workspaces,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -100,6 +108,7 @@ impl Resource {
             Self::Keys => "keys",
             Self::Audit => "audit",
             Self::Settings => "settings",
+            Self::Workspaces => "workspaces",
         }
     }
 
@@ -110,16 +119,8 @@ impl Resource {
             Self::Insights => (PersonRole::Manager, PersonRole::Manager),
             Self::Process => (PersonRole::Rep, PersonRole::Admin),
             Self::Users => (PersonRole::Manager, PersonRole::Admin),
-            Self::Keys | Self::Audit | Self::Settings => (PersonRole::Admin, PersonRole::Admin),
+            Self::Keys | Self::Audit | Self::Settings | Self::Workspaces => (PersonRole::Admin, PersonRole::Admin),
         }
-    }
-}
-
-const fn rank(role: PersonRole) -> u8 {
-    match role {
-        PersonRole::Rep => 0,
-        PersonRole::Manager => 1,
-        PersonRole::Admin => 2,
     }
 }
 
@@ -133,7 +134,7 @@ impl User {
     }
 
     fn may(&self, resource: Resource, what: &str, least: PersonRole) -> Result<(), Error> {
-        if rank(self.0.role) < rank(least) {
+        if self.0.role.rank() < least.rank() {
             return Err(Error::forbidden(format!(
                 "a {} may not do this; it takes a {}",
                 self.0.role.as_str(),
@@ -156,7 +157,11 @@ impl User {
     pub fn scope(&self) -> Scope {
         Scope {
             workspace: self.0.workspace.clone(),
-            owner: self.0.user.clone().filter(|_| self.0.role == PersonRole::Rep),
+            owner: match self.0.role {
+                // A rep's key without a rep, which none is made as, would own nothing.
+                PersonRole::Rep => Some(self.0.user.clone().unwrap_or_else(|| UserId::from(""))),
+                PersonRole::Manager | PersonRole::Admin => None,
+            },
         }
     }
 
@@ -191,18 +196,67 @@ impl App {
         caller.map(User).ok_or_else(Error::unauthorized)
     }
 
-    async fn user(&self, _method: &Method, headers: &HeaderMap) -> Result<User, Error> {
-        match bearer(headers) {
-            Some(key) => self.user_of_key(key).await,
-            None => Err(Error::unauthorized()),
+    /// Whether a caller that came in a while ago still may: a stream may outlive its key.
+    pub async fn is_still_in(&self, user: &User) -> Result<bool, Error> {
+        let (store, caller, now) = (&self.shop.store, &user.0, Utc::now());
+        let again = match caller.key {
+            Some(_) => store.key_caller(&caller.credential, now).await?,
+            // Watching does not keep a session.
+            None => store.session_caller(&caller.credential, Duration::zero(), now).await?,
+        };
+        // Another role sees other rows.
+        Ok(again.is_some_and(|again| again.role == caller.role))
+    }
+
+    async fn user_of_session(&self, session: &SecretString) -> Result<User, Error> {
+        let hash = key_hash(session.expose_secret());
+        let caller = self
+            .shop
+            .store
+            .session_caller(&hash, sessions::IDLE, Utc::now())
+            .await?;
+        caller.map(User).ok_or_else(Error::unauthorized)
+    }
+
+    /// Who asks: by the key, else by the cookie of a session.
+    async fn user(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(User, Seal), Error> {
+        if let Some(key) = bearer(headers) {
+            return Ok((self.user_of_key(key).await?, Seal::of(key)));
         }
+        let session = self.site.session(headers).ok_or_else(Error::unauthorized)?;
+        let user = self.user_of_session(&session).await?;
+        // Also for a GET: one may open a WebSocket.
+        self.site.check_origin(headers, uri)?;
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            sessions::check_csrf(headers, &session)?;
+        }
+        Ok((user, Seal::of(session.expose_secret())))
+    }
+}
+
+/// Something of the caller's key that the database does not hold. What is hashed with it tells a reader of the database
+/// nothing, however little there is to guess: a body may hold a password.
+#[derive(Clone)]
+pub struct Seal([u8; 32]);
+
+impl Seal {
+    fn of(credential: &str) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(b"dealstage seal\0");
+        hash.update(credential);
+        Self(hash.finalize().into())
+    }
+
+    pub const fn bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 
 /// Lets only known callers in, and none too often.
 pub async fn layer(State(app): State<App>, mut request: Request, next: Next) -> Result<Response, Error> {
-    let user = app.user(request.method(), request.headers()).await?;
+    let (user, seal) = app.user(request.method(), request.uri(), request.headers()).await?;
     app.rates.check(&user.actor())?;
     request.extensions_mut().insert(user);
+    request.extensions_mut().insert(seal);
     Ok(next.run(request).await)
 }

@@ -90,8 +90,28 @@ impl Error {
         Self::new(
             StatusCode::UNAUTHORIZED,
             "unauthorized",
-            "send a valid key: `Authorization: Bearer KEY`",
+            "send a valid key (`Authorization: Bearer KEY`), or sign in with POST /v1/session",
         )
+    }
+
+    /// Nobody is told which of the two it is.
+    pub fn wrong_sign_in() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "wrong_sign_in",
+            "e-mail address or password is wrong",
+        )
+    }
+
+    pub fn too_many_tries(retry_after: u64) -> Self {
+        Self {
+            retry_after: Some(retry_after),
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_tries",
+                "too many tries to sign in; wait and repeat",
+            )
+        }
     }
 
     pub fn forbidden(detail: impl Into<String>) -> Self {
@@ -141,7 +161,7 @@ impl Error {
         }
     }
 
-    fn internal() -> Self {
+    pub fn internal() -> Self {
         let detail = "the server failed; it is in its log under this request id";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
     }

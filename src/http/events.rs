@@ -82,14 +82,15 @@ async fn events(
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let last = text(header::HeaderName::from_static("last-event-id")).and_then(|id| id.parse().ok());
     let after = after.after.or(last).unwrap_or(0);
-    let scope = user.scope();
     if text(header::ACCEPT).is_some_and(|accept| accept.starts_with("application/json")) {
-        let events = app.shop.store.events(&scope, after, BATCH).await?;
+        let events = app.shop.store.events(&user.scope(), after, BATCH).await?;
         return Ok(Json(events.into_iter().map(Event::from).collect::<Vec<_>>()).into_response());
     }
-    let batches = stream::unfold((app, scope, after), |(app, scope, mut after)| async move {
+    let batches = stream::unfold((app, user, after), |(app, user, mut after)| async move {
+        let scope = user.scope();
         loop {
-            if app.shutdown.is_cancelled() {
+            // Revoked while the stream was open: nothing more is told.
+            if app.shutdown.is_cancelled() || !app.is_still_in(&user).await.ok()? {
                 return None;
             }
             // An error of the database ends the stream; the client comes back with the number it has.
@@ -100,7 +101,7 @@ async fn events(
                     .into_iter()
                     .map(|event| Ok::<_, Infallible>(frame(event)))
                     .collect();
-                return Some((stream::iter(batch), (app, scope, after)));
+                return Some((stream::iter(batch), (app, user, after)));
             }
             tokio::select! {
                 () = app.shutdown.cancelled() => return None,

@@ -2,6 +2,7 @@
 //!
 //! An upload keeps its key in the transaction of its call (see `upload`); every other POST goes through here.
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -10,7 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use chrono::Utc;
 use sha2::{Digest as _, Sha256};
 
-use super::auth::User;
+use super::auth::{Seal, User};
 use super::{App, Error};
 use crate::domain::hex;
 use crate::store::{Idempotent, Remembered};
@@ -46,7 +47,13 @@ pub fn repeated(mut response: Response) -> Response {
     response
 }
 
-pub async fn layer(State(app): State<App>, user: User, request: Request, next: Next) -> Result<Response, Error> {
+pub async fn layer(
+    State(app): State<App>,
+    user: User,
+    Extension(seal): Extension<Seal>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Error> {
     let is_upload = request.uri().path() == "/v1/calls";
     let name = match name(request.headers())? {
         Some(name) if request.method() == Method::POST && !is_upload => name,
@@ -57,6 +64,7 @@ pub async fn layer(State(app): State<App>, user: User, request: Request, next: N
         .await
         .map_err(|_| Error::too_large(app.limits.body as u64))?;
     let mut hash = Sha256::new();
+    hash.update(seal.bytes());
     hash.update(parts.uri.path());
     hash.update([0]);
     hash.update(&body);

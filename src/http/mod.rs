@@ -3,6 +3,7 @@
 //! Each resource has a file with its routes, wire types and handlers. A handler takes its input apart, calls one method,
 //! and gives a wire type back. What is stored is *not* here: see `store`; nor what is done with a call: see `work`.
 
+mod audit;
 mod auth;
 mod calls;
 mod deals;
@@ -13,11 +14,17 @@ mod extract;
 mod follow_ups;
 mod health;
 mod idempotency;
+mod keys;
 mod metrics;
+mod passwords;
 mod processes;
 mod range;
+mod sessions;
 mod upload;
+mod users;
+mod workspaces;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,12 +38,13 @@ use tower_http::cors::CorsLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::trace::{DefaultOnResponse, TraceLayer};
 use utoipa::OpenApi;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
 pub use auth::{ADMIN_SCOPE, fresh_key, key_hash, key_prefix};
 pub use error::Error;
 pub use metrics::{Metrics, serve as serve_metrics};
+pub use sessions::Site;
 
 use crate::work::Shop;
 
@@ -61,15 +69,19 @@ pub struct App {
     pub shop: Shop,
     pub limits: Arc<Limits>,
     rates: Arc<auth::Rates>,
+    site: Arc<Site>,
+    passwords: Arc<passwords::Passwords>,
     shutdown: CancellationToken,
 }
 
 impl App {
-    pub fn new(shop: Shop, limits: Limits, shutdown: CancellationToken) -> Self {
+    pub fn new(shop: Shop, limits: Limits, site: Site, shutdown: CancellationToken) -> Self {
         Self {
             shop,
             rates: Arc::new(auth::Rates::new(&limits)),
             limits: Arc::new(limits),
+            site: Arc::new(site),
+            passwords: Arc::new(passwords::Passwords::new()),
             shutdown,
         }
     }
@@ -82,7 +94,7 @@ impl App {
         description = "Sales calls in; who said what, where the deal stands and why, what to do next.",
         license(name = "MIT OR Apache-2.0")
     ),
-    security(("key" = []))
+    security(("key" = []), ("session" = []))
 )]
 struct Described;
 
@@ -94,19 +106,28 @@ fn resources() -> OpenApiRouter<App> {
         .merge(deals::router())
         .merge(events::router())
         .merge(processes::router())
+        .merge(sessions::router())
+        .merge(keys::router())
+        .merge(users::router())
+        .merge(workspaces::router())
+        .merge(audit::router())
 }
 
 fn described() -> (Router<App>, Router<App>, serde_json::Value) {
     let (open, mut described) = OpenApiRouter::with_openapi(Described::openapi())
         .merge(health::router())
+        .merge(sessions::open_router())
         .split_for_parts();
     let (closed, closed_description) = resources().split_for_parts();
     described.merge(closed_description);
     let key = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
-    described
-        .components
-        .get_or_insert_default()
-        .add_security_scheme("key", key);
+    let session = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(
+        "dealstage",
+        "`__Host-dealstage` over https. POST /v1/session gives it, and the token for `x-csrf-token`.",
+    )));
+    let components = described.components.get_or_insert_default();
+    components.add_security_scheme("key", key);
+    components.add_security_scheme("session", session);
     let described = serde_json::to_value(&described).unwrap_or_default();
     (open, closed, description::complete(described))
 }
@@ -172,7 +193,8 @@ pub fn router(app: App, origins: &[HeaderValue]) -> Router {
 
 /// Serves until `shutdown`; requests that are being answered then are finished.
 pub async fn run(listener: TcpListener, router: Router, shutdown: CancellationToken) -> std::io::Result<()> {
-    axum::serve(listener, router)
+    // Who is at the other end matters to those who sign in.
+    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(shutdown.cancelled_owned())
         .await
 }

@@ -159,11 +159,15 @@ async fn owner(app: &App, user: &User, meta: &Meta) -> Result<Option<UserId>, Er
         return Ok(user.0.user.clone());
     };
     let found = app.shop.store.find_user(&user.0.workspace, named).await?;
-    let found = found.ok_or_else(|| Error::unusable("meta.owner: there is no such user"))?;
-    match user.scope().owner {
-        Some(own) if own != found.id => Err(Error::forbidden("meta.owner: a rep uploads own calls")),
-        _ => Ok(Some(found.id)),
+    if let Some(own) = user.scope().owner {
+        // Whether there is another user of this name is not told either.
+        return match found {
+            Some(found) if found.id == own => Ok(Some(own)),
+            _ => Err(Error::forbidden("meta.owner: a rep uploads own calls")),
+        };
     }
+    let found = found.ok_or_else(|| Error::unusable("meta.owner: there is no such user"))?;
+    Ok(Some(found.id))
 }
 
 /// An upload that has arrived.

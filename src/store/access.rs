@@ -1,7 +1,7 @@
 //! Who may do what, and who did: workspaces, users, keys, sessions, the audit log; and how long things are kept.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::calls::words;
@@ -16,6 +16,27 @@ words! {
         /// Own calls and deals.
         Rep = "rep",
     }
+}
+
+impl PersonRole {
+    /// Who may more has the greater number.
+    pub const fn rank(self) -> u8 {
+        match self {
+            Self::Rep => 0,
+            Self::Manager => 1,
+            Self::Admin => 2,
+        }
+    }
+
+    /// The lesser of two.
+    pub const fn at_most(self, other: Self) -> Self {
+        if self.rank() <= other.rank() { self } else { other }
+    }
+}
+
+/// An e-mail address as it is kept and compared.
+pub fn email_key(said: &str) -> String {
+    said.trim().to_lowercase()
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +85,7 @@ pub struct User {
 #[derive(Debug, Clone)]
 pub struct NewUser {
     pub id: UserId,
+    /// See [`email_key`].
     pub email: String,
     pub name: String,
     pub role: PersonRole,
@@ -99,14 +121,24 @@ pub struct NewKey {
     pub expires_at: Option<DateTime<Utc>>,
 }
 
+/// What is changed of a user; None: it stays.
+#[derive(Debug, Clone, Default)]
+pub struct UserChange {
+    pub name: Option<String>,
+    pub role: Option<PersonRole>,
+    pub disabled: Option<bool>,
+    /// Argon2id, as a PHC string.
+    pub password: Option<String>,
+}
+
 #[derive(Debug, Clone)]
-pub struct Session {
+pub struct NewSession {
     /// SHA-256 of the cookie, hex.
     pub hash: String,
-    pub user: UserId,
-    /// SHA-256 of the token against forged requests, hex.
-    pub csrf_hash: String,
+    /// Without use.
     pub expires_at: DateTime<Utc>,
+    /// However much it is used.
+    pub ends_at: DateTime<Utc>,
 }
 
 /// Who a credential stands for.
@@ -117,8 +149,10 @@ pub struct Caller {
     pub key: Option<KeyId>,
     pub role: PersonRole,
     pub scopes: Vec<String>,
-    /// For a session: what its token against forged requests must hash to.
-    pub csrf_hash: Option<String>,
+    /// When the key runs out.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// SHA-256 of the key or the cookie, hex: to ask again, as a long stream must.
+    pub credential: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,11 +168,34 @@ pub struct AuditLine {
     pub hash: String,
 }
 
+/// What became of the chain of the audit log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditCheck {
+    /// Lines that were written.
+    pub lines: i64,
+    /// The first line that is not as it was written, or is gone; None: all are.
+    pub broken_at: Option<i64>,
+}
+
 #[async_trait]
 pub trait Access {
     async fn add_workspace(&self, id: &WorkspaceId, name: &str, now: DateTime<Utc>) -> Result<()>;
 
+    /// Adds a workspace with its first key. The line in the audit log is in that of `opener`.
+    async fn open_workspace(
+        &self,
+        opener: &WorkspaceId,
+        id: &WorkspaceId,
+        name: &str,
+        key: NewKey,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Workspace>;
+
     async fn workspace(&self, id: &WorkspaceId) -> Result<Option<Workspace>>;
+
+    /// All of the server, the newest first.
+    async fn workspaces(&self, after: Option<&WorkspaceId>, limit: u32) -> Result<Vec<Workspace>>;
 
     /// The first that was made: of whoever runs the server.
     async fn first_workspace(&self) -> Result<Option<WorkspaceId>>;
@@ -153,12 +210,46 @@ pub trait Access {
         now: DateTime<Utc>,
     ) -> Result<()>;
 
+    async fn add_user(&self, workspace: &WorkspaceId, user: NewUser, actor: &str, now: DateTime<Utc>) -> Result<User>;
+
     /// A user by id or e-mail address.
     async fn find_user(&self, workspace: &WorkspaceId, named: &str) -> Result<Option<User>>;
 
+    /// The newest first.
+    async fn users(&self, workspace: &WorkspaceId, after: Option<&UserId>, limit: u32) -> Result<Vec<User>>;
+
+    /// Changes a user. A new password, or being disabled, ends the sessions. The last admin stays one.
+    async fn change_user(
+        &self,
+        workspace: &WorkspaceId,
+        id: &UserId,
+        change: UserChange,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<User>;
+
+    /// Who signs in with this e-mail address. The only question that names no workspace: the answer says which.
+    async fn user_signing_in(&self, email: &str) -> Result<Option<User>>;
+
+    /// Starts a session, unless the user was disabled or has another password than that of `user` meanwhile. Sessions that
+    /// ran out go.
+    async fn add_session(&self, user: &User, session: NewSession, now: DateTime<Utc>) -> Result<bool>;
+
+    /// Whose session this is (SHA-256 of the cookie, hex): None if it is over. Its use keeps it for another `idle`.
+    async fn session_caller(&self, hash: &str, idle: Duration, now: DateTime<Utc>) -> Result<Option<Caller>>;
+
+    async fn end_session(&self, workspace: &WorkspaceId, hash: &str, actor: &str, now: DateTime<Utc>) -> Result<()>;
+
     async fn add_key(&self, workspace: &WorkspaceId, key: NewKey, actor: &str, now: DateTime<Utc>) -> Result<()>;
 
-    /// Who has this key (SHA-256, hex): None if nobody, or if it ran out or was revoked.
+    /// The newest first, those that ran out or were revoked among them.
+    async fn keys(&self, workspace: &WorkspaceId, after: Option<&KeyId>, limit: u32) -> Result<Vec<Key>>;
+
+    /// From the return on, nobody gets in with it.
+    async fn revoke_key(&self, workspace: &WorkspaceId, id: &KeyId, actor: &str, now: DateTime<Utc>) -> Result<()>;
+
+    /// Who has this key (SHA-256, hex): None if nobody, or if it ran out or was revoked, or its user was disabled. That it
+    /// was used is noted, at most once a minute.
     async fn key_caller(&self, hash: &str, now: DateTime<Utc>) -> Result<Option<Caller>>;
 
     /// Adds a line to the audit log for something that changes no row, as listening to a recording.
@@ -170,4 +261,10 @@ pub trait Access {
         subject: &str,
         now: DateTime<Utc>,
     ) -> Result<()>;
+
+    /// Lines of the audit log below a number, the newest first.
+    async fn audit_lines(&self, workspace: &WorkspaceId, below: Option<i64>, limit: u32) -> Result<Vec<AuditLine>>;
+
+    /// Goes through the whole audit log: whether each line is as it was written.
+    async fn check_audit(&self, workspace: &WorkspaceId) -> Result<AuditCheck>;
 }

@@ -9,6 +9,7 @@ use super::*;
 /// A database of its own, gone with the test.
 struct Fresh {
     store: Arc<dyn Store>,
+    url: String,
     _folder: Option<tempfile::TempDir>,
 }
 
@@ -17,6 +18,7 @@ async fn sqlite() -> Option<Fresh> {
     let url = format!("sqlite://{}", folder.path().join("test.db").display());
     Some(Fresh {
         store: open(&url).await.expect("opens"),
+        url,
         _folder: Some(folder),
     })
 }
@@ -37,6 +39,7 @@ async fn postgres() -> Option<Fresh> {
     url.set_path(&name);
     Some(Fresh {
         store: open(url.as_str()).await.expect("opens"),
+        url: url.to_string(),
         _folder: None,
     })
 }
@@ -78,6 +81,13 @@ suite! {
     later_calls_are_run_again,
     drafts_are_not_overwritten_unseen,
     an_answer_is_remembered,
+    a_key_works_until_it_is_revoked_or_runs_out,
+    a_key_of_a_user_goes_with_the_user,
+    a_user_is_of_one_workspace,
+    the_last_admin_stays,
+    a_session_ends,
+    lists_of_people_and_keys_have_pages,
+    the_first_workspace_stays_the_first,
 }
 
 fn at(second: i64) -> DateTime<Utc> {
@@ -566,4 +576,361 @@ async fn an_answer_is_remembered(store: &dyn Store) {
     };
     assert_eq!(ask("a", 900).await, answered);
     assert_eq!(ask("b", 900).await, Remembered::Other);
+}
+
+fn new_user(email: &str, role: PersonRole) -> NewUser {
+    NewUser {
+        id: UserId::fresh(),
+        email: email.to_owned(),
+        name: "A person".to_owned(),
+        role,
+        password: Some("phc".to_owned()),
+    }
+}
+
+async fn add_user(store: &dyn Store, workspace: &WorkspaceId, email: &str, role: PersonRole) -> User {
+    let user = store.add_user(workspace, new_user(email, role), "test", at(0)).await;
+    user.expect("added")
+}
+
+fn new_key(hash: &str) -> NewKey {
+    NewKey {
+        id: KeyId::fresh(),
+        user: None,
+        name: "a key".to_owned(),
+        role: PersonRole::Admin,
+        scopes: vec!["calls:read".to_owned(), "calls:write".to_owned()],
+        prefix: "dsk_abc".to_owned(),
+        hash: hash.to_owned(),
+        expires_at: None,
+    }
+}
+
+async fn has_key(store: &dyn Store, hash: &str, second: i64) -> Option<Caller> {
+    store.key_caller(hash, at(second)).await.expect("asks")
+}
+
+async fn a_key_works_until_it_is_revoked_or_runs_out(store: &dyn Store) {
+    let (ws, others) = (workspace(store).await, workspace(store).await);
+    let key = NewKey {
+        expires_at: Some(at(600)),
+        ..new_key("h1")
+    };
+    let id = key.id.clone();
+    store.add_key(&ws, key, "test", at(0)).await.expect("added");
+    let caller = has_key(store, "h1", 1).await.expect("works");
+    assert_eq!((&caller.workspace, &caller.key), (&ws, &Some(id.clone())));
+    assert_eq!(caller.scopes, ["calls:read", "calls:write"]);
+    let used = async || store.keys(&ws, None, 10).await.expect("keys")[0].last_used_at;
+    assert_eq!(used().await, Some(at(1)));
+    has_key(store, "h1", 60).await.expect("works");
+    assert_eq!(used().await, Some(at(1)), "once a minute is enough");
+    has_key(store, "h1", 61).await.expect("works");
+    assert_eq!(used().await, Some(at(61)));
+    assert!(has_key(store, "h1", 600).await.is_none(), "ran out");
+    assert!(matches!(
+        store.revoke_key(&others, &id, "test", at(62)).await,
+        Err(Error::Missing { .. })
+    ));
+    assert!(has_key(store, "h1", 63).await.is_some(), "others cannot revoke it");
+    store.revoke_key(&ws, &id, "test", at(64)).await.expect("revoked");
+    assert!(has_key(store, "h1", 65).await.is_none(), "revoked");
+    store.revoke_key(&ws, &id, "test", at(66)).await.expect("again");
+    assert_eq!(
+        store.keys(&ws, None, 10).await.expect("keys")[0].revoked_at,
+        Some(at(64))
+    );
+    assert!(store.keys(&others, None, 10).await.expect("keys").is_empty());
+}
+
+async fn a_key_of_a_user_goes_with_the_user(store: &dyn Store) {
+    let (ws, others) = (workspace(store).await, workspace(store).await);
+    let user = add_user(store, &ws, "a@example.com", PersonRole::Manager).await;
+    let of_user = |hash| NewKey {
+        user: Some(user.id.clone()),
+        ..new_key(hash)
+    };
+    assert!(matches!(
+        store.add_key(&others, of_user("h0"), "test", at(0)).await,
+        Err(Error::Missing { .. })
+    ));
+    store.add_key(&ws, of_user("h1"), "test", at(0)).await.expect("added");
+    let caller = has_key(store, "h1", 1).await.expect("works");
+    assert_eq!(
+        (caller.role, &caller.user),
+        (PersonRole::Manager, &Some(user.id.clone()))
+    );
+    let change = async |change| store.change_user(&ws, &user.id, change, "test", at(2)).await;
+    let disabled = |disabled| UserChange {
+        disabled: Some(disabled),
+        ..UserChange::default()
+    };
+    change(disabled(true)).await.expect("disabled");
+    assert!(has_key(store, "h1", 3).await.is_none());
+    change(disabled(false)).await.expect("back");
+    let demoted = UserChange {
+        role: Some(PersonRole::Rep),
+        ..UserChange::default()
+    };
+    change(demoted).await.expect("demoted");
+    assert_eq!(has_key(store, "h1", 4).await.expect("works").role, PersonRole::Rep);
+}
+
+async fn a_user_is_of_one_workspace(store: &dyn Store) {
+    let (ws, others) = (workspace(store).await, workspace(store).await);
+    let user = add_user(store, &ws, " Анна@Example.com", PersonRole::Rep).await;
+    assert_eq!(user.email, "анна@example.com");
+    for taken in [&ws, &others] {
+        let again = store.add_user(taken, new_user("АННА@example.com", PersonRole::Rep), "test", at(0));
+        assert!(matches!(again.await, Err(Error::Conflict(_))));
+    }
+    for named in [user.id.as_str(), "анна@EXAMPLE.com"] {
+        assert_eq!(store.find_user(&ws, named).await.expect("asks").as_ref(), Some(&user));
+        assert!(store.find_user(&others, named).await.expect("asks").is_none());
+    }
+    assert!(store.users(&others, None, 10).await.expect("asks").is_empty());
+    let renamed = UserChange {
+        name: Some("Eve".to_owned()),
+        ..UserChange::default()
+    };
+    assert!(matches!(
+        store.change_user(&others, &user.id, renamed, "test", at(1)).await,
+        Err(Error::Missing { .. })
+    ));
+    assert_eq!(
+        store.user_signing_in("Анна@example.com").await.expect("asks"),
+        Some(user)
+    );
+    assert!(
+        store
+            .user_signing_in("nobody@example.com")
+            .await
+            .expect("asks")
+            .is_none()
+    );
+}
+
+async fn the_last_admin_stays(store: &dyn Store) {
+    let (ws, others) = (workspace(store).await, workspace(store).await);
+    add_user(store, &others, "c@example.com", PersonRole::Admin).await;
+    let first = add_user(store, &ws, "a@example.com", PersonRole::Admin).await;
+    let second = add_user(store, &ws, "b@example.com", PersonRole::Admin).await;
+    let demote = async |user: &User| {
+        let change = UserChange {
+            role: Some(PersonRole::Manager),
+            ..UserChange::default()
+        };
+        store.change_user(&ws, &user.id, change, "test", at(1)).await
+    };
+    // At the same time: one of them stays.
+    let (one, other) = tokio::join!(demote(&first), demote(&second));
+    assert_eq!([&one, &other].iter().filter(|done| done.is_ok()).count(), 1);
+    let refused = one.err().or(other.err()).expect("refused");
+    assert!(matches!(refused, Error::Conflict(_)), "{refused}");
+    let users = store.users(&ws, None, 10).await.expect("users");
+    let last = users
+        .iter()
+        .find(|user| user.role == PersonRole::Admin)
+        .expect("an admin");
+    let disable = UserChange {
+        disabled: Some(true),
+        ..UserChange::default()
+    };
+    assert!(matches!(
+        store.change_user(&ws, &last.id, disable, "test", at(2)).await,
+        Err(Error::Conflict(_))
+    ));
+}
+
+async fn a_session_ends(store: &dyn Store) {
+    let ws = workspace(store).await;
+    let others = workspace(store).await;
+    let user = add_user(store, &ws, "a@example.com", PersonRole::Manager).await;
+    let idle = Duration::seconds(600);
+    let start = async |hash: &str, user: &User, second| {
+        let session = NewSession {
+            hash: hash.to_owned(),
+            expires_at: at(second) + idle,
+            ends_at: at(second + 1500),
+        };
+        store.add_session(user, session, at(second)).await.expect("asks")
+    };
+    let caller = async |hash: &str, second| store.session_caller(hash, idle, at(second)).await.expect("asks");
+    assert!(start("s1", &user, 0).await);
+    let known = caller("s1", 599).await.expect("lives");
+    assert_eq!(
+        (&known.workspace, &known.user, &known.key),
+        (&ws, &Some(user.id.clone()), &None)
+    );
+    assert!(caller("s1", 1198).await.is_some(), "use keeps it");
+    assert!(caller("s1", 1499).await.is_some());
+    assert!(caller("s1", 1500).await.is_none(), "but not for ever");
+    assert!(start("s2", &user, 2000).await);
+    assert!(caller("s2", 2600).await.is_none(), "idle");
+    assert!(start("s3", &user, 3000).await);
+    store
+        .end_session(&others, "s3", "test", at(3001))
+        .await
+        .expect("nothing");
+    assert!(caller("s3", 3001).await.is_some());
+    store.end_session(&ws, "s3", "test", at(3002)).await.expect("ended");
+    assert!(caller("s3", 3002).await.is_none());
+    assert!(start("s4", &user, 4000).await);
+    let change = async |change| {
+        store
+            .change_user(&ws, &user.id, change, "test", at(4001))
+            .await
+            .expect("changed")
+    };
+    let demoted = UserChange {
+        role: Some(PersonRole::Rep),
+        ..UserChange::default()
+    };
+    change(demoted).await;
+    assert_eq!(caller("s4", 4001).await.expect("lives").role, PersonRole::Rep);
+    let password = UserChange {
+        password: Some("other phc".to_owned()),
+        ..UserChange::default()
+    };
+    let changed = change(password).await;
+    assert!(caller("s4", 4001).await.is_none(), "another password");
+    assert!(!start("s5", &user, 4002).await, "signed in with the old one meanwhile");
+    assert!(start("s5", &changed, 4002).await);
+    let disabled = UserChange {
+        disabled: Some(true),
+        ..UserChange::default()
+    };
+    change(disabled).await;
+    assert!(caller("s5", 4003).await.is_none());
+    assert!(!start("s6", &changed, 4003).await);
+}
+
+async fn lists_of_people_and_keys_have_pages(store: &dyn Store) {
+    let ws = workspace(store).await;
+    for number in 0..3 {
+        add_user(store, &ws, &format!("{number}@example.com"), PersonRole::Rep).await;
+        let key = new_key(&format!("h{number}"));
+        store.add_key(&ws, key, "test", at(0)).await.expect("added");
+    }
+    let users = store.users(&ws, None, 10).await.expect("users");
+    let first = store.users(&ws, None, 2).await.expect("users");
+    let rest = store.users(&ws, Some(&first[1].id), 2).await.expect("users");
+    assert_eq!([first, rest].concat(), users);
+    let keys = store.keys(&ws, None, 10).await.expect("keys");
+    let first = store.keys(&ws, None, 2).await.expect("keys");
+    let rest = store.keys(&ws, Some(&first[1].id), 2).await.expect("keys");
+    assert_eq!([first, rest].concat(), keys);
+    assert_eq!((users.len(), keys.len()), (3, 3));
+    let lines = store.audit_lines(&ws, None, 4).await.expect("lines");
+    let rest = store.audit_lines(&ws, Some(lines[3].seq), 4).await.expect("lines");
+    let numbers: Vec<i64> = lines.iter().chain(&rest).map(|line| line.seq).collect();
+    assert_eq!(numbers, [6, 5, 4, 3, 2, 1]);
+}
+
+async fn the_first_workspace_stays_the_first(store: &dyn Store) {
+    let first = workspace(store).await;
+    let id = WorkspaceId::fresh();
+    // By a clock that was put back.
+    let opened = store
+        .open_workspace(&first, &id, "second", new_key("h1"), "test", at(-3600))
+        .await;
+    assert_eq!(opened.expect("opened").id, id);
+    assert_eq!(store.first_workspace().await.expect("asks"), Some(first.clone()));
+    assert_eq!(has_key(store, "h1", 1).await.expect("works").workspace, id);
+    let ids = async |after: Option<&WorkspaceId>, limit| -> Vec<WorkspaceId> {
+        let all = store.workspaces(after, limit).await.expect("asks");
+        all.into_iter().map(|workspace| workspace.id).collect()
+    };
+    assert_eq!(ids(None, 10).await, [id.clone(), first.clone()]);
+    assert_eq!(ids(Some(&id), 10).await, [first]);
+}
+
+/// Somebody who can write to the database tries to make a line say something else, or to make it go.
+async fn tampering_shows(fresh: Fresh) {
+    let store = &*fresh.store;
+    let (ws, others) = (workspace(store).await, workspace(store).await);
+    for call in 0..5 {
+        let subject = format!("call_{call}");
+        for of in [&ws, &others] {
+            store
+                .note(of, "key_1", "recording.read", &subject, at(call))
+                .await
+                .expect("noted");
+        }
+    }
+    let check = async |of: &WorkspaceId| store.check_audit(of).await.expect("checked");
+    let sound = AuditCheck {
+        lines: 5,
+        broken_at: None,
+    };
+    assert_eq!(check(&ws).await, sound);
+    for (change, back, broken_at) in [
+        (
+            "update audit set actor = 'key_2' where workspace = $1 and seq = 3",
+            "update audit set actor = 'key_1' where workspace = $1 and seq = 3",
+            3,
+        ),
+        (
+            "update audit set at = at + 1 where workspace = $1 and seq = 1",
+            "update audit set at = at - 1 where workspace = $1 and seq = 1",
+            1,
+        ),
+        (
+            "update audit set seq = 7 where workspace = $1 and seq = 4",
+            "update audit set seq = 4 where workspace = $1 and seq = 7",
+            4,
+        ),
+        (
+            "update workspaces set audit_hash = 'x' || audit_hash where id = $1",
+            "update workspaces set audit_hash = substr(audit_hash, 2) where id = $1",
+            6,
+        ),
+        ("delete from audit where workspace = $1 and seq = 5", "", 5),
+    ] {
+        alter(&fresh.url, change, &ws).await;
+        let broken = AuditCheck {
+            broken_at: Some(broken_at),
+            ..sound
+        };
+        assert_eq!(check(&ws).await, broken, "{change}");
+        assert_eq!(check(&others).await, sound, "{change}");
+        if !back.is_empty() {
+            alter(&fresh.url, back, &ws).await;
+            assert_eq!(check(&ws).await, sound, "{back}");
+        }
+    }
+}
+
+async fn alter(url: &str, change: &'static str, workspace: &WorkspaceId) {
+    if url.starts_with("sqlite:") {
+        let pool = sqlx::SqlitePool::connect(url).await.expect("connects");
+        sqlx::query(change)
+            .bind(workspace)
+            .execute(&pool)
+            .await
+            .expect("altered");
+        pool.close().await;
+    } else {
+        let pool = sqlx::PgPool::connect(url).await.expect("connects");
+        sqlx::query(change)
+            .bind(workspace)
+            .execute(&pool)
+            .await
+            .expect("altered");
+        pool.close().await;
+    }
+}
+
+#[tokio::test]
+async fn tampering_shows_on_sqlite() {
+    if let Some(fresh) = sqlite().await {
+        tampering_shows(fresh).await;
+    }
+}
+
+#[tokio::test]
+async fn tampering_shows_on_postgres() {
+    if let Some(fresh) = postgres().await {
+        tampering_shows(fresh).await;
+    }
 }

@@ -22,7 +22,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-pub use access::{Access, AuditLine, Caller, Key, NewKey, NewUser, PersonRole, Retention, Session, User, Workspace};
+pub use access::{
+    Access, AuditCheck, AuditLine, Caller, Key, NewKey, NewSession, NewUser, PersonRole, Retention, User, UserChange,
+    Workspace, email_key,
+};
 pub use blobs::{Blobs, Fetched, Staged, StagedWriter};
 pub use calls::{
     Accepted, CallFilter, CallPage, CallRecord, CallStatus, Calls, Consent, Correction, DealHint, Draft, DraftState,

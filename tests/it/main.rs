@@ -2,6 +2,7 @@
 //!
 //! Needs the weights (`dealstage models pull`; `make test` does it).
 
+mod access;
 mod analyze;
 mod architecture;
 mod deals;

@@ -20,6 +20,7 @@ create table workspaces (
 create table users (
     id text primary key,
     workspace text not null references workspaces (id) on delete cascade,
+    -- In small letters. Names one person of the whole server: people sign in with it.
     email text not null,
     name text not null,
     role text not null,
@@ -57,12 +58,13 @@ create table sessions (
     hash text primary key,
     workspace text not null references workspaces (id) on delete cascade,
     user_id text not null references users (id) on delete cascade,
-    -- SHA-256 of the token against forged requests, hex.
-    csrf_hash text not null,
     created_at bigint not null,
-    expires_at bigint not null
+    -- Moves with use, but not past the end.
+    expires_at bigint not null,
+    ends_at bigint not null
 );
 create index sessions_user on sessions (user_id);
+create index sessions_expiry on sessions (expires_at);
 
 -- Append only; each line holds the hash of the line before it.
 create table audit (
