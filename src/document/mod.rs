@@ -5,6 +5,7 @@
 
 mod markdown;
 mod previous;
+mod record;
 mod scorecard;
 #[cfg(test)]
 mod sound;
@@ -21,6 +22,7 @@ use sha2::{Digest, Sha256};
 
 pub use markdown::markdown;
 pub use previous::{previous, previous_as};
+pub use record::record;
 pub use scorecard::{MetricInfo, ScorecardInfo, StrengthInfo, TipInfo};
 pub use text::{Look, text};
 

@@ -13,6 +13,7 @@ mod field;
 mod history;
 mod ids;
 mod name;
+mod record;
 #[cfg(test)]
 pub mod sample;
 mod scorecard;
@@ -35,6 +36,7 @@ pub use ids::{
     Owner, PrematureMove, RootCauseId, Signal, Stage, Unit,
 };
 pub use name::{DealStage, ElementId, StageId, StageKind};
+pub use record::{Amount, CallRecord, CardRecord, MetricRecord, PrematureRecord};
 pub use scorecard::{MetricReading, MetricScore, Scorecard, Strength, Tip};
 pub use text::{cut_sentences, hex, sentences};
 

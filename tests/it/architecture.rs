@@ -31,6 +31,7 @@ fn map() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("store", vec!["domain"]),
         ("work", work),
         ("http", vec!["work", "store", "process", "ingest", "domain"]),
+        ("insights", vec!["domain", "process"]),
         ("learn", vec!["domain", "process", "ingest", "understand", "decide"]),
     ])
 }
