@@ -77,6 +77,8 @@ pub fn cycle(deals: &[Deal], scope: Scope<'_>) -> Cycle {
         .iter()
         .filter(|story| story.now() == State::Won && scope.covers(story.since()))
         .filter_map(|story| Some((story.customer(), (story.since() - story.first_contact()?).num_days())))
+        // Won before the buyer's side was heard: nobody knows since when.
+        .filter(|(_, days)| *days >= 0)
         .collect();
     let of = |kind: Option<CustomerKind>| column(won.iter().filter(|won| won.0 == kind).map(|won| won.1).collect());
     let open = stories.all.iter().filter(|story| !story.is_closed());

@@ -259,9 +259,10 @@ fn leads(target_wins: usize, lead_to_win: Rate) -> Leads {
         let share = share.filter(|share| *share > 0.0)?;
         Some((target_wins as f64 / share).ceil() as usize)
     };
+    let Rate { hits, n, .. } = lead_to_win;
     Leads {
         target_wins,
-        needed: needed(lead_to_win.share),
+        needed: (hits > 0).then(|| (target_wins * n).div_ceil(hits)),
         needed_low: needed(lead_to_win.high),
         needed_high: needed(lead_to_win.low),
         lead_to_win,
