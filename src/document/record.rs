@@ -55,6 +55,7 @@ struct Id {
 struct Deal {
     process: String,
     stage: Option<StageId>,
+    confidence: f64,
     abstained: bool,
     on_hold: bool,
     elements: Vec<Element>,
@@ -152,6 +153,10 @@ struct Money {
     currency: String,
     period: Option<Period>,
     per: Option<String>,
+    #[serde(default)]
+    scale_inferred: bool,
+    #[serde(default)]
+    currency_inferred: bool,
 }
 
 /// Reads the text of one analysis document.
@@ -178,6 +183,7 @@ pub fn record(text: &str) -> Result<CallRecord, Error> {
         process: analysis.deal.process,
         buyer_turns: analysis.turns.iter().filter(|turn| turn.role == Role::Buyer).count(),
         stage: analysis.deal.stage,
+        confidence: analysis.deal.confidence,
         abstained: analysis.deal.abstained,
         on_hold: analysis.deal.on_hold,
         scores: analysis
@@ -258,7 +264,8 @@ impl Fields<'_> {
         meeting.or_else(|| theirs.max())
     }
 
-    /// None where several prices were named, or a price for one of many: what the whole costs is not known then.
+    /// None where several prices were named, a price for one of many, or one of which a part is not said but inferred: what the
+    /// whole costs is not known then.
     fn price(&self) -> Option<Amount> {
         let mut found: Option<Amount> = None;
         for money in self.each::<Money>(FieldName::QuotedPrice) {
@@ -273,7 +280,8 @@ impl Fields<'_> {
                 currency: money.currency,
                 period: money.period,
             };
-            if money.per.is_some() || found.as_ref().is_some_and(|known| *known != price) {
+            let unclear = money.per.is_some() || money.scale_inferred || money.currency_inferred;
+            if unclear || found.as_ref().is_some_and(|known| *known != price) {
                 return None;
             }
             found = Some(price);
@@ -302,7 +310,7 @@ mod tests {
                 { "i": 3, "role": "buyer", "signals": [] },
             ],
             "deal": {
-                "process": "ppvvc", "stage": "pain", "abstained": false, "on_hold": true, "move": "advance",
+                "process": "ppvvc", "stage": "pain", "confidence": 0.6, "abstained": true, "on_hold": true, "move": "advance",
                 "elements": [{ "id": "pain", "score": 2 }, { "id": "power", "score": 0 }],
                 "open_promises": [
                     { "who": "rep", "what": "send it", "due": "2026-04-18", "call": "c-1", "call_date": "2026-04-16", "turn": 1, "quote": "" },
@@ -385,6 +393,8 @@ mod tests {
         assert!(price(&[usd(16.0), usd(16.0)]).is_some(), "said twice");
         let seat = json!({ "amount": 40, "currency": "USD", "per": "user", "qualifier": "exact" });
         assert_eq!(price(&[seat]), None, "the price of one seat");
+        let guessed = json!({ "amount": 40, "currency": "USD", "currency_inferred": true, "qualifier": "exact" });
+        assert_eq!(price(&[guessed]), None, "forty of what");
         let limit = json!({ "max": 5000, "currency": "USD", "qualifier": "max" });
         assert_eq!(price(&[limit]), None, "at most");
         let range = json!({ "min": 3000, "max": 5000, "currency": "USD", "qualifier": "range" });

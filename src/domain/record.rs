@@ -22,7 +22,9 @@ pub struct CallRecord {
     pub buyer_turns: usize,
     /// None for a call that was no sales call.
     pub stage: Option<StageId>,
-    /// The stage is a guess that nothing should rest on.
+    /// Chance that the stage is right, 0–1.
+    pub confidence: f64,
+    /// The stage is shown, but not decided.
     pub abstained: bool,
     pub on_hold: bool,
     pub scores: BTreeMap<ElementId, u8>,
@@ -40,7 +42,7 @@ pub struct CallRecord {
     pub open_objections: Vec<ObjectionKind>,
     pub customer: Option<CustomerKind>,
     pub lead_source: Option<LeadSource>,
-    /// The last price that the rep named for the whole, as far as it is one.
+    /// The only price that the rep named, as far as it may be that of the whole.
     pub price: Option<Amount>,
     pub signals: BTreeSet<Signal>,
     pub premature: Vec<PrematureRecord>,

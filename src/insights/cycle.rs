@@ -5,8 +5,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::stats::{self, Days, quantile, sorted};
-use super::story::{State, Stories, Story};
-use super::{Deal, Scope, ScopeInfo};
+use super::story::{State, Stories, Story, certainty};
+use super::{Certainty, Deal, Scope, ScopeInfo};
 use crate::domain::{CustomerKind, StageId};
 
 /// Upper edges of the buckets in days, each exclusive; the last bucket has none.
@@ -18,6 +18,8 @@ const RISE_FROM: usize = 5;
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Cycle {
     pub scope: ScopeInfo,
+    /// Of all deals.
+    pub certainty: Certainty,
     /// From the first call in which the buyer's side spoke to the call in which the deal was won.
     pub won: CycleColumn,
     pub won_new: CycleColumn,
@@ -86,6 +88,7 @@ pub fn cycle(deals: &[Deal], scope: Scope<'_>) -> Cycle {
     let stages = stage_times(&stories, &scope);
     Cycle {
         scope: scope.info(),
+        certainty: certainty(&stories.all),
         won: column(won.iter().map(|won| won.1).collect()),
         won_new: of(Some(CustomerKind::New)),
         won_existing: of(Some(CustomerKind::Existing)),

@@ -15,8 +15,8 @@ use utoipa::ToSchema;
 use super::cycle::{days_until, stage_times};
 use super::health::{Health, health};
 use super::stats::{self, Rate};
-use super::story::{State, Stories, Story};
-use super::{Deal, Purse, Scope, ScopeInfo, Total, cents, purse, totals};
+use super::story::{State, Stories, Story, certainty};
+use super::{Certainty, Deal, Purse, Scope, ScopeInfo, Total, cents, purse, totals};
 use crate::domain::{Amount, CustomerKind, Period, StageId};
 
 /// Deals that ended under which there are counts only.
@@ -33,6 +33,8 @@ const SEED: u64 = 7;
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Forecast {
     pub scope: ScopeInfo,
+    /// Of all deals.
+    pub certainty: Certainty,
     /// Deals that ended, won or lost: what the forecast rests on.
     pub ended: Rate,
     /// Under so many there are counts and no forecast: `plan`, `leads` and each `chance` are null.
@@ -82,6 +84,8 @@ pub struct MoneyForecast {
     /// one_off, day, week, month, quarter or year; null where nobody said.
     #[schema(value_type = Option<String>)]
     pub period: Option<Period>,
+    /// Nobody entered these sums: each is the only price that the rep named in a call.
+    pub heard: bool,
     /// The sums of the deals by their chances; these differ where sums were said as a range.
     pub expected_low: f64,
     pub expected_high: f64,
@@ -239,6 +243,7 @@ pub fn forecast(deals: &[Deal], scope: Scope<'_>, months: usize, target_wins: Op
     listed.sort_by_key(|deal| deal.health.score);
     Forecast {
         scope: scope.info(),
+        certainty: certainty(&stories.all),
         ended: Rate::of(won, all),
         ended_needed: ENDED_FROM,
         plan: enough.then(|| plan(&open, &past, scope.today, months)),
@@ -310,7 +315,7 @@ fn plan(open: &[(&Story<'_>, usize)], past: &Past<'_>, today: NaiveDate, months:
     for (story, place) in open {
         let kind = (*place, story.customer());
         urns.entry(kind).or_insert_with(|| past.urn(kind.0, kind.1));
-        if let Some((amount, _)) = story.amount() {
+        if let Some(amount) = story.amount() {
             purses.entry(purse(amount)).or_default();
         }
     }
@@ -338,7 +343,7 @@ fn plan(open: &[(&Story<'_>, usize)], past: &Past<'_>, today: NaiveDate, months:
                 .iter()
                 .position(|kind| *kind == (*place, story.customer()))
                 .unwrap_or(0),
-            amount: story.amount().map(|(amount, _)| (purses[&purse(amount)], amount)),
+            amount: story.amount().map(|amount| (purses[&purse(amount)], amount.0)),
             slots: slots(story, *place),
         })
         .collect();
@@ -359,6 +364,7 @@ fn plan(open: &[(&Story<'_>, usize)], past: &Past<'_>, today: NaiveDate, months:
         let money = |(place, name): (usize, &Purse)| MoneyForecast {
             currency: name.0.clone(),
             period: name.1,
+            heard: name.2,
             expected_low: expected(place, |amount| amount.low),
             expected_high: expected(place, |amount| amount.high),
             low: cents(tenth(drawn[slot].money[place].iter().map(|sum| sum.0), false)),

@@ -6,16 +6,17 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::stats::Rate;
-use super::story::{Ladder, State, Stories, Story};
-use super::{Deal, Scope, ScopeInfo, Total, totals};
+use super::story::{Ladder, State, Stories, Story, certainty};
+use super::{Certainty, Deal, Scope, ScopeInfo, Total, totals};
 use crate::domain::{CustomerKind, LeadSource, StageId};
 
 /// Deals whose first call lies between `from` and `to`, and how far they came until today.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Funnel {
     pub scope: ScopeInfo,
-    /// Deals with calls whose stage was never decided; they are in no other figure.
-    pub undecided: usize,
+    /// Deals whose calls show no stage; they are in no other figure.
+    pub without_stage: usize,
+    pub certainty: Certainty,
     pub all: FunnelPart,
     /// What the parts are by; null where nothing was asked.
     pub split: Option<Split>,
@@ -98,7 +99,8 @@ pub fn funnel(deals: &[Deal], scope: Scope<'_>, split: Option<Split>) -> Funnel 
     }
     Funnel {
         scope: scope.info(),
-        undecided: stories.undecided(&scope),
+        without_stage: stories.without_stage(&scope),
+        certainty: certainty(of_scope.iter().copied()),
         all: part(None, &of_scope, ladder),
         split,
         parts: parts.into_iter().map(|(key, of)| part(key, &of, ladder)).collect(),

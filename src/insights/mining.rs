@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 use super::cycle::{StageTime, bottleneck, stage_times};
 use super::goes_with::{GoesWith, goes_with};
 use super::stats::{Days, Rate};
-use super::story::{State, Stories, Story};
-use super::{Deal, Scope, ScopeInfo};
+use super::story::{State, Stories, Story, certainty};
+use super::{Certainty, Deal, Scope, ScopeInfo};
 use crate::domain::StageId;
 
 /// Ways that are shown; the rest is counted.
@@ -20,8 +20,9 @@ const MOST_VARIANTS: usize = 20;
 pub struct ProcessMap {
     pub scope: ScopeInfo,
     pub deals: usize,
-    /// Deals with calls whose stage was never decided; they are in no other figure.
-    pub undecided: usize,
+    /// Deals whose calls show no stage; they are in no other figure.
+    pub without_stage: usize,
+    pub certainty: Certainty,
     /// What follows what: in the order of the process.
     pub transitions: Vec<Transition>,
     /// Whole ways, the most frequent first.
@@ -146,7 +147,6 @@ impl Step<'_> {
 pub fn process_map(deals: &[Deal], scope: Scope<'_>) -> ProcessMap {
     let stories = Stories::new(deals, &scope);
     let times = stage_times(&stories, &scope);
-    let undecided = stories.undecided(&scope);
     let of_scope: Vec<&Story<'_>> = stories.all.iter().filter(|story| scope.covers(story.began())).collect();
     let steps: Vec<Step<'_>> = of_scope.iter().flat_map(|story| steps(story)).collect();
     let stages = stories.ladder.open().len();
@@ -156,7 +156,8 @@ pub fn process_map(deals: &[Deal], scope: Scope<'_>) -> ProcessMap {
     ProcessMap {
         scope: scope.info(),
         deals: of_scope.len(),
-        undecided,
+        without_stage: stories.without_stage(&scope),
+        certainty: certainty(of_scope.iter().copied()),
         transitions: transitions(&steps, &stories),
         variants,
         other_variants,

@@ -4,7 +4,8 @@
 //! what has no meaning is null, never 0; a sum of money is never made up, nor added across currencies or periods. The order of the
 //! input does not matter. Where the records come from is *not* here: see `document::record` and the database.
 //!
-//! Stages are those of calls where the stage was decided; the day of a stage is the day of the first call that shows it.
+//! Stages are those that the analyses show. Few open stages are decided: [`Certainty`] says how many are probably right. An end counts
+//! only where it was decided. The day of a stage is the day of the first call that shows it.
 
 mod coaching;
 mod cycle;
@@ -105,6 +106,15 @@ pub struct ScopeInfo {
     pub today: NaiveDate,
 }
 
+/// How far stages are to be believed: most come from one call each, and are shown without being decided.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
+pub struct Certainty {
+    /// Calls that show a stage.
+    pub calls: usize,
+    /// The share of them whose stage is probably right, by what the analyses say of themselves; null where there are none.
+    pub right: Option<f64>,
+}
+
 /// Sums of money of one currency and period.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Total {
@@ -113,39 +123,40 @@ pub struct Total {
     /// one_off, day, week, month, quarter or year; null where nobody said.
     #[schema(value_type = Option<String>)]
     pub period: Option<Period>,
+    /// Nobody entered these sums: each is the only price that the rep named in a call.
+    pub heard: bool,
     /// How many deals are in it.
     pub deals: usize,
-    /// How many of those are worth what the rep said in a call: nobody entered a sum.
-    pub heard: usize,
     /// Units of the currency. `low` and `high` differ where sums were said as a range.
     pub low: f64,
     pub high: f64,
 }
 
 /// Sums that belong together.
-type Purse = (String, Option<Period>);
+type Purse = (String, Option<Period>, bool);
 
-fn purse(amount: &Amount) -> Purse {
-    (amount.currency.clone(), amount.period)
+/// Of an amount and whether it was only heard.
+fn purse((amount, heard): (&Amount, bool)) -> Purse {
+    (amount.currency.clone(), amount.period, heard)
 }
 
 fn cents(sum: f64) -> f64 {
     (sum * 100.0).round() / 100.0
 }
 
-/// Of deals that have an amount; sorted by currency and period.
+/// Of amounts, each with whether it was only heard; sorted by currency and period.
 fn totals<'a>(amounts: impl IntoIterator<Item = (&'a Amount, bool)>) -> Vec<Total> {
-    let mut by_purse: BTreeMap<Purse, Vec<(&Amount, bool)>> = BTreeMap::new();
-    for (amount, heard) in amounts {
-        by_purse.entry(purse(amount)).or_default().push((amount, heard));
+    let mut by_purse: BTreeMap<Purse, Vec<&Amount>> = BTreeMap::new();
+    for amount in amounts {
+        by_purse.entry(purse(amount)).or_default().push(amount.0);
     }
-    let total = |((currency, period), of): (Purse, Vec<(&Amount, bool)>)| Total {
+    let total = |((currency, period, heard), of): (Purse, Vec<&Amount>)| Total {
         currency,
         period,
+        heard,
         deals: of.len(),
-        heard: of.iter().filter(|(_, heard)| *heard).count(),
-        low: cents(of.iter().map(|(amount, _)| amount.low).sum()),
-        high: cents(of.iter().map(|(amount, _)| amount.high).sum()),
+        low: cents(of.iter().map(|amount| amount.low).sum()),
+        high: cents(of.iter().map(|amount| amount.high).sum()),
     };
     by_purse.into_iter().map(total).collect()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{Deal, Entry, Scope};
+use super::{Certainty, Deal, Entry, Scope, stats};
 use crate::domain::{Amount, CallRecord, CustomerKind, LeadSource, StageId, StageKind};
 use crate::process::Process;
 
@@ -104,21 +104,30 @@ pub struct Story<'a> {
     pub deal: &'a Deal,
     /// See [`latest`]; never empty.
     pub calls: Vec<&'a Entry>,
-    /// Never empty; neighbours differ.
+    /// Never empty; neighbours differ. An end that was not decided is none.
     pub visits: Vec<Visit>,
+    /// How sure each stage is that a call shows.
+    pub sure: Vec<f64>,
 }
 
 impl<'a> Story<'a> {
-    /// Without a stage that was decided: the day of the first call, if there is one.
+    /// Without any stage: the day of the first call, if there is one.
     fn new(deal: &'a Deal, process: &str, ladder: &Ladder) -> Result<Self, Option<NaiveDate>> {
         let calls = latest(deal, process);
         let mut visits: Vec<Visit> = Vec::new();
-        let records = calls.iter().map(|entry| &entry.record).enumerate();
-        for (call, record) in records.filter(|(_, record)| !record.abstained) {
-            let state = record.stage.as_ref().and_then(|id| ladder.states.get(id));
-            let Some(&state) = state.filter(|state| visits.last().is_none_or(|last| last.state != **state)) else {
+        let mut sure = Vec::new();
+        for (call, record) in calls.iter().map(|entry| &entry.record).enumerate() {
+            let Some(&state) = record.stage.as_ref().and_then(|id| ladder.states.get(id)) else {
                 continue;
             };
+            let is_end = matches!(state, State::Won | State::Lost);
+            if is_end && record.abstained {
+                continue;
+            }
+            sure.push(record.confidence);
+            if visits.last().is_some_and(|last| last.state == state) {
+                continue;
+            }
             if let Some(last) = visits.last_mut() {
                 last.until = Some(record.call_date);
             }
@@ -132,7 +141,12 @@ impl<'a> Story<'a> {
         if visits.is_empty() {
             return Err(calls.first().map(|entry| entry.record.call_date));
         }
-        Ok(Self { deal, calls, visits })
+        Ok(Self {
+            deal,
+            calls,
+            visits,
+            sure,
+        })
     }
 
     fn last(&self) -> &Visit {
@@ -192,7 +206,7 @@ impl<'a> Story<'a> {
         places.max().unwrap_or(0)
     }
 
-    /// The place of the deal after one of its calls; None before the first stage that was decided, and where it had ended.
+    /// The place of the deal after one of its calls; None before the first stage, and where it had ended.
     pub fn place_after(&self, call: usize) -> Option<usize> {
         match self.visits.iter().rfind(|visit| visit.call <= call)?.state {
             State::Open(place) => Some(place),
@@ -246,28 +260,45 @@ impl<'a> Story<'a> {
 pub struct Stories<'a> {
     pub ladder: Ladder,
     pub all: Vec<Story<'a>>,
-    /// First calls of the deals without a stage that was decided.
-    undecided: Vec<NaiveDate>,
+    /// First calls of the deals without any stage.
+    without_stage: Vec<NaiveDate>,
 }
 
 impl<'a> Stories<'a> {
     /// Those of the scope's owner; its days are for the reports to apply.
     pub fn new(deals: &'a [Deal], scope: &Scope<'_>) -> Self {
         let ladder = Ladder::new(scope.process);
-        let mut undecided = Vec::new();
+        let mut without_stage = Vec::new();
         let mut all = Vec::new();
         for deal in deals.iter().filter(|deal| scope.owns(deal.owner.as_deref())) {
             match Story::new(deal, scope.process.id(), &ladder) {
                 Ok(story) => all.push(story),
-                Err(began) => undecided.extend(began),
+                Err(began) => without_stage.extend(began),
             }
         }
         all.sort_by(|one, other| one.deal.id.cmp(&other.deal.id));
-        Self { ladder, all, undecided }
+        Self {
+            ladder,
+            all,
+            without_stage,
+        }
     }
 
-    /// Deals of the scope with calls whose stage was never decided.
-    pub fn undecided(&self, scope: &Scope<'_>) -> usize {
-        self.undecided.iter().filter(|began| scope.covers(**began)).count()
+    /// Deals of the scope with calls that show no stage.
+    pub fn without_stage(&self, scope: &Scope<'_>) -> usize {
+        self.without_stage.iter().filter(|began| scope.covers(**began)).count()
+    }
+}
+
+/// How far the stages of these deals are to be believed.
+pub fn certainty<'a>(stories: impl IntoIterator<Item = &'a Story<'a>>) -> Certainty {
+    let sure: Vec<f64> = stories
+        .into_iter()
+        .flat_map(|story| story.sure.iter().copied())
+        .collect();
+    let mean = sure.iter().sum::<f64>() / sure.len() as f64;
+    Certainty {
+        calls: sure.len(),
+        right: (!sure.is_empty()).then(|| stats::rounded(mean)),
     }
 }

@@ -25,16 +25,16 @@ fn pipeline() -> Vec<Deal> {
         deal("e", &[(45, "lost")]),
         deal("f", &[(50, "lead")]),
     ];
-    // An undecided stage is none, and a call that is no sales call says nothing.
+    // An end that was not decided is none, and a call that is no sales call says nothing.
     let mut guess = call("c-9", 35, "won");
     guess.abstained = true;
     deals[2].records.push(entry(guess));
     let mut other = call("d-9", 70, "lead");
     other.stage = None;
     deals[3].records.push(entry(other));
-    let mut undecided = deal("g", &[(20, "value")]);
-    undecided.records[0].record.abstained = true;
-    deals.push(undecided);
+    let mut unsure = deal("g", &[(20, "lost")]);
+    unsure.records[0].record.abstained = true;
+    deals.push(unsure);
     // Of another process.
     let mut elsewhere = deal("h", &[(20, "value")]);
     elsewhere.records[0].record.process = "bant".to_owned();
@@ -46,7 +46,9 @@ fn pipeline() -> Vec<Deal> {
 fn the_funnel_counts_what_happened() {
     let process = ppvvc();
     let funnel = funnel(&pipeline(), scope(&process, 100), None);
-    assert_eq!(funnel.undecided, 1);
+    assert_eq!(funnel.without_stage, 1);
+    // 5 + 4 + 2 + 2 + 1 + 1 calls show a stage.
+    assert_eq!((funnel.certainty.calls, funnel.certainty.right), (15, Some(0.6)));
     let all = &funnel.all;
     assert_eq!((all.deals, all.open, all.won, all.lost), (6, 3, 1, 2));
     // lead pain power vision value control commit.
@@ -115,9 +117,9 @@ fn days_and_owners_filter_and_split() {
     };
     let report = funnel(&deals, began, None);
     assert_eq!(
-        (report.all.deals, report.undecided),
+        (report.all.deals, report.without_stage),
         (3, 1),
-        "b, c and d; g is undecided"
+        "b, c and d; g has no stage"
     );
     let keys = |split: Split| -> Vec<(Option<String>, usize)> {
         let parts = funnel(&deals, scope(&process, 100), Some(split)).parts;
@@ -134,7 +136,7 @@ fn days_and_owners_filter_and_split() {
 }
 
 #[test]
-fn money_is_kept_apart_by_currency_and_period() {
+fn money_is_kept_apart_by_period_and_by_who_says_so() {
     let process = ppvvc();
     let mut deals = pipeline();
     deals.extend((0..4).map(|number| deal(&format!("m{number}"), &[(0, "lead")])));
@@ -151,7 +153,14 @@ fn money_is_kept_apart_by_currency_and_period() {
         .iter()
         .map(|total| (total.period, total.deals, total.heard, total.low, total.high))
         .collect();
-    assert_eq!(sums, [(None, 1, 0, 9000.0, 9000.0), (month, 2, 1, 1500.0, 1700.0)]);
+    assert_eq!(
+        sums,
+        [
+            (None, 1, false, 9000.0, 9000.0),
+            (month, 1, false, 1000.0, 1000.0),
+            (month, 1, true, 500.0, 700.0)
+        ]
+    );
 }
 
 #[test]
@@ -261,7 +270,7 @@ fn the_bottleneck_takes_most_of_the_time_and_rises() {
 fn the_map_shows_skips_loops_and_what_the_process_foresees() {
     let process = ppvvc();
     let map = process_map(&pipeline(), scope(&process, 100));
-    assert_eq!((map.deals, map.undecided), (6, 1));
+    assert_eq!((map.deals, map.without_stage), (6, 1));
     let found = |from: Option<&str>, to: &str| {
         let is = |transition: &&Transition| {
             transition.from.as_ref().map(|stage| stage.as_str()) == from && transition.to.as_str() == to
@@ -693,7 +702,7 @@ proptest! {
         let scope = scope(&process, 210);
         let funnel = funnel(&deals, scope, Some(Split::Owner));
         let all = &funnel.all;
-        prop_assert_eq!(all.deals + funnel.undecided, deals.len());
+        prop_assert_eq!(all.deals + funnel.without_stage, deals.len());
         prop_assert_eq!(all.open + all.won + all.lost, all.deals);
         prop_assert_eq!(all.stages.iter().map(|stage| stage.now).sum::<usize>(), all.open);
         prop_assert_eq!(all.stages[0].reached, all.deals);
