@@ -3,9 +3,9 @@
 //! Owns its shape with the JSON Schema, its hash, and its Markdown and terminal forms. The shape is a contract: a change to it is a change
 //! of version. Numbers between 0 and 1 have two digits: more would be noise, and differ between machines.
 
+mod figures;
 mod markdown;
 mod previous;
-mod record;
 mod scorecard;
 #[cfg(test)]
 mod sound;
@@ -20,9 +20,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+pub use figures::figures;
 pub use markdown::markdown;
 pub use previous::{previous, previous_as};
-pub use record::record;
 pub use scorecard::{MetricInfo, ScorecardInfo, StrengthInfo, TipInfo};
 pub use text::{Look, text};
 

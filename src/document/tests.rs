@@ -10,7 +10,7 @@ use proptest::sample::{select, subsequence};
 
 use super::{Document, sound};
 use crate::domain::{
-    CallRecord, Cue, DecidedBy, Decision, Language, Role, Signal, Stage, StageId, Turn, TurnLabels, sample,
+    CallFigures, Cue, DecidedBy, Decision, Language, Role, Signal, Stage, StageId, Turn, TurnLabels, sample,
 };
 use crate::pipeline::sample::{LOOKED_FOR, analysis, processes};
 
@@ -175,13 +175,13 @@ proptest! {
             let wrong = sound::problems(&document);
             prop_assert!(wrong.is_empty(), "{}: {wrong:#?}\n{document:#}", process.id());
 
-            let record = super::record(&document.to_string()).expect("a record");
+            let record = super::figures(&document.to_string()).expect("a record");
             prop_assert_eq!(record.stage.as_ref().map(StageId::as_str), document["deal"]["stage"].as_str());
             prop_assert_eq!(record.call_date, call_date);
             prop_assert_eq!(record.card.is_some(), document["scorecard"].is_object());
             let heard = |signal: &Signal| labels.iter().any(|turn| turn.has(*signal));
             prop_assert!(record.signals.iter().all(heard));
-            let again: CallRecord = serde_json::from_value(serde_json::to_value(&record).expect("JSON")).expect("a record");
+            let again: CallFigures = serde_json::from_value(serde_json::to_value(&record).expect("JSON")).expect("a record");
             prop_assert_eq!(&again, &record);
 
             if let Some(stage) = document["deal"]["stage"].as_str() {

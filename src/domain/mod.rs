@@ -10,10 +10,10 @@ mod advice;
 mod call;
 mod decision;
 mod field;
+mod figures;
 mod history;
 mod ids;
 mod name;
-mod record;
 #[cfg(test)]
 pub mod sample;
 mod scorecard;
@@ -30,13 +30,13 @@ pub use field::{
     DateValue, DecisionStep, Field, FieldValue, LeadSource, Money, MoneyQualifier, Objection, ObjectionKind,
     ObjectionStatus, Pain, PaperKind, PaperStep, Period, Person, Quantity, Vat, title_in,
 };
+pub use figures::{Amount, CallFigures, CardFigures, MetricFigures, PrematureFigures};
 pub use history::{Contradiction, History, OpenPromise, PastCall, PastEvidence, PastField, PastScore};
 pub use ids::{
     ActionId, Band, CallOutcome, CallType, Channel, Cue, DecisionRole, EmailType, FieldName, FieldStatus, Metric, Move,
     Owner, PrematureMove, RootCauseId, Signal, Stage, Unit,
 };
 pub use name::{DealStage, ElementId, StageId, StageKind};
-pub use record::{Amount, CallRecord, CardRecord, MetricRecord, PrematureRecord};
 pub use scorecard::{MetricReading, MetricScore, Scorecard, Strength, Tip};
 pub use text::{cut_sentences, hex, sentences};
 

@@ -12,6 +12,7 @@ mod extract;
 mod follow_ups;
 mod health;
 mod idempotency;
+mod insights;
 mod metrics;
 mod processes;
 mod range;
@@ -93,6 +94,7 @@ fn resources() -> OpenApiRouter<App> {
         .merge(deals::router())
         .merge(events::router())
         .merge(processes::router())
+        .merge(insights::router())
 }
 
 fn described() -> (Router<App>, Router<App>, utoipa::openapi::OpenApi) {

@@ -10,7 +10,7 @@ use super::needs::{Need, needs};
 use super::stats::{self, Rate, Trend, difference, quantile, sorted, trend};
 use super::story::{State, Stories, latest};
 use super::{Deal, Entry, Scope, ScopeInfo};
-use crate::domain::{Band, CallRecord, CallType, Metric, MetricRecord, Move, Severity, Signal, Unit};
+use crate::domain::{Band, CallFigures, CallType, Metric, MetricFigures, Move, Severity, Signal, Unit};
 
 /// Judged calls under which a rep is compared with nobody.
 const CALLS_FROM: usize = 10;
@@ -132,7 +132,7 @@ pub struct SignalDifference {
 
 /// Judges the calls of a scope; see [`Coaching`].
 pub fn coaching(deals: &[Deal], scope: Scope<'_>) -> Coaching {
-    let mut reps: BTreeMap<Option<&str>, Vec<&CallRecord>> = BTreeMap::new();
+    let mut reps: BTreeMap<Option<&str>, Vec<&CallFigures>> = BTreeMap::new();
     for deal in deals {
         for entry in latest(deal, scope.process.id()) {
             if scope.covers(entry.record.call_date) {
@@ -143,7 +143,7 @@ pub fn coaching(deals: &[Deal], scope: Scope<'_>) -> Coaching {
     for calls in reps.values_mut() {
         calls.sort_by(|one, other| (one.call_date, &one.call).cmp(&(other.call_date, &other.call)));
     }
-    let team: Vec<&CallRecord> = reps.values().flatten().copied().collect();
+    let team: Vec<&CallFigures> = reps.values().flatten().copied().collect();
     let shown = reps.iter().filter(|(owner, _)| scope.owns(**owner));
     Coaching {
         scope: scope.info(),
@@ -158,10 +158,10 @@ fn rep<'a>(deal: &'a Deal, entry: &'a Entry) -> Option<&'a str> {
     entry.owner.as_deref().or(deal.owner.as_deref())
 }
 
-fn rep_coaching(owner: Option<&str>, calls: &[&CallRecord], team: &[&CallRecord]) -> RepCoaching {
+fn rep_coaching(owner: Option<&str>, calls: &[&CallFigures], team: &[&CallFigures]) -> RepCoaching {
     let cards = || calls.iter().filter_map(|call| call.card.as_ref());
     let judged = cards().count();
-    let kept = |call: &CallRecord| {
+    let kept = |call: &CallFigures| {
         let rushed = call
             .premature
             .iter()
@@ -190,7 +190,7 @@ fn rep_coaching(owner: Option<&str>, calls: &[&CallRecord], team: &[&CallRecord]
 }
 
 /// A metric in calls that were judged, with the type of each.
-pub fn readings<'a>(calls: &[&'a CallRecord], metric: Metric) -> Vec<(&'a CallRecord, CallType, &'a MetricRecord)> {
+pub fn readings<'a>(calls: &[&'a CallFigures], metric: Metric) -> Vec<(&'a CallFigures, CallType, &'a MetricFigures)> {
     let of = calls.iter().filter_map(|call| {
         let card = call.card.as_ref()?;
         let reading = card.metrics.iter().find(|reading| reading.id == metric)?;
@@ -199,7 +199,7 @@ pub fn readings<'a>(calls: &[&'a CallRecord], metric: Metric) -> Vec<(&'a CallRe
     of.collect()
 }
 
-fn rep_metric(metric: Metric, calls: &[&CallRecord], team: &[&CallRecord]) -> Option<RepMetric> {
+fn rep_metric(metric: Metric, calls: &[&CallFigures], team: &[&CallFigures]) -> Option<RepMetric> {
     let own = readings(calls, metric);
     let unit = own.last()?.2.unit;
     let bands: Vec<Band> = own.iter().filter_map(|(_, _, reading)| reading.band).collect();
@@ -207,7 +207,7 @@ fn rep_metric(metric: Metric, calls: &[&CallRecord], team: &[&CallRecord]) -> Op
     let points: Vec<f64> = bands.iter().map(|band| points(*band)).collect();
     let everybody = readings(team, metric);
     let of_type = |call_type: &CallType| {
-        let pick = |of: &[(&CallRecord, CallType, &MetricRecord)]| -> Vec<f64> {
+        let pick = |of: &[(&CallFigures, CallType, &MetricFigures)]| -> Vec<f64> {
             let same = of.iter().filter(|(_, kind, _)| kind == call_type);
             same.map(|(_, _, reading)| reading.value).collect()
         };

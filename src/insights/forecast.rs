@@ -13,7 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::cycle::{days_until, stage_times};
-use super::health::{Health, health};
+use super::health::{DealHealth, health};
 use super::stats::{self, Rate};
 use super::story::{State, Stories, Story, certainty};
 use super::{Certainty, Deal, Purse, Scope, ScopeInfo, Total, cents, purse, totals};
@@ -132,7 +132,7 @@ pub struct OpenDeal {
     /// null where it is not known.
     pub amount: Option<Total>,
     pub chance: Option<f64>,
-    pub health: Health,
+    pub health: DealHealth,
 }
 
 /// Wins and losses with what they were before anything was seen.

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::cycle::{StageTime, days_until};
 use super::story::{Ladder, Story};
-use crate::domain::{CallRecord, ElementId, ObjectionKind, Signal, calendar};
+use crate::domain::{CallFigures, ElementId, ObjectionKind, Signal, calendar};
 
 /// Silence under which no deal is stalled.
 const QUIET_BUSINESS_DAYS: usize = 10;
@@ -19,7 +19,7 @@ const PROVEN: u8 = 2;
 
 /// 100 less what each reason takes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Health {
+pub struct DealHealth {
     /// 0–100.
     pub score: u8,
     pub reasons: Vec<HealthReason>,
@@ -57,8 +57,8 @@ impl HealthReason {
 }
 
 /// Of a deal in an open stage.
-pub fn health(story: &Story<'_>, ladder: &Ladder, times: &[StageTime], today: NaiveDate) -> Health {
-    let reached: Vec<&CallRecord> = story.contacts().collect();
+pub fn health(story: &Story<'_>, ladder: &Ladder, times: &[StageTime], today: NaiveDate) -> DealHealth {
+    let reached: Vec<&CallFigures> = story.contacts().collect();
     let last = reached.last();
     let place = story.place().unwrap_or(0);
     let no_next_step = last.is_none_or(|last| last.next_step.is_none_or(|day| day < today));
@@ -100,7 +100,7 @@ pub fn health(story: &Story<'_>, ladder: &Ladder, times: &[StageTime], today: Na
         .filter(|(_, holds)| *holds)
         .map(|(reason, _)| reason)
         .collect();
-    Health {
+    DealHealth {
         score: reasons
             .iter()
             .fold(100, |score: u8, reason| score.saturating_sub(reason.points())),

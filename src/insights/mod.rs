@@ -1,8 +1,8 @@
 //! Figures of the pipeline: funnel, cycle, process, forecast, coaching (G of the domain specification).
 //!
-//! Owns pure functions from deals, as lists of [`CallRecord`]s, to five reports. Every share comes with its count and interval;
+//! Owns pure functions from deals, as lists of [`CallFigures`]s, to five reports. Every share comes with its count and interval;
 //! what has no meaning is null, never 0; a sum of money is never made up, nor added across currencies or periods. The order of the
-//! input does not matter. Where the records come from is *not* here: see `document::record` and the database.
+//! input does not matter. Where the records come from is *not* here: see `document::figures` and the database.
 //!
 //! Stages are those that the analyses show. Few open stages are decided: [`Certainty`] says how many are probably right. An end counts
 //! only where it was decided. The day of a stage is the day of the first call that shows it.
@@ -28,7 +28,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::{Amount, CallRecord, Period};
+use crate::domain::{Amount, CallFigures, Period};
 use crate::process::Process;
 
 pub use coaching::{Coaching, RepCoaching, RepMetric, SignalDifference, Spread, TypeFigures, WhatWorks, coaching};
@@ -36,7 +36,7 @@ pub use cycle::{AgeBucket, Cycle, CycleColumn, StageTime, cycle};
 pub use forecast::{Forecast, Leads, MoneyForecast, MonthForecast, OpenDeal, Plan, StageForecast, Wins, forecast};
 pub use funnel::{Funnel, FunnelPart, FunnelStage, FunnelStep, Split, funnel};
 pub use goes_with::GoesWith;
-pub use health::{Health, HealthReason};
+pub use health::{DealHealth, HealthReason};
 pub use mining::{Path, ProcessMap, Rework, Skipped, Transition, TransitionKind, Variant, process_map};
 pub use needs::{CallEvidence, Need, NeedKind};
 pub use stats::{Days, Rate, Trend};
@@ -59,7 +59,7 @@ pub struct Entry {
     pub known_at: DateTime<Utc>,
     /// Id of the user who led the call.
     pub owner: Option<String>,
-    pub record: CallRecord,
+    pub record: CallFigures,
 }
 
 /// What a report is about.

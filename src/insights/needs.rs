@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::coaching::readings;
 use super::stats::Rate;
-use crate::domain::{Band, CallRecord, Metric, Move, PrematureMove};
+use crate::domain::{Band, CallFigures, Metric, Move, PrematureMove};
 
 /// The last calls in which something recurs, and how often it must.
 const LAST: usize = 5;
@@ -72,7 +72,7 @@ impl About {
     }
 
     /// The calls that could show it, each with its turns where it went wrong.
-    fn seen<'a>(self, calls: &[&'a CallRecord]) -> Vec<(&'a CallRecord, Option<Vec<u32>>)> {
+    fn seen<'a>(self, calls: &[&'a CallFigures]) -> Vec<(&'a CallFigures, Option<Vec<u32>>)> {
         match self {
             Self::Metric(metric) => {
                 let judged = readings(calls, metric).into_iter();
@@ -82,7 +82,7 @@ impl About {
                     .collect()
             }
             Self::Move(id) => {
-                let turns = |call: &CallRecord| {
+                let turns = |call: &CallFigures| {
                     let found = call.premature.iter().filter(|premature| premature.id == id);
                     Some(found.map(|premature| premature.turn).collect()).filter(|turns: &Vec<u32>| !turns.is_empty())
                 };
@@ -93,14 +93,14 @@ impl About {
         }
     }
 
-    fn poor(self, calls: &[&CallRecord]) -> Rate {
+    fn poor(self, calls: &[&CallFigures]) -> Rate {
         let seen = self.seen(calls);
         Rate::of(seen.iter().filter(|(_, wrong)| wrong.is_some()).count(), seen.len())
     }
 }
 
 /// Of a rep's calls, the oldest first.
-pub fn needs(calls: &[&CallRecord], team: &[&CallRecord]) -> Vec<Need> {
+pub fn needs(calls: &[&CallFigures], team: &[&CallFigures]) -> Vec<Need> {
     let mut recurring: Vec<Need> = Vec::new();
     let mut weak: Vec<Need> = Vec::new();
     for about in About::all() {
@@ -131,11 +131,11 @@ pub fn needs(calls: &[&CallRecord], team: &[&CallRecord]) -> Vec<Need> {
     recurring
 }
 
-fn last<'a, 'b>(calls: &'b [&'a CallRecord]) -> &'b [&'a CallRecord] {
+fn last<'a, 'b>(calls: &'b [&'a CallFigures]) -> &'b [&'a CallFigures] {
     &calls[calls.len().saturating_sub(LAST)..]
 }
 
-fn evidence(about: About, calls: &[&CallRecord]) -> Vec<CallEvidence> {
+fn evidence(about: About, calls: &[&CallFigures]) -> Vec<CallEvidence> {
     let wrong = about.seen(calls).into_iter().rev().filter_map(|(call, turns)| {
         Some(CallEvidence {
             call: call.call.clone(),
@@ -146,7 +146,7 @@ fn evidence(about: About, calls: &[&CallRecord]) -> Vec<CallEvidence> {
     wrong.take(LAST).collect()
 }
 
-fn listen_to(about: About, team: &[&CallRecord]) -> Vec<String> {
+fn listen_to(about: About, team: &[&CallFigures]) -> Vec<String> {
     let About::Metric(metric) = about else {
         return Vec::new();
     };

@@ -6,7 +6,7 @@ use chrono::{Duration, NaiveDate, TimeZone, Utc};
 
 use super::{Deal, Entry, Scope};
 use crate::domain::{
-    Amount, Band, CallRecord, CallType, CardRecord, Language, Metric, MetricRecord, Period, StageId, Unit,
+    Amount, Band, CallFigures, CallType, CardFigures, Language, Metric, MetricFigures, Period, StageId, Unit,
 };
 use crate::process::Process;
 
@@ -29,8 +29,8 @@ pub fn scope(process: &Process, today: i64) -> Scope<'_> {
     }
 }
 
-pub fn call(id: &str, on: i64, stage: &str) -> CallRecord {
-    CallRecord {
+pub fn call(id: &str, on: i64, stage: &str) -> CallFigures {
+    CallFigures {
         call: id.to_owned(),
         call_date: day(on),
         language: Language::En,
@@ -57,7 +57,7 @@ pub fn call(id: &str, on: i64, stage: &str) -> CallRecord {
     }
 }
 
-pub fn entry(record: CallRecord) -> Entry {
+pub fn entry(record: CallFigures) -> Entry {
     let known = record.call_date.and_hms_opt(12, 0, 0).expect("noon");
     Entry {
         known_at: Utc.from_utc_datetime(&known),
@@ -86,8 +86,8 @@ pub fn usd(low: f64, high: f64, period: Option<Period>) -> Amount {
     }
 }
 
-pub fn card(overall: u8, metrics: &[(Metric, f64, Option<Band>)]) -> CardRecord {
-    let metric = |(id, value, band): &(Metric, f64, Option<Band>)| MetricRecord {
+pub fn card(overall: u8, metrics: &[(Metric, f64, Option<Band>)]) -> CardFigures {
+    let metric = |(id, value, band): &(Metric, f64, Option<Band>)| MetricFigures {
         id: *id,
         value: *value,
         unit: Unit::Share,
@@ -95,7 +95,7 @@ pub fn card(overall: u8, metrics: &[(Metric, f64, Option<Band>)]) -> CardRecord 
         norm: "0.35–0.55".to_owned(),
         turns: vec![3],
     };
-    CardRecord {
+    CardFigures {
         call_type: CallType::Discovery,
         overall: Some(overall),
         metrics: metrics.iter().map(metric).collect(),

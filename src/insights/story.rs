@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::{Certainty, Deal, Entry, Scope, stats};
-use crate::domain::{Amount, CallRecord, CustomerKind, LeadSource, StageId, StageKind};
+use crate::domain::{Amount, CallFigures, CustomerKind, LeadSource, StageId, StageKind};
 use crate::process::Process;
 
 /// Where a deal is.
@@ -184,7 +184,7 @@ impl<'a> Story<'a> {
     }
 
     /// Calls in which the buyer's side spoke.
-    pub fn contacts(&self) -> impl DoubleEndedIterator<Item = &'a CallRecord> {
+    pub fn contacts(&self) -> impl DoubleEndedIterator<Item = &'a CallFigures> {
         let records = self.calls.iter().map(|entry| &entry.record);
         records.filter(|record| record.buyer_turns > 0)
     }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::sample::{call, card, day, deal, entry, ppvvc, scope, usd};
 use super::*;
 use crate::domain::{
-    Band, CustomerKind, ElementId, LeadSource, Metric, Move, ObjectionKind, PrematureMove, PrematureRecord, Severity,
+    Band, CustomerKind, ElementId, LeadSource, Metric, Move, ObjectionKind, PrematureFigures, PrematureMove, Severity,
     Signal,
 };
 
@@ -489,7 +489,7 @@ fn health_names_its_reasons() {
             .health
             .clone()
     };
-    let score = |change: &dyn Fn(&mut CallRecord)| {
+    let score = |change: &dyn Fn(&mut CallFigures)| {
         let change = |deal: &mut Deal| deal.records.iter_mut().for_each(|entry| change(&mut entry.record));
         let health = health(&change, 15);
         (health.score, health.reasons)
@@ -503,7 +503,7 @@ fn health_names_its_reasons() {
     );
     assert_eq!(score(&|call| call.our_promises = vec![day(15)]), (100, vec![]));
     assert_eq!(score(&|call| call.buyers = 1), (90, vec![R::SingleContact]));
-    let unproven = |call: &mut CallRecord| {
+    let unproven = |call: &mut CallFigures| {
         call.scores.insert(ElementId::from("power"), 1);
     };
     assert_eq!(score(&unproven), (90, vec![R::PassedUnproven]));
@@ -519,7 +519,7 @@ fn health_names_its_reasons() {
         score(&|call| call.decision_by = Some(day(14))),
         (90, vec![R::DecisionDayPassed])
     );
-    let put_off = |call: &mut CallRecord| {
+    let put_off = |call: &mut CallFigures| {
         call.signals.insert(Signal::BuyerDelay);
         call.next_step = None;
     };
@@ -609,7 +609,7 @@ fn errors_recur_in_three_of_the_last_five_calls() {
         let bands: Vec<(f64, Band)> = (0..8).map(|_| (0.4, Band::Good)).collect();
         let mut deals = calls_of("ann", &bands);
         for number in when {
-            deals[*number].records[0].record.premature.push(PrematureRecord {
+            deals[*number].records[0].record.premature.push(PrematureFigures {
                 id: PrematureMove::CloseEarly,
                 turn: 7,
                 severity: Severity::High,
@@ -664,7 +664,7 @@ prop_compose! {
         on in 0i64..200, stage in 0usize..STAGES.len(), abstained in prop::bool::weighted(0.1), buyer in 0usize..3,
         signals in prop::collection::btree_set(0usize..Signal::ALL.len(), 0..5), new in prop::option::of(any::<bool>()),
         amount in prop::option::of(1u32..5000), poor in any::<bool>(), owner in 0usize..3,
-    ) -> (CallRecord, usize) {
+    ) -> (CallFigures, usize) {
         let mut record = call("", on, STAGES[stage]);
         record.abstained = abstained;
         record.buyer_turns = buyer;
@@ -679,7 +679,7 @@ prop_compose! {
 
 prop_compose! {
     fn any_deals()(calls in prop::collection::vec(prop::collection::vec(any_call(), 1..6), 0..60)) -> Vec<Deal> {
-        let one = |(number, calls): (usize, Vec<(CallRecord, usize)>)| {
+        let one = |(number, calls): (usize, Vec<(CallFigures, usize)>)| {
             let owner = calls[0].1;
             let records = calls.into_iter().enumerate().map(|(at, (mut record, owner))| {
                 record.call = format!("{number}-{at}");

@@ -213,12 +213,13 @@ async fn understand(
     };
     let before = seen.as_ref().map(|(_, _, stage)| stage.as_deref());
     let events = events::analysed(&now_at, &document, before);
+    let analysis = serde_json::to_string(&document).map_err(|error| corrupt("analysis", &error))?;
     let outcome = Outcome {
-        analysis: serde_json::to_string(&document).map_err(|error| corrupt("analysis", &error))?,
         record: match seen {
-            Some((deal, seen_revision, _)) => Some(record(&document, deal, seen_revision, call_date)?),
+            Some((deal, seen_revision, _)) => Some(record(&document, &analysis, deal, seen_revision, call_date)?),
             None => None,
         },
+        analysis,
         events,
     };
     Ok(shop
@@ -229,6 +230,7 @@ async fn understand(
 
 fn record(
     document: &Document,
+    text: &str,
     deal: store::DealId,
     seen_revision: i64,
     call_date: NaiveDate,
@@ -244,6 +246,7 @@ fn record(
         call_date,
         stage: document.deal.stage.as_ref().map(|stage| stage.as_str().to_owned()),
         body: body.to_string(),
+        figures: document::figures(text).map_err(|error| corrupt("analysis", &error))?,
     })
 }
 

@@ -158,7 +158,7 @@ fn stored_analyses_become_figures() {
     for deal in ["clinic", "sklad"] {
         let (first, second, _) = both(deal, &scratch);
         let records = [&first, &second].map(|document| {
-            let record = dealstage::document::record(&document.to_string()).expect("a record");
+            let record = dealstage::document::figures(&document.to_string()).expect("a record");
             let noon = record.call_date.and_hms_opt(12, 0, 0).expect("noon");
             let known_at = Utc.from_utc_datetime(&noon);
             Entry {

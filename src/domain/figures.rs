@@ -12,7 +12,7 @@ use super::{
 
 /// Ids, days and numbers of one analysis: enough for every figure of a pipeline, without a word of the talk or a name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CallRecord {
+pub struct CallFigures {
     pub call: String,
     pub call_date: NaiveDate,
     pub language: Language,
@@ -45,9 +45,9 @@ pub struct CallRecord {
     /// The only price that the rep named, as far as it may be that of the whole.
     pub price: Option<Amount>,
     pub signals: BTreeSet<Signal>,
-    pub premature: Vec<PrematureRecord>,
+    pub premature: Vec<PrematureFigures>,
     /// None where there was nothing to judge.
-    pub card: Option<CardRecord>,
+    pub card: Option<CardFigures>,
 }
 
 /// A sum as it was said: `low` and `high` differ where it was a range. Per year, per month or without a period as said:
@@ -63,7 +63,7 @@ pub struct Amount {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PrematureRecord {
+pub struct PrematureFigures {
     pub id: PrematureMove,
     pub turn: u32,
     pub severity: Severity,
@@ -71,16 +71,16 @@ pub struct PrematureRecord {
 
 /// The scorecard of a call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CardRecord {
+pub struct CardFigures {
     pub call_type: CallType,
     /// 0–100; None where too little was said to judge.
     pub overall: Option<u8>,
     /// Those that have a value.
-    pub metrics: Vec<MetricRecord>,
+    pub metrics: Vec<MetricFigures>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MetricRecord {
+pub struct MetricFigures {
     pub id: Metric,
     pub value: f64,
     pub unit: Unit,

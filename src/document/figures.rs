@@ -1,4 +1,4 @@
-//! A stored analysis document → its record for figures of the pipeline.
+//! A stored analysis document → its figures.
 
 use std::collections::BTreeSet;
 
@@ -10,9 +10,9 @@ use serde_json::Value;
 use super::SCHEMA;
 use super::previous::Error;
 use crate::domain::{
-    Amount, Band, CallRecord, CallType, CardRecord, CustomerKind, ElementId, FieldName, FieldStatus, Language,
-    LeadSource, Metric, MetricRecord, Move, ObjectionKind, ObjectionStatus, OpenPromise, Period, PrematureMove,
-    PrematureRecord, Role, Severity, Signal, StageId, Unit,
+    Amount, Band, CallFigures, CallType, CardFigures, CustomerKind, ElementId, FieldName, FieldStatus, Language,
+    LeadSource, Metric, MetricFigures, Move, ObjectionKind, ObjectionStatus, OpenPromise, Period, PrematureFigures,
+    PrematureMove, Role, Severity, Signal, StageId, Unit,
 };
 
 // Only what is asked for: documents of later versions may hold more.
@@ -160,7 +160,7 @@ struct Money {
 }
 
 /// Reads the text of one analysis document.
-pub fn record(text: &str) -> Result<CallRecord, Error> {
+pub fn figures(text: &str) -> Result<CallFigures, Error> {
     let shape: Shape = serde_json::from_str(text)?;
     if shape.schema != SCHEMA {
         return Err(Error::Schema(shape.schema));
@@ -176,7 +176,7 @@ pub fn record(text: &str) -> Result<CallRecord, Error> {
         .flat_map(|turn| &turn.signals)
         .map(|signal| signal.id)
         .collect();
-    Ok(CallRecord {
+    Ok(CallFigures {
         call: analysis.call.id,
         call_date: day,
         language: analysis.call.language,
@@ -213,7 +213,7 @@ pub fn record(text: &str) -> Result<CallRecord, Error> {
         premature: analysis
             .premature
             .into_iter()
-            .map(|premature| PrematureRecord {
+            .map(|premature| PrematureFigures {
                 id: premature.id,
                 turn: premature.turn,
                 severity: premature.severity,
@@ -223,9 +223,9 @@ pub fn record(text: &str) -> Result<CallRecord, Error> {
     })
 }
 
-fn card(scorecard: Scorecard) -> CardRecord {
+fn card(scorecard: Scorecard) -> CardFigures {
     let metric = |metric: MetricInfo| {
-        Some(MetricRecord {
+        Some(MetricFigures {
             id: metric.id,
             value: metric.value?,
             unit: metric.unit,
@@ -234,7 +234,7 @@ fn card(scorecard: Scorecard) -> CardRecord {
             turns: metric.turns,
         })
     };
-    CardRecord {
+    CardFigures {
         call_type: scorecard.call_type,
         overall: scorecard.overall,
         metrics: scorecard.metrics.into_iter().filter_map(metric).collect(),
@@ -346,7 +346,7 @@ mod tests {
             stated("quoted_price", json!({ "amount": 90000.0, "currency": "RUB", "period": "month", "qualifier": "approx" })),
             { "field": "budget", "status": "not_stated" },
         ]);
-        let record = record(&document(fields)).expect("a record");
+        let record = figures(&document(fields)).expect("a record");
         assert_eq!((record.call.as_str(), record.call_date), ("c-1", day(4, 16)));
         assert_eq!(record.stage.as_ref().map(StageId::as_str), Some("pain"));
         assert_eq!((record.buyer_turns, record.buyers, record.on_hold), (2, 2, true));
@@ -386,7 +386,7 @@ mod tests {
                 .iter()
                 .map(|price| stated("quoted_price", price.clone()))
                 .collect();
-            record(&document(fields)).expect("a record").price
+            figures(&document(fields)).expect("a record").price
         };
         assert_eq!(price(&[]), None);
         assert_eq!(price(&[usd(16.0), usd(29.0)]), None, "two plans");
@@ -401,7 +401,7 @@ mod tests {
         let range = price(&[range]).expect("a range");
         assert_eq!((range.low, range.high), (3000.0, 5000.0));
         let fields = json!([{ "field": "quoted_price", "status": "proposed", "value": usd(1.0) }]);
-        assert_eq!(record(&document(fields)).expect("a record").price, None);
+        assert_eq!(figures(&document(fields)).expect("a record").price, None);
     }
 
     #[test]
@@ -417,15 +417,18 @@ mod tests {
             promise("buyer", "2026-04-20"),
             promise("buyer", "2026-04-24")
         ]);
-        assert_eq!(record(&document(fields)).expect("a record").next_step, Some(day(4, 24)));
+        assert_eq!(
+            figures(&document(fields)).expect("a record").next_step,
+            Some(day(4, 24))
+        );
         let undated = json!([stated("commitments", json!({ "who": "buyer", "what": "x" }))]);
-        assert_eq!(record(&document(undated)).expect("a record").next_step, None);
+        assert_eq!(figures(&document(undated)).expect("a record").next_step, None);
     }
 
     #[test]
     fn other_documents_are_refused() {
         let other = document(json!([])).replace("analysis/v1", "analysis/v9");
-        assert!(matches!(record(&other), Err(Error::Schema(_))));
-        assert!(matches!(record("{}"), Err(Error::Shape(_))));
+        assert!(matches!(figures(&other), Err(Error::Schema(_))));
+        assert!(matches!(figures("{}"), Err(Error::Shape(_))));
     }
 }
