@@ -7,6 +7,7 @@ mod architecture;
 mod deals;
 mod document;
 mod errors;
+mod insights;
 mod learning;
 mod llm;
 mod models;
