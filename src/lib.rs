@@ -16,7 +16,8 @@
 //! | [`document`] | the analysis document and its JSON, Markdown and terminal forms | domain, pipeline |
 //! | [`store`] | everything durable and all SQL: calls, jobs, deals, people and keys, events, recordings | domain |
 //! | [`work`] | stored calls from the queue to the analysis: jobs, leases, steps, events | the steps, pipeline, document, store |
-//! | [`http`] | routes, who may use them, limits, wire types | work, store, process, ingest, domain |
+//! | [`insights`] | figures of calls → pipeline figures: funnel, cycle, process, forecast, coaching | domain, process |
+//! | [`http`] | routes, who may use them, limits, wire types | work, insights, store, process, ingest, domain |
 //! | [`learn`] | labelled calls → heads of the turn model; measuring it and the drafts | domain, process, ingest, understand, decide |
 //!
 //! Invariants, checked by `tests/it/architecture.rs`: a module imports only what its row allows; candle is used
@@ -36,6 +37,7 @@ pub mod understand;
 
 pub mod document;
 pub mod http;
+pub mod insights;
 pub mod learn;
 pub mod pipeline;
 pub mod store;

@@ -3,6 +3,7 @@
 //! Owns its shape with the JSON Schema, its hash, and its Markdown and terminal forms. The shape is a contract: a change to it is a change
 //! of version. Numbers between 0 and 1 have two digits: more would be noise, and differ between machines.
 
+mod figures;
 mod markdown;
 mod previous;
 mod scorecard;
@@ -19,6 +20,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+pub use figures::figures;
 pub use markdown::markdown;
 pub use previous::{previous, previous_as};
 pub use scorecard::{MetricInfo, ScorecardInfo, StrengthInfo, TipInfo};

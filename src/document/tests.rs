@@ -9,7 +9,9 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 use super::{Document, sound};
-use crate::domain::{Cue, DecidedBy, Decision, Language, Role, Signal, Stage, StageId, Turn, TurnLabels, sample};
+use crate::domain::{
+    CallFigures, Cue, DecidedBy, Decision, Language, Role, Signal, Stage, StageId, Turn, TurnLabels, sample,
+};
 use crate::pipeline::sample::{LOOKED_FOR, analysis, processes};
 
 fn validator() -> &'static Validator {
@@ -172,6 +174,15 @@ proptest! {
             prop_assert!(wrong.is_empty(), "{}: {wrong:#?}", process.id());
             let wrong = sound::problems(&document);
             prop_assert!(wrong.is_empty(), "{}: {wrong:#?}\n{document:#}", process.id());
+
+            let record = super::figures(&document.to_string()).expect("a record");
+            prop_assert_eq!(record.stage.as_ref().map(StageId::as_str), document["deal"]["stage"].as_str());
+            prop_assert_eq!(record.call_date, call_date);
+            prop_assert_eq!(record.card.is_some(), document["scorecard"].is_object());
+            let heard = |signal: &Signal| labels.iter().any(|turn| turn.has(*signal));
+            prop_assert!(record.signals.iter().all(heard));
+            let again: CallFigures = serde_json::from_value(serde_json::to_value(&record).expect("JSON")).expect("a record");
+            prop_assert_eq!(&again, &record);
 
             if let Some(stage) = document["deal"]["stage"].as_str() {
                 prop_assert!(process.stage(stage).is_some(), "{stage}");

@@ -10,6 +10,7 @@ mod advice;
 mod call;
 mod decision;
 mod field;
+mod figures;
 mod history;
 mod ids;
 mod name;
@@ -29,6 +30,7 @@ pub use field::{
     DateValue, DecisionStep, Field, FieldValue, LeadSource, Money, MoneyQualifier, Objection, ObjectionKind,
     ObjectionStatus, Pain, PaperKind, PaperStep, Period, Person, Quantity, Vat, title_in,
 };
+pub use figures::{Amount, CallFigures, CardFigures, MetricFigures, PrematureFigures};
 pub use history::{Contradiction, History, OpenPromise, PastCall, PastEvidence, PastField, PastScore};
 pub use ids::{
     ActionId, Band, CallOutcome, CallType, Channel, Cue, DecisionRole, EmailType, FieldName, FieldStatus, Metric, Move,

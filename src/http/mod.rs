@@ -15,6 +15,7 @@ mod follow_ups;
 mod health;
 mod idempotency;
 mod keys;
+mod insights;
 mod metrics;
 mod passwords;
 mod processes;
@@ -111,6 +112,7 @@ fn resources() -> OpenApiRouter<App> {
         .merge(users::router())
         .merge(workspaces::router())
         .merge(audit::router())
+        .merge(insights::router())
 }
 
 fn described() -> (Router<App>, Router<App>, serde_json::Value) {

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Duration, NaiveDate, Utc};
 
 use super::*;
+use crate::domain::CallFigures;
 
 /// A database of its own, gone with the test.
 struct Fresh {
@@ -78,6 +79,7 @@ suite! {
     cancelled_work_is_not_kept,
     calls_find_their_deal,
     a_deal_remembers_what_was_known_when,
+    figures_of_all_deals_are_listed,
     later_calls_are_run_again,
     drafts_are_not_overwritten_unseen,
     an_answer_is_remembered,
@@ -134,6 +136,18 @@ async fn claim(store: &dyn Store, second: i64) -> Option<Claimed> {
         .expect("claims")
 }
 
+fn figures(call_date: NaiveDate) -> CallFigures {
+    let json = serde_json::json!({
+        "call": "as in its file", "call_date": call_date, "language": "en", "process": "ppvvc", "buyer_turns": 4,
+        "stage": "pain", "confidence": 0.55, "abstained": true, "on_hold": false, "scores": {"pain": 2}, "step": "advance",
+        "next_step": null, "decision_by": null, "our_promises": [], "buyers": 1, "open_objections": ["price"],
+        "customer": "new", "lead_source": null,
+        "price": {"low": 1.5, "high": 2.0, "currency": "EUR", "period": "month"},
+        "signals": ["buyer_pain"], "premature": [], "card": null,
+    });
+    serde_json::from_value(json).expect("figures")
+}
+
 async fn finish(store: &dyn Store, claimed: &Claimed, date: &str, second: i64) {
     let call_date = date.parse().expect("day");
     let done = StepDone {
@@ -156,6 +170,7 @@ async fn finish(store: &dyn Store, claimed: &Claimed, date: &str, second: i64) {
                 call_date,
                 stage: Some("pain".to_owned()),
                 body: format!("{{\"of\":\"{date}\"}}"),
+                figures: figures(call_date),
             })
         }
     };
@@ -492,6 +507,54 @@ async fn a_deal_remembers_what_was_known_when(store: &dyn Store) {
     assert_eq!(known(20).await.len(), 2);
 }
 
+async fn figures_of_all_deals_are_listed(store: &dyn Store) {
+    let ws = workspace(store).await;
+    let other = workspace(store).await;
+    let of_deal = |name: &str, owner: Option<&UserId>| NewCall {
+        deal: DealHint::Named(name.to_owned()),
+        owner: owner.cloned(),
+        ..new_call()
+    };
+    let rep = UserId::fresh();
+    let mut calls = Vec::new();
+    for (number, (workspace, name, owner)) in [(&ws, "Depot", Some(&rep)), (&ws, "Mill", None), (&other, "Depot", None)]
+        .into_iter()
+        .enumerate()
+    {
+        calls.push(add(store, workspace, of_deal(name, owner)).await);
+        let second = number as i64 * 10;
+        finish(
+            store,
+            &claim(store, second + 1).await.expect("job"),
+            "2026-03-01",
+            second + 5,
+        )
+        .await;
+    }
+    let all = store.figures(&Scope::all(ws.clone())).await.expect("asks");
+    let mut found: Vec<&str> = all.iter().map(|line| line.figures.call.as_str()).collect();
+    found.sort_unstable();
+    let mut wanted = [calls[0].as_str(), calls[1].as_str()];
+    wanted.sort_unstable();
+    assert_eq!(found, wanted, "by our ids, of this workspace");
+    let own = Scope {
+        workspace: ws,
+        owner: Some(rep.clone()),
+    };
+    let own = store.figures(&own).await.expect("asks");
+    let [line] = own.as_slice() else {
+        panic!("one deal is the rep's");
+    };
+    assert_eq!(
+        (line.deal_owner.as_ref(), line.call_owner.as_ref()),
+        (Some(&rep), Some(&rep))
+    );
+    assert_eq!(line.known_at, at(5));
+    let mut kept = figures("2026-03-01".parse().expect("day"));
+    calls[0].as_str().clone_into(&mut kept.call);
+    assert_eq!(line.figures, kept);
+}
+
 async fn later_calls_are_run_again(store: &dyn Store) {
     let ws = workspace(store).await;
     let of_deal = || NewCall {
@@ -512,6 +575,7 @@ async fn later_calls_are_run_again(store: &dyn Store) {
             call_date: at(0).date_naive(),
             stage: None,
             body: "{}".to_owned(),
+            figures: figures(at(0).date_naive()),
         }),
         events: Vec::new(),
     };

@@ -5,6 +5,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::calls::words;
 use super::{CallId, DealId, EventId, Result, Scope, UserId, WorkspaceId};
+use crate::domain::CallFigures;
 
 words! {
     ContactKind {
@@ -106,6 +107,16 @@ pub struct DealRecord {
     pub body: String,
 }
 
+/// The figures of a call as they were recorded for its deal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FiguresRecord {
+    pub deal: DealId,
+    pub deal_owner: Option<UserId>,
+    pub call_owner: Option<UserId>,
+    pub known_at: DateTime<Utc>,
+    pub figures: CallFigures,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     pub seq: i64,
@@ -130,6 +141,9 @@ pub trait Deals {
 
     /// Records of a deal, the oldest first: those that were known at a time, or all.
     async fn deal_records(&self, scope: &Scope, id: &DealId, at: Option<DateTime<Utc>>) -> Result<Vec<DealRecord>>;
+
+    /// Figures of all records of all deals, deal by deal, the oldest first. Each names its call by our id.
+    async fn figures(&self, scope: &Scope) -> Result<Vec<FiguresRecord>>;
 
     /// What was known when a call on this day began: the document of the last analysed call with the deal before it, by
     /// day and then by arrival, and the number of the deal's last record.

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 
 use super::{CallId, CallRecord, DealId, JobId, Problem, Result, Scope, Step, WorkspaceId};
+use crate::domain::CallFigures;
 
 /// Greater goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,6 +85,7 @@ pub struct NewRecord {
     pub stage: Option<String>,
     /// The analysis document without its turns, JSON.
     pub body: String,
+    pub figures: CallFigures,
 }
 
 /// The end of a call that went well.

@@ -31,7 +31,7 @@ pub use calls::{
     Accepted, CallFilter, CallPage, CallRecord, CallStatus, Calls, Consent, Correction, DealHint, Draft, DraftState,
     Idempotent, NewCall, Origin, Problem, Remembered, Step,
 };
-pub use deals::{ContactKey, ContactKind, Deal, DealPage, DealRecord, Deals, Event, NewDeal};
+pub use deals::{ContactKey, ContactKind, Deal, DealPage, DealRecord, Deals, Event, FiguresRecord, NewDeal};
 pub use ids::{CallId, CorrectionId, DealId, EventId, JobId, KeyId, UserId, WorkspaceId};
 pub use jobs::{Claimed, Fence, Heartbeat, JobFigures, Jobs, NewEvent, NewRecord, Outcome, Priority, Retry, StepDone};
 

@@ -185,12 +185,13 @@ async fn understand(
     };
     let (document, revision) =
         document_of(shop, &claimed.workspace, &call, meta, settings, transcribed, blocking).await?;
+    let analysis = serde_json::to_string(&document).map_err(|error| corrupt("analysis", &error))?;
     let outcome = Outcome {
-        analysis: serde_json::to_string(&document).map_err(|error| corrupt("analysis", &error))?,
         record: match &call.deal {
-            Some(deal) => Some(record(&document, deal.clone(), revision, call_date)?),
+            Some(deal) => Some(record(&document, &analysis, deal.clone(), revision, call_date)?),
             None => None,
         },
+        analysis,
         events: events::analysed(&call, &document, before.as_ref().map(Option::as_deref)),
     };
     Ok(shop
@@ -245,6 +246,7 @@ pub async fn document_of(
 
 fn record(
     document: &Document,
+    text: &str,
     deal: store::DealId,
     seen_revision: i64,
     call_date: NaiveDate,
@@ -260,6 +262,7 @@ fn record(
         call_date,
         stage: document.deal.stage.as_ref().map(|stage| stage.as_str().to_owned()),
         body: body.to_string(),
+        figures: document::figures(text).map_err(|error| corrupt("analysis", &error))?,
     })
 }
 

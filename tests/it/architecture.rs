@@ -30,7 +30,8 @@ fn map() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("document", vec!["domain", "pipeline"]),
         ("store", vec!["domain"]),
         ("work", work),
-        ("http", vec!["work", "store", "process", "ingest", "domain"]),
+        ("http", vec!["work", "insights", "store", "process", "ingest", "domain"]),
+        ("insights", vec!["domain", "process"]),
         ("learn", vec!["domain", "process", "ingest", "understand", "decide"]),
     ])
 }

@@ -1,5 +1,8 @@
 //! A deal over several calls: `analyze --previous`.
 
+use chrono::{TimeZone, Utc};
+use dealstage::insights::{Deal, Entry, Scope, forecast, process_map};
+use dealstage::process::Process;
 use serde_json::Value;
 
 use crate::support::{Scratch, analyze, dealstage, fixture, stderr, stdout};
@@ -146,4 +149,53 @@ fn a_wrong_previous_analysis_is_refused() {
     ]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("after this one"), "{}", stderr(&output));
+}
+
+#[test]
+fn stored_analyses_become_figures() {
+    let scratch = Scratch::new();
+    let process = Process::ppvvc().expect("the built-in process");
+    for deal in ["clinic", "sklad"] {
+        let (first, second, _) = both(deal, &scratch);
+        let records = [&first, &second].map(|document| {
+            let record = dealstage::document::figures(&document.to_string()).expect("a record");
+            let noon = record.call_date.and_hms_opt(12, 0, 0).expect("noon");
+            let known_at = Utc.from_utc_datetime(&noon);
+            Entry {
+                known_at,
+                owner: None,
+                record,
+            }
+        });
+        let days = records.each_ref().map(|entry| entry.record.call_date);
+        let one = Deal {
+            id: deal.to_owned(),
+            owner: None,
+            amount: None,
+            records: records.to_vec(),
+        };
+        let scope = Scope {
+            process: &process,
+            from: None,
+            to: None,
+            owner: None,
+            today: days[1] + chrono::Duration::days(90),
+        };
+        let map = process_map(std::slice::from_ref(&one), scope);
+        let mut stages = vec![first["deal"]["stage"].as_str(), second["deal"]["stage"].as_str()];
+        stages.dedup();
+        let path: Vec<Option<&str>> = map.variants[0].path.iter().map(|stage| Some(stage.as_str())).collect();
+        assert_eq!(path, stages, "{deal}");
+        // A promise of ours was open at the second call, and three months later nobody has kept it.
+        let health = &forecast(&[one], scope, 3, None).deals[0].health;
+        let reasons = serde_json::to_value(&health.reasons).expect("JSON");
+        for reason in ["no_next_step", "stalled", "promise_overdue"] {
+            assert!(
+                reasons
+                    .as_array()
+                    .is_some_and(|reasons| reasons.iter().any(|one| one == reason)),
+                "{deal}: {reasons}"
+            );
+        }
+    }
 }

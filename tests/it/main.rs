@@ -8,6 +8,7 @@ mod architecture;
 mod deals;
 mod document;
 mod errors;
+mod insights;
 mod learning;
 mod llm;
 mod models;

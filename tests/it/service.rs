@@ -479,6 +479,11 @@ fn every_route_is_described_and_every_description_has_a_route() {
         "/v1/deals/{id}",
         "/v1/deals/{id}/history",
         "/v1/events",
+        "/v1/insights/funnel",
+        "/v1/insights/cycle",
+        "/v1/insights/process",
+        "/v1/insights/forecast",
+        "/v1/insights/coaching",
         "/healthz",
         "/readyz",
     ] {

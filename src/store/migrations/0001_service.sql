@@ -203,6 +203,8 @@ create table deal_records (
     known_at bigint not null,
     -- The analysis document without turns, JSON.
     body text not null,
+    -- Ids, days and numbers of the analysis, JSON.
+    figures text not null,
     primary key (deal, revision)
 );
 create index deal_records_workspace on deal_records (workspace, known_at);

@@ -8,9 +8,10 @@ use sqlx::Row as _;
 use super::calls::{day, requeue, seen_call};
 use super::jobs::rerun_later;
 use super::{Row, Sql, Tx, audit, is_taken, no_deal};
+use crate::domain::CallFigures;
 use crate::store::{
     CallId, CallStatus, ContactKey, ContactKind, Deal, DealHint, DealId, DealPage, DealRecord, Deals, Error, Event,
-    NewCall, NewDeal, Priority, Result, Scope, WorkspaceId, millis, moment,
+    FiguresRecord, NewCall, NewDeal, Priority, Result, Scope, WorkspaceId, from_json, millis, moment,
 };
 
 fn deal(row: &Row) -> Result<Deal> {
@@ -253,6 +254,33 @@ impl Deals for Sql {
                     call_date: day(&row.try_get::<String, _>("call_date")?)?,
                     known_at: moment(row.try_get("known_at")?),
                     body: row.try_get("body")?,
+                })
+            })
+            .collect()
+    }
+
+    async fn figures(&self, scope: &Scope) -> Result<Vec<FiguresRecord>> {
+        let rows = sqlx::query(
+            "select r.deal, d.owner as deal_owner, c.owner as call_owner, r.call, r.known_at, r.figures
+             from deal_records r join deals d on d.id = r.deal join calls c on c.id = r.call
+             where d.workspace = $1 and ($2 is null or d.owner = $2)
+             order by r.deal, r.revision",
+        )
+        .bind(&scope.workspace)
+        .bind(&scope.owner)
+        .fetch_all(&self.read)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let mut figures: CallFigures = from_json("figures", &row.try_get::<String, _>("figures")?)?;
+                // A call file may have an id of its own.
+                figures.call = row.try_get("call")?;
+                Ok(FiguresRecord {
+                    deal: row.try_get("deal")?,
+                    deal_owner: row.try_get("deal_owner")?,
+                    call_owner: row.try_get("call_owner")?,
+                    known_at: moment(row.try_get("known_at")?),
+                    figures,
                 })
             })
             .collect()

@@ -182,8 +182,8 @@ impl Jobs for Sql {
                 return Err(Error::Stale);
             }
             sqlx::query(
-                "insert into deal_records (deal, revision, workspace, call, call_date, known_at, body)
-                 values ($1, $2, $3, $4, $5, $6, $7)",
+                "insert into deal_records (deal, revision, workspace, call, call_date, known_at, body, figures)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8)",
             )
             .bind(&record.deal)
             .bind(record.seen_revision + 1)
@@ -192,6 +192,7 @@ impl Jobs for Sql {
             .bind(record.call_date.to_string())
             .bind(millis(now))
             .bind(&record.body)
+            .bind(to_json(&record.figures)?)
             .execute(&mut *tx)
             .await?;
             rerun_later(
