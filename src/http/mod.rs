@@ -14,10 +14,11 @@ mod extract;
 mod follow_ups;
 mod health;
 mod idempotency;
-mod keys;
 mod insights;
+mod keys;
 mod metrics;
 mod passwords;
+mod privacy;
 mod processes;
 mod range;
 mod sessions;
@@ -113,6 +114,7 @@ fn resources() -> OpenApiRouter<App> {
         .merge(workspaces::router())
         .merge(audit::router())
         .merge(insights::router())
+        .merge(privacy::router())
 }
 
 fn described() -> (Router<App>, Router<App>, serde_json::Value) {
