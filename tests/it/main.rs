@@ -4,6 +4,7 @@
 
 mod analyze;
 mod architecture;
+mod crash;
 mod deals;
 mod document;
 mod errors;
