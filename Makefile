@@ -1,10 +1,8 @@
 # The two commands of the README are `make run` and `make test`; both are safe to repeat.
 
-.PHONY: run test test-llm setup lint
+.PHONY: run test test-llm setup lint release crash workers load fuzz
 
-run: setup
-	cargo build --release --locked
-	target/release/dealstage models pull
+run: release
 	target/release/dealstage analyze fixtures/audio/discovery-en.opus --call-date 2025-03-12
 	@echo
 	@echo "That was fixtures/audio/discovery-en.opus. Next, try:"
@@ -28,6 +26,30 @@ test-llm: setup
 lint: setup
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+
+# The programs of benches/, which take minutes; its README says what each shows.
+release: setup
+	cargo build --release --locked
+	target/release/dealstage models pull
+
+service = --binary target/release/dealstage
+
+crash: release
+	benches/crash.py $(service)
+	benches/crash.py $(service) --after-answer 100
+	.ci/with-servers benches/crash.py $(service) --store postgres
+	.ci/with-servers benches/crash.py $(service) --store postgres --after-answer 100
+	benches/durable.py $(service)
+
+workers: release
+	benches/workers.py $(service)
+
+load: release
+	benches/load.py $(service)
+	.ci/with-servers benches/load.py $(service) --store postgres
+
+fuzz: release
+	benches/fuzz.py $(service)
 
 setup:
 	@.ci/setup

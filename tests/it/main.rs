@@ -5,6 +5,7 @@
 mod access;
 mod analyze;
 mod architecture;
+mod crash;
 mod deals;
 mod document;
 mod errors;
