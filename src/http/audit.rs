@@ -52,8 +52,10 @@ impl From<AuditLine> for Line {
 #[derive(Debug, Serialize, ToSchema)]
 struct Verified {
     intact: bool,
-    /// Lines that were written.
-    lines: i64,
+    /// Number of the first line that is kept: those before it ran out.
+    first: i64,
+    /// Number of the last line.
+    last: i64,
     /// Number of the first line that was altered or taken away.
     broken_at: Option<i64>,
 }
@@ -81,7 +83,8 @@ async fn verify(State(app): State<App>, user: User) -> Result<Json<Verified>, Er
     let check = app.shop.store.check_audit(&user.0.workspace).await?;
     Ok(Json(Verified {
         intact: check.broken_at.is_none(),
-        lines: check.lines,
+        first: check.first,
+        last: check.last,
         broken_at: check.broken_at,
     }))
 }

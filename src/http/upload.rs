@@ -119,6 +119,7 @@ pub async fn upload(State(app): State<App>, user: User, request: Request) -> Res
     let call = NewCall {
         id: CallId::fresh(),
         owner,
+        sees: user.scope().owner,
         origin: Origin::Upload,
         source: if denied {
             NO_NAME.to_owned()

@@ -151,8 +151,10 @@ pub struct AuditLine {
 /// What became of the chain of the audit log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditCheck {
-    /// Lines that were written.
-    pub lines: i64,
+    /// Number of the first line that is kept: those before ran out.
+    pub first: i64,
+    /// Number of the last line.
+    pub last: i64,
     /// The first line that is not as it was written, or is gone; None: all are.
     pub broken_at: Option<i64>,
 }
@@ -211,8 +213,7 @@ pub trait Access {
     /// Who signs in with this e-mail address. The only question that names no workspace: the answer says which.
     async fn user_signing_in(&self, email: &str) -> Result<Option<User>>;
 
-    /// Starts a session, unless the user was disabled or has another password than that of `user` meanwhile. Sessions that
-    /// ran out go.
+    /// Starts a session, unless the user was disabled or has another password than that of `user` meanwhile.
     async fn add_session(&self, user: &User, session: NewSession, now: DateTime<Utc>) -> Result<bool>;
 
     /// Whose session this is (SHA-256 of the cookie, hex): None if it is over. Its use keeps it for another `idle`.

@@ -98,6 +98,8 @@ pub enum DealHint {
 pub struct NewCall {
     pub id: CallId,
     pub owner: Option<UserId>,
+    /// Whoever brings it sees only the deals of this user, and it is put to no other; None: all of the workspace.
+    pub sees: Option<UserId>,
     pub origin: Origin,
     pub source: String,
     /// SHA-256 of its bytes, hex, and how many; None for a live call.

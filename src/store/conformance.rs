@@ -72,6 +72,7 @@ suite! {
     a_repeated_upload_is_one_call,
     other_workspaces_see_nothing,
     a_rep_sees_own_calls,
+    a_reps_call_is_put_to_no_deal_of_others,
     a_job_is_handed_out_once_and_comes_back_when_its_lease_ends,
     a_worker_that_lost_its_lease_writes_nothing,
     a_job_that_kills_its_worker_is_given_up,
@@ -106,6 +107,7 @@ fn new_call() -> NewCall {
     NewCall {
         id: CallId::fresh(),
         owner: None,
+        sees: None,
         origin: Origin::Upload,
         source: "call.vtt".to_owned(),
         blob: Some(("ab".repeat(32), 10)),
@@ -480,6 +482,60 @@ async fn calls_find_their_deal(store: &dyn Store) {
         .await
         .expect("moved");
     assert_eq!(deal_of(&stranger).await, Some(deal));
+}
+
+/// The analysis of a call tells what its deal knew: a rep learns nothing so of deals that are others'.
+async fn a_reps_call_is_put_to_no_deal_of_others(store: &dyn Store) {
+    let ws = workspace(store).await;
+    let (rep, other) = (UserId::fresh(), UserId::fresh());
+    let phone = ContactKey::new(ContactKind::Phone, "+44 20 7946 0018").expect("key");
+    let deal = NewDeal {
+        id: DealId::fresh(),
+        name: "Depot".to_owned(),
+        crm_id: Some("D-7".to_owned()),
+        owner: Some(other.clone()),
+        keys: [ContactKey::new(ContactKind::Name, "Depot"), Some(phone.clone())]
+            .into_iter()
+            .flatten()
+            .collect(),
+    };
+    let theirs = deal.id.clone();
+    store.add_deal(&ws, deal, "test", at(0)).await.expect("added");
+    let call = |hint: DealHint, sees: Option<&UserId>| NewCall {
+        owner: Some(rep.clone()),
+        sees: sees.cloned(),
+        deal: hint,
+        keys: vec![phone.clone()],
+        ..new_call()
+    };
+    let crm = || DealHint::Crm {
+        id: "D-7".to_owned(),
+        name: None,
+    };
+    let put = async |call: NewCall| {
+        let id = add(store, &ws, call).await;
+        let call = store.call(&Scope::all(ws.clone()), &id).await.expect("asks");
+        call.expect("there").deal
+    };
+    for hint in [crm(), DealHint::Unsaid] {
+        assert_eq!(put(call(hint.clone(), Some(&rep))).await, None, "{hint:?}");
+        assert_eq!(
+            put(call(hint.clone(), Some(&other))).await.as_ref(),
+            Some(&theirs),
+            "{hint:?}"
+        );
+        assert_eq!(put(call(hint.clone(), None)).await.as_ref(), Some(&theirs), "{hint:?}");
+    }
+    let named = || DealHint::Named("depot".to_owned());
+    assert_eq!(put(call(named(), None)).await.as_ref(), Some(&theirs));
+    let own = put(call(named(), Some(&rep))).await.expect("an own one");
+    assert_ne!(own, theirs);
+    assert_eq!(put(call(named(), Some(&rep))).await, Some(own));
+    let ours = || DealHint::Ours(theirs.clone());
+    // The rep's own call, which somebody else brings.
+    assert_eq!(put(call(ours(), None)).await.as_ref(), Some(&theirs));
+    let refused = store.add_call(&ws, call(ours(), Some(&rep)), None, "test", at(1)).await;
+    assert!(matches!(refused, Err(Error::Missing { .. })));
 }
 
 async fn a_deal_remembers_what_was_known_when(store: &dyn Store) {
@@ -926,7 +982,8 @@ async fn tampering_shows(fresh: Fresh) {
     }
     let check = async |of: &WorkspaceId| store.check_audit(of).await.expect("checked");
     let sound = AuditCheck {
-        lines: 5,
+        first: 1,
+        last: 5,
         broken_at: None,
     };
     assert_eq!(check(&ws).await, sound);
@@ -967,6 +1024,45 @@ async fn tampering_shows(fresh: Fresh) {
     }
 }
 
+/// What ran out is no tampering; what was taken away beyond that is.
+async fn an_audit_log_may_begin_later(fresh: Fresh) {
+    let store = &*fresh.store;
+    let ws = workspace(store).await;
+    for day in 0..5 {
+        let when = at(day * 86_400);
+        store
+            .note(&ws, "key_1", "recording.read", "call_1", when)
+            .await
+            .expect("noted");
+    }
+    let keep = Retention {
+        audit_days: Some(2),
+        ..Retention::default()
+    };
+    let gone = store
+        .expire(&ws, &keep, at(4 * 86_400 + 1), 100)
+        .await
+        .expect("expired");
+    assert_eq!(gone, 2);
+    let sound = AuditCheck {
+        first: 3,
+        last: 5,
+        broken_at: None,
+    };
+    assert_eq!(store.check_audit(&ws).await.expect("checked"), sound);
+    alter(&fresh.url, "delete from audit where workspace = $1 and seq = 3", &ws).await;
+    let check = store.check_audit(&ws).await.expect("checked");
+    assert_eq!(check.broken_at, Some(4));
+    let all = store.expire(&ws, &keep, at(90 * 86_400), 100).await.expect("expired");
+    assert_eq!(all, 2);
+    let none = AuditCheck {
+        first: 6,
+        last: 5,
+        broken_at: None,
+    };
+    assert_eq!(store.check_audit(&ws).await.expect("checked"), none);
+}
+
 async fn alter(url: &str, change: &'static str, workspace: &WorkspaceId) {
     if url.starts_with("sqlite:") {
         let pool = sqlx::SqlitePool::connect(url).await.expect("connects");
@@ -992,11 +1088,17 @@ async fn tampering_shows_on_sqlite() {
     if let Some(fresh) = sqlite().await {
         tampering_shows(fresh).await;
     }
+    if let Some(fresh) = sqlite().await {
+        an_audit_log_may_begin_later(fresh).await;
+    }
 }
 
 #[tokio::test]
 async fn tampering_shows_on_postgres() {
     if let Some(fresh) = postgres().await {
         tampering_shows(fresh).await;
+    }
+    if let Some(fresh) = postgres().await {
+        an_audit_log_may_begin_later(fresh).await;
     }
 }

@@ -389,10 +389,6 @@ impl Access for Sql {
         if known.disabled_at.is_some() || known.password != user.password {
             return Ok(false);
         }
-        sqlx::query("delete from sessions where expires_at <= $1")
-            .bind(millis(now))
-            .execute(&mut *tx)
-            .await?;
         sqlx::query(
             "insert into sessions (hash, workspace, user_id, created_at, expires_at, ends_at)
              values ($1, $2, $3, $4, $5, $6)",
@@ -569,25 +565,74 @@ impl Access for Sql {
     }
 
     async fn check_audit(&self, workspace: &WorkspaceId) -> Result<AuditCheck> {
-        // The end first: lines that come meanwhile are behind it.
-        let row = sqlx::query("select audit_seq, audit_hash from workspaces where id = $1")
-            .bind(workspace)
-            .fetch_one(&self.read)
-            .await?;
-        let (lines, last): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
-        let (mut seq, mut hash) = (0, String::new());
-        while seq < lines {
+        loop {
+            let chain = self.chain(workspace).await?;
+            let broken_at = self.first_broken(workspace, &chain).await?;
+            // The oldest lines may have run out while they were read.
+            if broken_at.is_some() && self.chain(workspace).await?.root != chain.root {
+                continue;
+            }
+            return Ok(AuditCheck {
+                first: chain.start + 1,
+                last: chain.end,
+                broken_at,
+            });
+        }
+    }
+}
+
+/// What the lines of an audit log lie between.
+struct Chain {
+    /// Number of the last line that ran out, and its hash; 0 and "" where none has.
+    start: i64,
+    root: String,
+    /// Number of the last line, and its hash.
+    end: i64,
+    hash: String,
+}
+
+impl Sql {
+    async fn chain(&self, workspace: &WorkspaceId) -> Result<Chain> {
+        let row = sqlx::query(
+            "select w.audit_root, w.audit_seq, w.audit_hash, min(a.seq) as oldest
+             from workspaces w left join audit a on a.workspace = w.id where w.id = $1
+             group by w.audit_root, w.audit_seq, w.audit_hash",
+        )
+        .bind(workspace)
+        .fetch_one(&self.read)
+        .await?;
+        let root: String = row.try_get("audit_root")?;
+        let end: i64 = row.try_get("audit_seq")?;
+        let oldest: Option<i64> = row.try_get("oldest")?;
+        Ok(Chain {
+            // Nothing has run out: the first line is the first, whether it is there or not.
+            start: if root.is_empty() {
+                0
+            } else {
+                oldest.map_or(end, |oldest| oldest - 1)
+            },
+            root,
+            end,
+            hash: row.try_get("audit_hash")?,
+        })
+    }
+
+    async fn first_broken(&self, workspace: &WorkspaceId, chain: &Chain) -> Result<Option<i64>> {
+        let (mut seq, mut hash) = (chain.start, chain.root.clone());
+        while seq < chain.end {
             let rows = sqlx::query(
                 "select seq, at, actor, action, subject, details, hash from audit
                  where workspace = $1 and seq > $2 and seq <= $3 order by seq limit $4",
             )
             .bind(workspace)
             .bind(seq)
-            .bind(lines)
+            .bind(chain.end)
             .bind(CHECKED)
             .fetch_all(&self.read)
             .await?;
-            let before = seq;
+            if rows.is_empty() {
+                return Ok(Some(seq + 1));
+            }
             for row in &rows {
                 let line = audit_line(row)?;
                 let known = audit_hash(
@@ -600,18 +645,12 @@ impl Access for Sql {
                     &line.details,
                 );
                 if line.seq != seq + 1 || line.hash != known {
-                    let broken_at = Some(seq + 1);
-                    return Ok(AuditCheck { lines, broken_at });
+                    return Ok(Some(seq + 1));
                 }
                 (seq, hash) = (line.seq, known);
             }
-            if seq == before {
-                let broken_at = Some(seq + 1);
-                return Ok(AuditCheck { lines, broken_at });
-            }
         }
         // Lines may have been cut off at the end together with their count.
-        let broken_at = (hash != last).then_some(lines + 1);
-        Ok(AuditCheck { lines, broken_at })
+        Ok((hash != chain.hash).then_some(chain.end + 1))
     }
 }

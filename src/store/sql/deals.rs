@@ -11,7 +11,7 @@ use super::{Row, Sql, Tx, audit, is_taken, no_deal};
 use crate::domain::CallFigures;
 use crate::store::{
     CallId, CallStatus, ContactKey, ContactKind, Deal, DealHint, DealId, DealPage, DealRecord, Deals, Error, Event,
-    FiguresRecord, NewCall, NewDeal, Priority, Result, Scope, WorkspaceId, from_json, millis, moment,
+    FiguresRecord, NewCall, NewDeal, Priority, Result, Scope, UserId, WorkspaceId, from_json, millis, moment,
 };
 
 fn deal(row: &Row) -> Result<Deal> {
@@ -79,7 +79,7 @@ async fn add_keys(tx: &mut Tx, workspace: &WorkspaceId, deal: &DealId, keys: &[C
 }
 
 /// The deal that a new call belongs to, as far as it can be told: by our id, by that of the CRM, then by its contacts,
-/// where all that are known lead to one deal.
+/// where all that are known lead to one deal. Deals that whoever brings the call may not see are left out.
 pub(super) async fn match_deal(
     tx: &mut Tx,
     workspace: &WorkspaceId,
@@ -93,7 +93,7 @@ pub(super) async fn match_deal(
                 sqlx::query("select id from deals where workspace = $1 and id = $2 and ($3 is null or owner = $3)")
                     .bind(workspace)
                     .bind(id)
-                    .bind(&call.owner)
+                    .bind(&call.sees)
                     .fetch_optional(&mut **tx)
                     .await?;
             if row.is_none() {
@@ -102,12 +102,14 @@ pub(super) async fn match_deal(
             Some(id.clone())
         }
         DealHint::Crm { id, name } => {
-            let row = sqlx::query("select id from deals where workspace = $1 and crm_id = $2")
+            let row = sqlx::query("select id, owner from deals where workspace = $1 and crm_id = $2")
                 .bind(workspace)
                 .bind(id)
                 .fetch_optional(&mut **tx)
                 .await?;
             match row {
+                // One that is not seen stays so: the call waits in the inbox.
+                Some(row) if call.sees.is_some() && call.sees != row.try_get(1)? => None,
                 Some(row) => Some(row.try_get(0)?),
                 None => {
                     let name = name.as_ref().unwrap_or(id);
@@ -116,7 +118,7 @@ pub(super) async fn match_deal(
             }
         }
         DealHint::Named(name) => {
-            let known = with_key(tx, workspace, &ContactKey::new(ContactKind::Name, name), 0).await?;
+            let known = with_key(tx, workspace, &call.sees, &ContactKey::new(ContactKind::Name, name), 0).await?;
             match known.as_slice() {
                 [] => Some(make(tx, workspace, call, name, None, actor, now).await?),
                 [one] => Some(one.clone()),
@@ -172,7 +174,7 @@ async fn by_contacts(
     for (sure, since) in [(true, 0), (false, lately)] {
         let mut deals: Vec<DealId> = Vec::new();
         for key in call.keys.iter().filter(|key| (key.kind() != ContactKind::Name) == sure) {
-            deals.extend(with_key(tx, workspace, &Some(key.clone()), since).await?);
+            deals.extend(with_key(tx, workspace, &call.sees, &Some(key.clone()), since).await?);
         }
         deals.sort();
         deals.dedup();
@@ -185,19 +187,27 @@ async fn by_contacts(
     Ok(None)
 }
 
-/// Deals with a contact that changed since a moment.
-async fn with_key(tx: &mut Tx, workspace: &WorkspaceId, key: &Option<ContactKey>, since: i64) -> Result<Vec<DealId>> {
+/// Deals with a contact that changed since a moment; `owner`: only those of this user.
+async fn with_key(
+    tx: &mut Tx,
+    workspace: &WorkspaceId,
+    owner: &Option<UserId>,
+    key: &Option<ContactKey>,
+    since: i64,
+) -> Result<Vec<DealId>> {
     let Some(key) = key else {
         return Ok(Vec::new());
     };
     let rows = sqlx::query(
         "select distinct d.id from deal_keys k join deals d on d.id = k.deal
-         where k.workspace = $1 and k.kind = $2 and k.value = $3 and d.updated_at >= $4",
+         where k.workspace = $1 and d.workspace = $1 and k.kind = $2 and k.value = $3 and d.updated_at >= $4
+           and ($5 is null or d.owner = $5)",
     )
     .bind(workspace)
     .bind(key.kind())
     .bind(key.value())
     .bind(since)
+    .bind(owner)
     .fetch_all(&mut **tx)
     .await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
