@@ -238,6 +238,11 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     if role != Role::Api {
         let name = format!("{}-{}", std::process::id(), uuid::Uuid::now_v7().simple());
         let (shop, stats, until) = (shop.clone(), stats.clone(), shutdown.clone());
+        let sweeper = work::sweep(shop.clone(), shutdown.clone());
+        tasks.spawn(async move {
+            sweeper.await;
+            Ok(())
+        });
         tasks.spawn(async move {
             work::run(shop, options, name, stats, until).await;
             Ok(())

@@ -15,8 +15,8 @@ use super::extract::{Json, Page, PageQuery, Path, Query};
 use super::{App, Error, range, upload};
 use crate::domain::{FieldName, Role, Signal, Stage};
 use crate::store::{
-    CallFilter, CallId, CallPage, CallRecord, CallStatus, Consent, Correction, CorrectionId, DealId, Origin, Problem,
-    Step,
+    CallFilter, CallId, CallPage, CallRecord, CallStatus, Consent, ConsentMethod, Correction, CorrectionId, DealId,
+    Origin, Problem, Step, WhatIsGone,
 };
 
 pub fn router() -> OpenApiRouter<App> {
@@ -38,7 +38,7 @@ pub fn router() -> OpenApiRouter<App> {
 
 /// A call.
 #[derive(Debug, Serialize, ToSchema)]
-struct Call {
+pub struct Call {
     id: String,
     status: CallStatus,
     /// While it runs: `transcribe`, `understand` or `decide`.
@@ -61,6 +61,13 @@ struct Call {
     call_date: Option<NaiveDate>,
     started_at: Option<DateTime<Utc>>,
     consent: Consent,
+    consent_method: Option<ConsentMethod>,
+    /// When it was given or denied.
+    consent_at: Option<DateTime<Utc>>,
+    /// On legal hold: age takes nothing away.
+    hold: bool,
+    /// What is not kept any more, and why.
+    gone: WhatIsGone,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     done_at: Option<DateTime<Utc>>,
@@ -83,6 +90,10 @@ impl From<CallRecord> for Call {
             call_date: call.call_date,
             started_at: call.started_at,
             consent: call.consent,
+            consent_method: call.consent_method,
+            consent_at: call.consent_at,
+            hold: call.hold,
+            gone: call.gone,
             created_at: call.created_at,
             updated_at: call.updated_at,
             done_at: call.done_at,
@@ -145,6 +156,7 @@ async fn show(State(app): State<App>, user: User, Path(id): Path<CallId>) -> Res
         (status = 200, body = serde_json::Value),
         (status = 404, body = ProblemDocument),
         (status = 409, body = ProblemDocument, description = "It is not done, or it failed"),
+        (status = 410, body = ProblemDocument, description = "It is not kept any more"),
     ))]
 async fn analysis(State(app): State<App>, user: User, Path(id): Path<CallId>) -> Result<Response, Error> {
     user.may_read(Resource::Calls)?;
@@ -159,6 +171,9 @@ pub async fn analysis_of(app: &App, user: &User, id: &CallId) -> Result<String, 
         return Ok(body);
     }
     let call = seen(app, user, id).await?;
+    if let Some(why) = call.gone.analysis {
+        return Err(Error::gone("analysis", why));
+    }
     Err(match (call.status, call.error) {
         (CallStatus::Failed, Some(problem)) => Error::conflict(format!("the call failed: {}", problem.message)),
         (CallStatus::Done, _) => Error::not_found("analysis"),
@@ -173,6 +188,7 @@ pub async fn analysis_of(app: &App, user: &User, id: &CallId) -> Result<String, 
         (status = 200, content_type = "application/octet-stream", body = Vec<u8>),
         (status = 206, content_type = "application/octet-stream", body = Vec<u8>),
         (status = 404, body = ProblemDocument),
+        (status = 410, body = ProblemDocument, description = "It is not kept any more"),
         (status = 416, body = ProblemDocument),
     ))]
 async fn audio(
@@ -183,6 +199,9 @@ async fn audio(
 ) -> Result<Response, Error> {
     user.may_read(Resource::Calls)?;
     let call = seen(&app, &user, &id).await?;
+    if let Some(why) = call.gone.recording {
+        return Err(Error::gone("recording", why));
+    }
     let (Some(blob), Some(size)) = (&call.blob, call.size) else {
         return Err(Error::not_found("recording"));
     };

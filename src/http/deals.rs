@@ -32,7 +32,7 @@ struct Deal {
     owner: Option<String>,
     /// Where it stands; null: not decided, or no call is analysed yet.
     stage: Option<String>,
-    /// Number of its last record; 0: no call is analysed yet.
+    /// Grows with everything that changes what is known of it; 0: no call is analysed yet.
     revision: i64,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,

@@ -66,6 +66,20 @@ impl Error {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such {what}"))
     }
 
+    /// There was one, and it is not kept any more.
+    pub fn gone(what: &str, why: store::Gone) -> Self {
+        let why = match why {
+            store::Gone::Retention => "it was older than the workspace keeps it",
+            store::Gone::Erasure => "it quoted a call that was erased, and there is nothing left to make it from",
+            store::Gone::Consent => "consent was denied",
+        };
+        Self::new(
+            StatusCode::GONE,
+            "gone",
+            format!("the {what} is not kept any more: {why}"),
+        )
+    }
+
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", detail)
     }

@@ -35,6 +35,15 @@ pub fn name(headers: &HeaderMap) -> Result<Option<String>, Error> {
     }
 }
 
+/// The call or deal that a path names: `/v1/calls/ID/…`.
+fn subject(path: &str) -> Option<String> {
+    let mut parts = path.trim_start_matches('/').split('/');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some("v1"), Some("calls" | "deals"), Some(id)) if !id.is_empty() => Some(id.to_owned()),
+        _ => None,
+    }
+}
+
 pub fn other_request() -> Error {
     Error::unusable("this Idempotency-Key was used for another request; take a new one")
 }
@@ -64,6 +73,7 @@ pub async fn layer(State(app): State<App>, user: User, request: Request, next: N
         actor: user.actor(),
         name,
         request: hex(hash.finalize()),
+        subject: subject(parts.uri.path()),
     };
     let workspace = &user.0.workspace;
     match app.shop.store.remember(workspace, &asked, Utc::now()).await? {

@@ -14,6 +14,7 @@ mod follow_ups;
 mod health;
 mod idempotency;
 mod metrics;
+mod privacy;
 mod processes;
 mod range;
 mod upload;
@@ -94,6 +95,7 @@ fn resources() -> OpenApiRouter<App> {
         .merge(deals::router())
         .merge(events::router())
         .merge(processes::router())
+        .merge(privacy::router())
 }
 
 fn described() -> (Router<App>, Router<App>, serde_json::Value) {

@@ -28,6 +28,10 @@ use crate::work::Meta;
 const LONGEST_META: usize = 64 << 10;
 /// A client that sends nothing for so long has gone.
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+/// Bytes that never came to a call are removed after so long.
+const LONGEST_ORPHAN: chrono::Duration = chrono::Duration::hours(1);
+/// A file whose name is not kept, or not known.
+const NO_NAME: &str = "upload";
 /// Larger call files are checked by the worker.
 const CHECKED_AT_ONCE: u64 = 4 << 20;
 
@@ -83,9 +87,15 @@ pub async fn upload(State(app): State<App>, user: User, request: Request) -> Res
     let owner = owner(&app, &user, &meta).await?;
     let denied = meta.consent == Some(Consent::Denied);
     let staged = &arrived.staged;
+    let store = &app.shop.store;
+    let workspace = &user.0.workspace;
     if !denied {
+        // If this ends before there is a row, the bytes do not stay.
+        store
+            .expect_blob(workspace, &staged.hash, Utc::now() + LONGEST_ORPHAN)
+            .await?;
         // Before the row, so that a row always has its bytes.
-        app.shop.blobs.put(&user.0.workspace, staged).await?;
+        app.shop.blobs.put(workspace, staged).await?;
     }
     let idempotent = name.map(|name| Idempotent {
         actor: user.actor(),
@@ -102,33 +112,46 @@ pub async fn upload(State(app): State<App>, user: User, request: Request) -> Res
             }
             hex(hash.finalize())
         },
+        subject: None,
     });
+    // Of a call that nobody agreed to, only that it was is kept.
+    let meta = if denied { Meta::default() } else { meta };
     let call = NewCall {
         id: CallId::fresh(),
         owner,
         origin: Origin::Upload,
-        source: arrived.source.clone(),
+        source: if denied {
+            NO_NAME.to_owned()
+        } else {
+            arrived.source.clone()
+        },
         blob: (!denied).then(|| (staged.hash.clone(), staged.size)),
         meta: serde_json::to_string(&meta).unwrap_or_default(),
         call_date: meta.call_date,
         started_at: meta.started_at,
-        consent: meta.consent.unwrap_or(Consent::Unknown),
+        consent: if denied {
+            Consent::Denied
+        } else {
+            meta.consent.unwrap_or(Consent::Unknown)
+        },
         deal: meta.deal(),
         keys: meta.keys(),
         priority: Priority::Upload,
     };
-    let store = &app.shop.store;
     let accepted = store
-        .add_call(&user.0.workspace, call, idempotent, &user.actor(), Utc::now())
+        .add_call(workspace, call, idempotent, &user.actor(), Utc::now())
         .await?;
     let (id, before) = match accepted {
         Accepted::Call(id) => (id, false),
         Accepted::Before(id) => (id, true),
         Accepted::OtherRequest => return Err(idempotency::other_request()),
     };
-    // The same bytes may have been erased between the two steps; they are still at hand.
-    if !denied && !app.shop.blobs.exists(&user.0.workspace, &staged.hash).await? {
-        app.shop.blobs.put(&user.0.workspace, staged).await?;
+    // A call with the same bytes may have been erased between the two steps; they are still at hand.
+    if !denied
+        && store.settle_blob(workspace, &staged.hash).await?
+        && !app.shop.blobs.exists(workspace, &staged.hash).await?
+    {
+        app.shop.blobs.put(workspace, staged).await?;
     }
     app.shop.bell.notify_one();
     let taken = Taken {
@@ -296,7 +319,7 @@ fn file_name(said: Option<&str>) -> String {
     let name: String = last.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
     let name = name.trim();
     if name.is_empty() || name.chars().all(|c| c == '.') {
-        "upload".to_owned()
+        NO_NAME.to_owned()
     } else {
         name.to_owned()
     }

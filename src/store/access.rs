@@ -1,11 +1,10 @@
-//! Who may do what, and who did: workspaces, users, keys, sessions, the audit log; and how long things are kept.
+//! Who may do what, and who did: workspaces, users, keys, sessions, the audit log.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use super::calls::words;
-use super::{KeyId, Result, UserId, WorkspaceId};
+use super::{KeyId, Result, Retention, UserId, WorkspaceId};
 
 words! {
     PersonRole {
@@ -27,25 +26,6 @@ pub struct Workspace {
     pub process: Option<String>,
     /// None: as the server keeps things.
     pub retention: Option<Retention>,
-}
-
-/// Days after which each kind goes; None: never.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Retention {
-    pub recording_days: Option<u32>,
-    pub transcript_days: Option<u32>,
-    pub analysis_days: Option<u32>,
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        Self {
-            recording_days: Some(90),
-            transcript_days: Some(365),
-            analysis_days: Some(365),
-        }
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

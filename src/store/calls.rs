@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{CallId, ContactKey, CorrectionId, DealId, Priority, Result, Scope, UserId, WorkspaceId};
+use super::{
+    CallId, ConsentMethod, ContactKey, CorrectionId, DealId, Gone, Priority, Result, Scope, UserId, WorkspaceId,
+};
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)* }) => {
@@ -120,6 +122,8 @@ pub struct Idempotent {
     pub name: String,
     /// SHA-256 of what was asked, hex.
     pub request: String,
+    /// The call or deal that it is about: erased with it.
+    pub subject: Option<String>,
 }
 
 /// What a repeated request finds.
@@ -146,6 +150,14 @@ pub enum Accepted {
     OtherRequest,
 }
 
+/// What is not kept any more of a call, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, utoipa::ToSchema)]
+pub struct WhatIsGone {
+    pub recording: Option<Gone>,
+    pub transcript: Option<Gone>,
+    pub analysis: Option<Gone>,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallRecord {
     pub id: CallId,
@@ -161,6 +173,11 @@ pub struct CallRecord {
     pub call_date: Option<NaiveDate>,
     pub started_at: Option<DateTime<Utc>>,
     pub consent: Consent,
+    pub consent_method: Option<ConsentMethod>,
+    pub consent_at: Option<DateTime<Utc>>,
+    /// On legal hold.
+    pub hold: bool,
+    pub gone: WhatIsGone,
     pub status: CallStatus,
     pub step: Option<String>,
     pub progress: f64,

@@ -205,6 +205,7 @@ async fn a_repeated_upload_is_one_call(store: &dyn Store) {
         actor: "key".to_owned(),
         name: "once".to_owned(),
         request: asked.to_owned(),
+        subject: None,
     };
     let (first, second, third) = (new_call(), new_call(), new_call());
     let id = first.id.clone();

@@ -72,7 +72,7 @@ pub struct Deal {
     /// Its id in the customer's CRM.
     pub crm_id: Option<String>,
     pub owner: Option<UserId>,
-    /// Last record; 0: no call is analysed yet.
+    /// Grows with everything that changes what is known of it; 0: no call is analysed yet.
     pub revision: i64,
     pub stage: Option<String>,
     pub created_at: DateTime<Utc>,
@@ -141,7 +141,7 @@ pub trait Deals {
         call_date: NaiveDate,
     ) -> Result<(Option<(CallId, String)>, i64)>;
 
-    /// Puts a call to a deal, or back into the inbox, and runs again what depends on it.
+    /// Puts a call to a deal, or back into the inbox, and runs again what depends on it: what the old deal knew by it goes.
     async fn move_call(
         &self,
         scope: &Scope,

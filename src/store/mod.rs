@@ -14,6 +14,7 @@ mod ids;
 mod jobs;
 #[expect(clippy::duplicate_mod, reason = "the same SQL, compiled once for each driver")]
 mod postgres;
+mod privacy;
 #[expect(clippy::duplicate_mod, reason = "the same SQL, compiled once for each driver")]
 mod sqlite;
 
@@ -22,15 +23,16 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-pub use access::{Access, AuditLine, Caller, Key, NewKey, NewUser, PersonRole, Retention, Session, User, Workspace};
+pub use access::{Access, AuditLine, Caller, Key, NewKey, NewUser, PersonRole, Session, User, Workspace};
 pub use blobs::{Blobs, Fetched, Staged, StagedWriter};
 pub use calls::{
     Accepted, CallFilter, CallPage, CallRecord, CallStatus, Calls, Consent, Correction, DealHint, Draft, DraftState,
-    Idempotent, NewCall, Origin, Problem, Remembered, Step,
+    Idempotent, NewCall, Origin, Problem, Remembered, Step, WhatIsGone,
 };
 pub use deals::{ContactKey, ContactKind, Deal, DealPage, DealRecord, Deals, Event, NewDeal};
 pub use ids::{CallId, CorrectionId, DealId, EventId, JobId, KeyId, UserId, WorkspaceId};
 pub use jobs::{Claimed, Fence, Heartbeat, JobFigures, Jobs, NewEvent, NewRecord, Outcome, Priority, Retry, StepDone};
+pub use privacy::{ConsentMethod, ConsentSaid, Gone, Privacy, Retention};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -107,7 +109,7 @@ impl Scope {
 
 /// The database.
 #[async_trait::async_trait]
-pub trait Store: Calls + Jobs + Deals + Access + Send + Sync {
+pub trait Store: Calls + Jobs + Deals + Access + Privacy + Send + Sync {
     /// Answers when the database does.
     async fn ping(&self) -> Result<()>;
 }

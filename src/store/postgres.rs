@@ -18,6 +18,12 @@ const CLAIM: &str = "
     order by j.priority desc, w.served_at, j.run_at, j.id limit 1
     for update of j skip locked";
 
+/// The doomed bytes that are longest due and that nobody is just removing.
+const DOOMED: &str =
+    "select workspace, hash from doomed_blobs where at <= $1 order by at limit 1 for update skip locked";
+/// The server's own vacuum does it.
+const SCRUB: Option<&str> = None;
+
 /// As many per process: a server takes a hundred unless told otherwise, and several processes share it.
 const CONNECTIONS: u32 = 12;
 

@@ -19,6 +19,11 @@ const CLAIM: &str = "
     where (j.state = 'queued' and j.run_at <= $1) or (j.state = 'running' and j.lease_until <= $1)
     order by j.priority desc, w.served_at, j.run_at, j.id limit 1";
 
+/// The doomed bytes that are longest due.
+const DOOMED: &str = "select workspace, hash from doomed_blobs where at <= $1 order by at limit 1";
+/// What was deleted stays in the log of writes until that is cut.
+const SCRUB: Option<&str> = Some("pragma wal_checkpoint(truncate)");
+
 /// Readers do not wait for the writer, nor for each other.
 const READERS: u32 = 4;
 
@@ -33,6 +38,8 @@ pub async fn open(path: &Path) -> super::Result<sql::Sql> {
         // An answer is given after a commit: what was answered must be there after a power cut.
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
+        // What is deleted is overwritten: erased calls must not be found in the file.
+        .pragma("secure_delete", "on")
         .busy_timeout(Duration::from_secs(20));
     let write = SqlitePoolOptions::new()
         .max_connections(1)

@@ -1,13 +1,14 @@
 //! Stored calls, from the queue to the analysis.
 //!
 //! Owns what a client may say about a call ([`Meta`]), the worker that claims jobs, keeps their leases and stores each
-//! step before the next, and what events tell. How a call is understood is *not* here: see `pipeline`; nor how the
+//! step before the next, what events tell, and the sweep that takes away what is not kept. How a call is understood is *not* here: see `pipeline`; nor how the
 //! queue is kept: see `store`.
 
 mod events;
 mod job;
 mod meta;
 mod replay;
+mod sweep;
 mod worker;
 
 use std::collections::HashMap;
@@ -27,6 +28,7 @@ pub use events::failed as call_failed;
 pub use job::{Error, problem};
 pub use meta::{Contact, DealMeta, Meta};
 pub use replay::{Replay, replay};
+pub use sweep::{sweep, tidy};
 pub use worker::{Stats, Thread, run};
 
 /// What a worker needs to know.

@@ -9,6 +9,8 @@ create table workspaces (
     event_seq bigint not null default 0,
     audit_seq bigint not null default 0,
     audit_hash text not null default '',
+    -- Hash of the last line that was old enough to go: the chain begins here.
+    audit_root text not null default '',
     -- When a job of it was last handed out: the one that waited longest is next.
     served_at bigint not null default 0,
     -- The sales process as TOML; null: the one of the server.
@@ -85,9 +87,11 @@ create table deals (
     crm_id text,
     -- The user who owns it.
     owner text,
-    -- Last record; 0: no call is analysed yet.
+    -- Grows with everything that changes what is known of it; 0: no call is analysed yet.
     revision bigint not null default 0,
     stage text,
+    -- 1: made because a call named it; it goes with the last of its calls.
+    by_call bigint not null default 0,
     created_at bigint not null,
     updated_at bigint not null
 );
@@ -100,9 +104,12 @@ create table deal_keys (
     deal text not null references deals (id) on delete cascade,
     kind text not null,
     value text not null,
-    primary key (workspace, kind, value, deal)
+    -- The call that told it, and with which it goes; '': the deal has it of its own.
+    call text not null default '',
+    primary key (workspace, kind, value, deal, call)
 );
 create index deal_keys_deal on deal_keys (deal);
+create index deal_keys_call on deal_keys (workspace, call);
 
 create table calls (
     id text primary key,
@@ -127,6 +134,15 @@ create table calls (
     started_at bigint,
     -- granted, denied, unknown
     consent text not null,
+    -- spoken, written, form, notice, other; null: not said.
+    consent_method text,
+    consent_at bigint,
+    -- 1: on legal hold, age takes nothing away.
+    hold bigint not null default 0,
+    -- Why there is none any more: retention, erasure, consent.
+    recording_gone text,
+    transcript_gone text,
+    analysis_gone text,
     -- queued, running, done, failed, cancelled, live
     status text not null,
     step text,
@@ -190,6 +206,7 @@ create table events (
     primary key (workspace, seq)
 );
 create index events_call on events (call);
+create index events_at on events (workspace, at);
 
 -- What was known of a deal, and since when. Rows are only added; erasing a call takes its rows away.
 create table deal_records (
@@ -240,18 +257,22 @@ create table idempotency (
     -- null while the first request runs.
     status bigint,
     body text,
+    -- The call or deal that the path names.
+    subject text,
     at bigint not null,
     primary key (workspace, actor, name)
 );
 create index idempotency_at on idempotency (at);
 
--- Bytes that nothing refers to any more, to be removed from the blob store.
+-- Bytes that nothing may refer to any more, to be removed from the blob store from a time on. An upload is here before its
+-- bytes are stored, in case it never comes to a call.
 create table doomed_blobs (
     workspace text not null,
     hash text not null,
     at bigint not null,
     primary key (workspace, hash)
 );
+create index doomed_blobs_at on doomed_blobs (at);
 
 create table live_calls (
     call text primary key references calls (id) on delete cascade,

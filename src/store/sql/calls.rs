@@ -8,8 +8,8 @@ use sqlx::Row as _;
 use super::{Row, Sql, Tx, audit, no_call};
 use crate::store::{
     Accepted, CallFilter, CallId, CallPage, CallRecord, CallStatus, Calls, Consent, Correction, Draft, DraftState,
-    Error, Idempotent, JobId, NewCall, NewEvent, Origin, Priority, Remembered, Result, Scope, Step, WorkspaceId,
-    from_json, millis, moment,
+    Error, Idempotent, JobId, NewCall, NewEvent, Origin, Priority, Remembered, Result, Scope, Step, WhatIsGone,
+    WorkspaceId, from_json, millis, moment, to_json,
 };
 
 /// A request that is not an upload is answered sooner, or never.
@@ -34,6 +34,14 @@ pub(super) fn record(row: &Row) -> Result<CallRecord> {
         call_date: date.as_deref().map(day).transpose()?,
         started_at: at("started_at")?,
         consent: row.try_get("consent")?,
+        consent_method: row.try_get("consent_method")?,
+        consent_at: at("consent_at")?,
+        hold: row.try_get::<i64, _>("hold")? != 0,
+        gone: WhatIsGone {
+            recording: row.try_get("recording_gone")?,
+            transcript: row.try_get("transcript_gone")?,
+            analysis: row.try_get("analysis_gone")?,
+        },
         status: row.try_get("status")?,
         step: row.try_get("step")?,
         progress: row.try_get("progress")?,
@@ -90,7 +98,8 @@ pub(super) async fn requeue(
         .execute(&mut **tx)
         .await?;
     sqlx::query(
-        "update calls set status = 'queued', step = null, progress = 0, error = null, done_at = null, updated_at = $3
+        "update calls set status = 'queued', step = null, progress = 0, error = null, done_at = null, analysis_gone = null,
+                updated_at = $3
          where id = $1 and workspace = $2",
     )
     .bind(call)
@@ -104,8 +113,9 @@ pub(super) async fn requeue(
 /// The row of a call within a transaction that is going to change it.
 pub(super) async fn seen_call(tx: &mut Tx, scope: &Scope, id: &CallId) -> Result<CallRecord> {
     let row = sqlx::query(
-        "select id, deal, owner, origin, media, source, blob, size, meta, call_date, started_at, consent, status, step,
-                progress, error, created_at, updated_at, done_at
+        "select id, deal, owner, origin, media, source, blob, size, meta, call_date, started_at, consent, consent_method,
+                consent_at, hold, recording_gone, transcript_gone, analysis_gone, status, step, progress, error, created_at,
+                updated_at, done_at
          from calls where workspace = $1 and id = $2 and ($3 is null or owner = $3)",
     )
     .bind(&scope.workspace)
@@ -130,8 +140,8 @@ impl Calls for Sql {
         if let Some(request) = &idempotent {
             // The row is there from the start: a second request waits for the first to commit.
             let first = sqlx::query(
-                "insert into idempotency (workspace, actor, name, request, status, body, at)
-                 values ($1, $2, $3, $4, 202, $5, $6) on conflict do nothing",
+                "insert into idempotency (workspace, actor, name, request, status, body, subject, at)
+                 values ($1, $2, $3, $4, 202, $5, $5, $6) on conflict do nothing",
             )
             .bind(workspace)
             .bind(&request.actor)
@@ -161,8 +171,8 @@ impl Calls for Sql {
         let denied = call.consent == Consent::Denied;
         sqlx::query(
             "insert into calls (id, workspace, deal, owner, origin, source, blob, size, meta, call_date, started_at, consent,
-                                status, progress, created_at, updated_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, $14, $14)",
+                                status, progress, created_at, updated_at, error)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, $14, $14, $15)",
         )
         .bind(&call.id)
         .bind(workspace)
@@ -182,6 +192,7 @@ impl Calls for Sql {
             Origin::Live => CallStatus::Live,
         })
         .bind(millis(now))
+        .bind(denied.then(|| to_json(&super::privacy::denied())).transpose()?)
         .execute(&mut *tx)
         .await?;
         if let Some((hash, _)) = &call.blob {
@@ -202,8 +213,9 @@ impl Calls for Sql {
 
     async fn call(&self, scope: &Scope, id: &CallId) -> Result<Option<CallRecord>> {
         let row = sqlx::query(
-            "select id, deal, owner, origin, media, source, blob, size, meta, call_date, started_at, consent, status, step,
-                    progress, error, created_at, updated_at, done_at
+            "select id, deal, owner, origin, media, source, blob, size, meta, call_date, started_at, consent, consent_method,
+                    consent_at, hold, recording_gone, transcript_gone, analysis_gone, status, step, progress, error, created_at,
+                    updated_at, done_at
              from calls where workspace = $1 and id = $2 and ($3 is null or owner = $3)",
         )
         .bind(&scope.workspace)
@@ -225,11 +237,12 @@ impl Calls for Sql {
     async fn calls(&self, scope: &Scope, page: &CallPage) -> Result<Vec<CallRecord>> {
         let CallFilter { status, deal, inbox } = &page.filter;
         let rows = sqlx::query(
-            "select id, deal, owner, origin, media, source, blob, size, meta, call_date, started_at, consent, status, step,
-                    progress, error, created_at, updated_at, done_at
+            "select id, deal, owner, origin, media, source, blob, size, meta, call_date, started_at, consent, consent_method,
+                    consent_at, hold, recording_gone, transcript_gone, analysis_gone, status, step, progress, error, created_at,
+                    updated_at, done_at
              from calls
              where workspace = $1 and ($2 is null or owner = $2) and ($3 is null or id < $3)
-               and ($4 is null or status = $4) and ($5 is null or deal = $5) and ($6 = 0 or deal is null)
+               and ($4 is null or status = $4) and ($5 is null or deal = $5) and ($6 = 0 or (deal is null and consent <> 'denied'))
              order by id desc limit $7",
         )
         .bind(&scope.workspace)
@@ -270,6 +283,11 @@ impl Calls for Sql {
         if call.consent == Consent::Denied {
             return Err(Error::Conflict(
                 "consent was denied: the call is not analysed".to_owned(),
+            ));
+        }
+        if !super::privacy::can_be_made_again(&mut tx, &scope.workspace, id).await? {
+            return Err(Error::Conflict(
+                "neither the recording nor the transcript of the call is kept any more; upload it again".to_owned(),
             ));
         }
         requeue(&mut tx, &scope.workspace, id, Priority::Upload, now).await?;
@@ -437,15 +455,16 @@ impl Calls for Sql {
         let mut tx = self.begin().await?;
         // One that has run for so long has died with its process: it is asked again.
         let first = sqlx::query(
-            "insert into idempotency (workspace, actor, name, request, status, body, at)
-             values ($1, $2, $3, $4, null, null, $5)
+            "insert into idempotency (workspace, actor, name, request, status, body, subject, at)
+             values ($1, $2, $3, $4, null, null, $5, $6)
              on conflict (workspace, actor, name) do update set at = excluded.at
-             where idempotency.status is null and idempotency.request = excluded.request and idempotency.at <= $6",
+             where idempotency.status is null and idempotency.request = excluded.request and idempotency.at <= $7",
         )
         .bind(workspace)
         .bind(&request.actor)
         .bind(&request.name)
         .bind(&request.request)
+        .bind(&request.subject)
         .bind(millis(now))
         .bind(millis(now - LONGEST_REQUEST))
         .execute(&mut *tx)

@@ -6,7 +6,7 @@ use serde_json::json;
 use sqlx::Row as _;
 
 use super::calls::{day, requeue, seen_call};
-use super::jobs::rerun_later;
+use super::privacy::unquote;
 use super::{Row, Sql, Tx, audit, is_taken, no_deal};
 use crate::store::{
     CallId, CallStatus, ContactKey, ContactKind, Deal, DealHint, DealId, DealPage, DealRecord, Deals, Error, Event,
@@ -26,16 +26,25 @@ fn deal(row: &Row) -> Result<Deal> {
     })
 }
 
-async fn insert(tx: &mut Tx, workspace: &WorkspaceId, deal: &NewDeal, actor: &str, now: DateTime<Utc>) -> Result<()> {
+/// `by_call`: made because a call named it.
+async fn insert(
+    tx: &mut Tx,
+    workspace: &WorkspaceId,
+    deal: &NewDeal,
+    by_call: bool,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<()> {
     sqlx::query(
-        "insert into deals (id, workspace, name, crm_id, owner, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $6)",
+        "insert into deals (id, workspace, name, crm_id, owner, by_call, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $7)",
     )
     .bind(&deal.id)
     .bind(workspace)
     .bind(&deal.name)
     .bind(&deal.crm_id)
     .bind(&deal.owner)
+    .bind(i64::from(by_call))
     .bind(millis(now))
     .execute(&mut **tx)
     .await
@@ -46,19 +55,22 @@ async fn insert(tx: &mut Tx, workspace: &WorkspaceId, deal: &NewDeal, actor: &st
             error.into()
         }
     })?;
-    add_keys(tx, workspace, &deal.id, &deal.keys).await?;
+    add_keys(tx, workspace, &deal.id, &deal.keys, "").await?;
     audit(tx, workspace, actor, "deal.added", deal.id.as_str(), &json!({}), now).await
 }
 
-async fn add_keys(tx: &mut Tx, workspace: &WorkspaceId, deal: &DealId, keys: &[ContactKey]) -> Result<()> {
+/// `call`: the one that told them; "": the deal has them of its own.
+async fn add_keys(tx: &mut Tx, workspace: &WorkspaceId, deal: &DealId, keys: &[ContactKey], call: &str) -> Result<()> {
     for key in keys {
         sqlx::query(
-            "insert into deal_keys (workspace, deal, kind, value) values ($1, $2, $3, $4) on conflict do nothing",
+            "insert into deal_keys (workspace, deal, kind, value, call) values ($1, $2, $3, $4, $5)
+             on conflict do nothing",
         )
         .bind(workspace)
         .bind(deal)
         .bind(key.kind())
         .bind(key.value())
+        .bind(call)
         .execute(&mut **tx)
         .await?;
     }
@@ -120,7 +132,7 @@ pub(super) async fn match_deal(
             .filter(|key| key.kind() != ContactKind::Name)
             .cloned()
             .collect();
-        add_keys(tx, workspace, deal, &sure).await?;
+        add_keys(tx, workspace, deal, &sure, call.id.as_str()).await?;
     }
     Ok(found)
 }
@@ -139,14 +151,10 @@ async fn make(
         name: name.to_owned(),
         crm_id,
         owner: call.owner.clone(),
-        keys: call
-            .keys
-            .iter()
-            .cloned()
-            .chain(ContactKey::new(ContactKind::Name, name))
-            .collect(),
+        keys: ContactKey::new(ContactKind::Name, name).into_iter().collect(),
     };
-    insert(tx, workspace, &deal, actor, now).await?;
+    insert(tx, workspace, &deal, true, actor, now).await?;
+    add_keys(tx, workspace, &deal.id, &call.keys, call.id.as_str()).await?;
     Ok(deal.id)
 }
 
@@ -182,7 +190,7 @@ async fn with_key(tx: &mut Tx, workspace: &WorkspaceId, key: &Option<ContactKey>
         return Ok(Vec::new());
     };
     let rows = sqlx::query(
-        "select d.id from deal_keys k join deals d on d.id = k.deal
+        "select distinct d.id from deal_keys k join deals d on d.id = k.deal
          where k.workspace = $1 and k.kind = $2 and k.value = $3 and d.updated_at >= $4",
     )
     .bind(workspace)
@@ -198,7 +206,7 @@ async fn with_key(tx: &mut Tx, workspace: &WorkspaceId, key: &Option<ContactKey>
 impl Deals for Sql {
     async fn add_deal(&self, workspace: &WorkspaceId, deal: NewDeal, actor: &str, now: DateTime<Utc>) -> Result<()> {
         let mut tx = self.begin().await?;
-        insert(&mut tx, workspace, &deal, actor, now).await?;
+        insert(&mut tx, workspace, &deal, false, actor, now).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -313,6 +321,18 @@ impl Deals for Sql {
         if before.deal.as_ref() == deal {
             return Ok(());
         }
+        // What the old deal was said to know by this call is no longer so.
+        unquote(&mut tx, &scope.workspace, &before, now).await?;
+        // Nor is the other side of this call that of the old deal.
+        sqlx::query(match deal {
+            Some(_) => "update deal_keys set deal = $3 where workspace = $1 and call = $2",
+            None => "delete from deal_keys where workspace = $1 and call = $2 and $3 is null",
+        })
+        .bind(&scope.workspace)
+        .bind(call)
+        .bind(deal)
+        .execute(&mut *tx)
+        .await?;
         sqlx::query("update calls set deal = $3, updated_at = $4 where workspace = $1 and id = $2")
             .bind(&scope.workspace)
             .bind(call)
@@ -320,17 +340,6 @@ impl Deals for Sql {
             .bind(millis(now))
             .execute(&mut *tx)
             .await?;
-        // What the old deal was said to know by this call is no longer so.
-        if let Some(old) = &before.deal {
-            sqlx::query("delete from deal_records where workspace = $1 and call = $2")
-                .bind(&scope.workspace)
-                .bind(call)
-                .execute(&mut *tx)
-                .await?;
-            if let Some(date) = before.call_date {
-                rerun_later(&mut tx, &scope.workspace, old, call, &date.to_string(), now).await?;
-            }
-        }
         if before.status == CallStatus::Done {
             requeue(&mut tx, &scope.workspace, call, Priority::Upload, now).await?;
         }

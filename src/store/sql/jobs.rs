@@ -130,14 +130,17 @@ impl Jobs for Sql {
         .ok_or(Error::Fenced)?;
         let (workspace, call): (WorkspaceId, CallId) = (row.try_get(0)?, row.try_get(1)?);
         keep_result(&mut tx, &workspace, &call, done.step, &done.body, now).await?;
-        sqlx::query("update calls set media = $3, call_date = $4, updated_at = $5 where workspace = $1 and id = $2")
-            .bind(&workspace)
-            .bind(&call)
-            .bind(done.media)
-            .bind(done.call_date.to_string())
-            .bind(millis(now))
-            .execute(&mut *tx)
-            .await?;
+        sqlx::query(
+            "update calls set media = $3, call_date = $4, transcript_gone = null, updated_at = $5
+             where workspace = $1 and id = $2",
+        )
+        .bind(&workspace)
+        .bind(&call)
+        .bind(done.media)
+        .bind(done.call_date.to_string())
+        .bind(millis(now))
+        .execute(&mut *tx)
+        .await?;
         tx.commit().await?;
         Ok(())
     }
@@ -412,7 +415,7 @@ async fn keep_result(
 }
 
 /// Calls with the deal that came after this one rest on it: they are run again.
-pub(super) async fn rerun_later(
+async fn rerun_later(
     tx: &mut Tx,
     workspace: &WorkspaceId,
     deal: &DealId,

@@ -4,12 +4,13 @@ mod access;
 mod calls;
 mod deals;
 mod jobs;
+mod privacy;
 
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 use sqlx::{Pool, Row as _, Transaction};
 
-use super::{BEGIN, CLAIM, Db};
+use super::{BEGIN, CLAIM, DOOMED, Db, SCRUB};
 use crate::domain::hex;
 use crate::store::{CallId, DealId, Error, EventId, NewEvent, Result, Store, WorkspaceId, millis};
 

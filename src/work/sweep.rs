@@ -1,0 +1,93 @@
+//! What is not kept goes: bytes that no call refers to, and what is older than its workspace keeps it.
+//!
+//! Every process with workers sweeps; what one has taken away the next does not find. What goes, and when, is *not* here:
+//! see `store`.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::Shop;
+use crate::store;
+
+/// So often bytes are looked for that another process let go of.
+const POLL: Duration = Duration::from_secs(5);
+/// So often it is looked for what has grown old.
+const AGE: Duration = Duration::from_secs(600);
+/// Of each kind, between two looks at the shutdown.
+const MOST: u32 = 100;
+/// A request does not wait longer for what the sweep would do anyhow.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Sweeps until `shutdown`.
+pub async fn sweep(shop: Shop, shutdown: CancellationToken) {
+    // What an earlier process deleted may not be overwritten yet.
+    let mut dirty = true;
+    let mut aged: Option<tokio::time::Instant> = None;
+    while !shutdown.is_cancelled() {
+        if aged.is_none_or(|at| at.elapsed() >= AGE) {
+            match expire(&shop, &shutdown).await {
+                Ok(0) => (),
+                Ok(gone) => {
+                    info!(gone, "what was too old is gone");
+                    dirty = true;
+                }
+                Err(error) => warn!(%error, "what is too old could not be taken away"),
+            }
+            aged = Some(tokio::time::Instant::now());
+        }
+        match remove(&shop, &shutdown).await {
+            Ok(removed) => dirty |= removed,
+            Err(error) => warn!(%error, "bytes that are not kept could not be removed"),
+        }
+        if dirty {
+            match shop.store.scrub().await {
+                Ok(()) => dirty = false,
+                Err(error) => warn!(%error, "what was deleted is not overwritten yet"),
+            }
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => (),
+            () = tokio::time::sleep(POLL) => (),
+        }
+    }
+}
+
+/// To be called when something was erased: its bytes go now, if they can.
+pub async fn tidy(shop: &Shop) {
+    let now = async {
+        remove(shop, &CancellationToken::new()).await?;
+        shop.store.scrub().await
+    };
+    match tokio::time::timeout(PATIENCE, now).await {
+        Ok(Ok(())) => (),
+        Ok(Err(error)) => warn!(%error, "bytes that are not kept go with the next sweep"),
+        Err(_) => warn!("bytes that are not kept go with the next sweep: the blob store is slow"),
+    }
+}
+
+/// Whether there was something to remove.
+async fn remove(shop: &Shop, shutdown: &CancellationToken) -> store::Result<bool> {
+    let mut removed = false;
+    while !shutdown.is_cancelled() && shop.store.remove_doomed(&shop.blobs, Utc::now()).await? {
+        removed = true;
+    }
+    Ok(removed)
+}
+
+async fn expire(shop: &Shop, shutdown: &CancellationToken) -> store::Result<u64> {
+    let now = Utc::now();
+    let mut gone = shop.store.expire_passing(now).await?;
+    for (workspace, retention) in shop.store.retentions().await? {
+        let retention = retention.unwrap_or_default();
+        while !shutdown.is_cancelled() {
+            match shop.store.expire(&workspace, &retention, now, MOST).await? {
+                0 => break,
+                more => gone += more,
+            }
+        }
+    }
+    Ok(gone)
+}
