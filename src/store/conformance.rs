@@ -7,21 +7,23 @@ use chrono::{DateTime, Duration, Utc};
 use super::*;
 
 /// A database of its own, gone with the test.
-struct Fresh {
-    store: Arc<dyn Store>,
+pub(super) struct Fresh {
+    pub store: Arc<dyn Store>,
+    pub url: String,
     _folder: Option<tempfile::TempDir>,
 }
 
-async fn sqlite() -> Option<Fresh> {
+pub(super) async fn sqlite() -> Option<Fresh> {
     let folder = tempfile::tempdir().expect("folder");
     let url = format!("sqlite://{}", folder.path().join("test.db").display());
     Some(Fresh {
         store: open(&url).await.expect("opens"),
+        url,
         _folder: Some(folder),
     })
 }
 
-async fn postgres() -> Option<Fresh> {
+pub(super) async fn postgres() -> Option<Fresh> {
     let Ok(server) = std::env::var("TEST_DATABASE_URL") else {
         eprintln!("skipped: TEST_DATABASE_URL is not set; `make test` sets it");
         return None;
@@ -37,6 +39,7 @@ async fn postgres() -> Option<Fresh> {
     url.set_path(&name);
     Some(Fresh {
         store: open(url.as_str()).await.expect("opens"),
+        url: url.into(),
         _folder: None,
     })
 }
@@ -47,7 +50,7 @@ macro_rules! suite {
         mod on_sqlite {
             $(#[tokio::test]
             async fn $name() {
-                if let Some(fresh) = super::sqlite().await {
+                if let Some(fresh) = $crate::store::conformance::sqlite().await {
                     super::$name(&*fresh.store).await;
                 }
             })*
@@ -55,13 +58,15 @@ macro_rules! suite {
         mod on_postgres {
             $(#[tokio::test]
             async fn $name() {
-                if let Some(fresh) = super::postgres().await {
+                if let Some(fresh) = $crate::store::conformance::postgres().await {
                     super::$name(&*fresh.store).await;
                 }
             })*
         }
     };
 }
+
+pub(super) use suite;
 
 suite! {
     a_call_is_there_whole_or_not_at_all,
@@ -80,17 +85,17 @@ suite! {
     an_answer_is_remembered,
 }
 
-fn at(second: i64) -> DateTime<Utc> {
+pub(super) fn at(second: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000 + second, 0).expect("moment")
 }
 
-async fn workspace(store: &dyn Store) -> WorkspaceId {
+pub(super) async fn workspace(store: &dyn Store) -> WorkspaceId {
     let id = WorkspaceId::fresh();
     store.add_workspace(&id, "test", at(0)).await.expect("added");
     id
 }
 
-fn new_call() -> NewCall {
+pub(super) fn new_call() -> NewCall {
     NewCall {
         id: CallId::fresh(),
         owner: None,
@@ -107,7 +112,7 @@ fn new_call() -> NewCall {
     }
 }
 
-async fn add(store: &dyn Store, workspace: &WorkspaceId, call: NewCall) -> CallId {
+pub(super) async fn add(store: &dyn Store, workspace: &WorkspaceId, call: NewCall) -> CallId {
     let id = call.id.clone();
     let accepted = store
         .add_call(workspace, call, None, "test", at(0))
@@ -117,14 +122,14 @@ async fn add(store: &dyn Store, workspace: &WorkspaceId, call: NewCall) -> CallI
     id
 }
 
-async fn claim(store: &dyn Store, second: i64) -> Option<Claimed> {
+pub(super) async fn claim(store: &dyn Store, second: i64) -> Option<Claimed> {
     store
         .claim_job("w1", at(second), Duration::seconds(10), 3)
         .await
         .expect("claims")
 }
 
-async fn finish(store: &dyn Store, claimed: &Claimed, date: &str, second: i64) {
+pub(super) async fn finish(store: &dyn Store, claimed: &Claimed, date: &str, second: i64) {
     let call_date = date.parse().expect("day");
     let done = StepDone {
         step: Step::Transcript,
