@@ -555,6 +555,7 @@ async fn an_answer_is_remembered(store: &dyn Store) {
         actor: "key".to_owned(),
         name: "once".to_owned(),
         request: asked.to_owned(),
+        subject: None,
     };
     let ask = async |asked: &str, second| store.remember(&ws, &request(asked), at(second)).await.expect("asks");
     assert_eq!(ask("a", 0).await, Remembered::New);
