@@ -1,6 +1,6 @@
 //! What is not kept: erasing calls and deals, consent, legal hold, and how long things stay.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 use super::auth::{Resource, User};
 use super::calls::{Call, seen};
 use super::error::ProblemDocument;
-use super::extract::{Json, Query};
+use super::extract::{Json, Path, Query};
 use super::{App, Error};
 use crate::store::{CallId, Consent, ConsentMethod, ConsentSaid, DealId, PersonRole, Retention};
 use crate::work::tidy;

@@ -8,13 +8,13 @@ use super::*;
 use crate::domain::CallFigures;
 
 /// A database of its own, gone with the test.
-struct Fresh {
-    store: Arc<dyn Store>,
-    url: String,
+pub(super) struct Fresh {
+    pub store: Arc<dyn Store>,
+    pub url: String,
     _folder: Option<tempfile::TempDir>,
 }
 
-async fn sqlite() -> Option<Fresh> {
+pub(super) async fn sqlite() -> Option<Fresh> {
     let folder = tempfile::tempdir().expect("folder");
     let url = format!("sqlite://{}", folder.path().join("test.db").display());
     Some(Fresh {
@@ -24,7 +24,7 @@ async fn sqlite() -> Option<Fresh> {
     })
 }
 
-async fn postgres() -> Option<Fresh> {
+pub(super) async fn postgres() -> Option<Fresh> {
     let Ok(server) = std::env::var("TEST_DATABASE_URL") else {
         eprintln!("skipped: TEST_DATABASE_URL is not set; `make test` sets it");
         return None;
@@ -51,7 +51,7 @@ macro_rules! suite {
         mod on_sqlite {
             $(#[tokio::test]
             async fn $name() {
-                if let Some(fresh) = super::sqlite().await {
+                if let Some(fresh) = $crate::store::conformance::sqlite().await {
                     super::$name(&*fresh.store).await;
                 }
             })*
@@ -59,13 +59,15 @@ macro_rules! suite {
         mod on_postgres {
             $(#[tokio::test]
             async fn $name() {
-                if let Some(fresh) = super::postgres().await {
+                if let Some(fresh) = $crate::store::conformance::postgres().await {
                     super::$name(&*fresh.store).await;
                 }
             })*
         }
     };
 }
+
+pub(super) use suite;
 
 suite! {
     a_call_is_there_whole_or_not_at_all,
@@ -93,17 +95,17 @@ suite! {
     the_first_workspace_stays_the_first,
 }
 
-fn at(second: i64) -> DateTime<Utc> {
+pub(super) fn at(second: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000 + second, 0).expect("moment")
 }
 
-async fn workspace(store: &dyn Store) -> WorkspaceId {
+pub(super) async fn workspace(store: &dyn Store) -> WorkspaceId {
     let id = WorkspaceId::fresh();
     store.add_workspace(&id, "test", at(0)).await.expect("added");
     id
 }
 
-fn new_call() -> NewCall {
+pub(super) fn new_call() -> NewCall {
     NewCall {
         id: CallId::fresh(),
         owner: None,
@@ -121,7 +123,7 @@ fn new_call() -> NewCall {
     }
 }
 
-async fn add(store: &dyn Store, workspace: &WorkspaceId, call: NewCall) -> CallId {
+pub(super) async fn add(store: &dyn Store, workspace: &WorkspaceId, call: NewCall) -> CallId {
     let id = call.id.clone();
     let accepted = store
         .add_call(workspace, call, None, "test", at(0))
@@ -131,7 +133,7 @@ async fn add(store: &dyn Store, workspace: &WorkspaceId, call: NewCall) -> CallI
     id
 }
 
-async fn claim(store: &dyn Store, second: i64) -> Option<Claimed> {
+pub(super) async fn claim(store: &dyn Store, second: i64) -> Option<Claimed> {
     store
         .claim_job("w1", at(second), Duration::seconds(10), 3)
         .await
@@ -150,7 +152,7 @@ fn figures(call_date: NaiveDate) -> CallFigures {
     serde_json::from_value(json).expect("figures")
 }
 
-async fn finish(store: &dyn Store, claimed: &Claimed, date: &str, second: i64) {
+pub(super) async fn finish(store: &dyn Store, claimed: &Claimed, date: &str, second: i64) {
     let call_date = date.parse().expect("day");
     let done = StepDone {
         step: Step::Transcript,

@@ -9,6 +9,8 @@ mod blobs;
 mod calls;
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod conformance_privacy;
 mod deals;
 mod ids;
 mod jobs;
