@@ -17,6 +17,7 @@
 //! | [`store`] | everything durable and all SQL: calls, jobs, deals, people and keys, events, recordings | domain |
 //! | [`work`] | stored calls from the queue to the analysis: jobs, leases, steps, events | the steps, pipeline, document, store |
 //! | [`http`] | routes, who may use them, limits, wire types | work, store, process, ingest, domain |
+//! | [`live`] | a call while it goes on: wire messages, sound as it comes, labels and hints at once, many calls on one set of models | domain, process, ingest, transcribe, understand, pipeline, document |
 //! | [`learn`] | labelled calls → heads of the turn model; measuring it and the drafts | domain, process, ingest, understand, decide |
 //!
 //! Invariants, checked by `tests/it/architecture.rs`: a module imports only what its row allows; candle is used
@@ -37,6 +38,7 @@ pub mod understand;
 pub mod document;
 pub mod http;
 pub mod learn;
+pub mod live;
 pub mod pipeline;
 pub mod store;
 pub mod work;

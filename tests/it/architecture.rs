@@ -31,6 +31,18 @@ fn map() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("store", vec!["domain"]),
         ("work", work),
         ("http", vec!["work", "store", "process", "ingest", "domain"]),
+        (
+            "live",
+            vec![
+                "domain",
+                "process",
+                "ingest",
+                "transcribe",
+                "understand",
+                "pipeline",
+                "document",
+            ],
+        ),
         ("learn", vec!["domain", "process", "ingest", "understand", "decide"]),
     ])
 }
