@@ -135,6 +135,27 @@ pub enum Role {
 }
 
 impl Settings {
+    /// A variable that is empty says nothing.
+    fn without_empty(mut self) -> Self {
+        let said = |text: &String| !text.trim().is_empty();
+        let texts = [
+            &mut self.listen,
+            &mut self.metrics_listen,
+            &mut self.database_url,
+            &mut self.blob_url,
+            &mut self.process,
+            &mut self.asr_model,
+        ];
+        for text in texts {
+            *text = text.take().filter(said);
+        }
+        for path in [&mut self.data, &mut self.turn_model] {
+            *path = path.take().filter(|path| !path.as_os_str().is_empty());
+        }
+        self.admin_key = self.admin_key.filter(|key| !key.expose_secret().is_empty());
+        self
+    }
+
     /// What is not set here is taken from `below`.
     fn or(self, below: Self) -> Self {
         Self {
@@ -168,8 +189,8 @@ impl Settings {
     /// With what the file says where neither flag nor environment does.
     pub fn with_file(self, file: Option<&Path>) -> anyhow::Result<Self> {
         match file {
-            Some(path) => Ok(self.or(read_config(path)?)),
-            None => Ok(self),
+            Some(path) => Ok(self.without_empty().or(read_config(path)?)),
+            None => Ok(self.without_empty()),
         }
     }
 }

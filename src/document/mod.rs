@@ -27,10 +27,10 @@ pub use scorecard::{MetricInfo, ScorecardInfo, StrengthInfo, TipInfo};
 pub use text::{Look, text};
 
 use crate::domain::{
-    Action, ActionId, CallOutcome, Channel, DecidedBy, Egress, ElementId, EmailType, Evidence, FieldName, FieldStatus,
-    FieldValue, FollowUpFact, Language, Move, OpenPromise, Owner, PastCall, PastEvidence, PastField, Premature,
-    PrematureMove, QualificationStatus, Role, RootCause, RootCauseId, Severity, Signal, Stage, StageId, StageKind,
-    WrittenBy, hex, schema,
+    Action, ActionId, CallOutcome, Channel, Deal, DecidedBy, Egress, ElementId, EmailType, Evidence, FieldName,
+    FieldStatus, FieldValue, FollowUpFact, Language, Move, OpenPromise, Owner, PastCall, PastEvidence, PastField,
+    Premature, PrematureMove, QualificationStatus, Role, RootCause, RootCauseId, Severity, Signal, Stage, StageId,
+    StageKind, Turn, TurnLabels, WrittenBy, hex, schema,
 };
 use crate::pipeline::Analysis;
 
@@ -346,7 +346,7 @@ impl Document {
             call: call_info(analysis),
             turns: turns(analysis),
             segments: segments(analysis),
-            deal: deal(analysis),
+            deal: DealInfo::from(&analysis.deal),
             qualification: qualification(analysis),
             premature: premature(analysis),
             root_causes: root_causes(analysis),
@@ -416,7 +416,13 @@ fn turns(analysis: &Analysis) -> Vec<TurnInfo> {
         .turns
         .iter()
         .zip(&understanding.labels)
-        .map(|(turn, labels)| TurnInfo {
+        .map(|(turn, labels)| TurnInfo::new(turn, labels))
+        .collect()
+}
+
+impl TurnInfo {
+    pub fn new(turn: &Turn, labels: &TurnLabels) -> Self {
+        Self {
             i: turn.i,
             role: turn.role,
             speaker: turn.speaker.clone(),
@@ -438,8 +444,8 @@ fn turns(analysis: &Analysis) -> Vec<TurnInfo> {
                     decided_by: signal.decided_by,
                 })
                 .collect(),
-        })
-        .collect()
+        }
+    }
 }
 
 /// A turn between two of another stage is an island if it is shorter than this (B.2, rule 9).
@@ -480,54 +486,55 @@ fn segments(analysis: &Analysis) -> Vec<Segment> {
     segments
 }
 
-fn deal(analysis: &Analysis) -> DealInfo {
-    let deal = &analysis.deal;
-    let open = deal.stage.as_ref().filter(|stage| stage.kind == StageKind::Open);
-    DealInfo {
-        process: deal.process.clone(),
-        process_hash: deal.process_hash.clone(),
-        stage: deal.stage.as_ref().map(|stage| stage.id.clone()),
-        stage_name: deal.stage.as_ref().map(|_| deal.stage_name.clone()),
-        stage_purpose: deal.stage.as_ref().map(|_| deal.stage_purpose.clone()),
-        stage_exit: open.map(|_| deal.stage_exit.clone()),
-        confidence: two_digits(deal.confidence),
-        decided_by: deal.decided_by,
-        abstained: deal.abstained,
-        on_hold: deal.on_hold,
-        flags: deal.flags.clone(),
-        elements: deal
-            .elements
-            .iter()
-            .map(|element| ElementInfo {
-                id: element.element.clone(),
-                name: element.name.clone(),
-                score: element.score,
-                confidence: two_digits(element.confidence),
-                why: element.why.clone(),
-                evidence: element.evidence.clone(),
-                earlier: element.earlier.clone(),
-                missing: element.missing.clone(),
-            })
-            .collect(),
-        coverage: two_digits(deal.coverage),
-        index: two_digits(deal.index),
-        call_outcome: deal.call_outcome,
-        previous_stage: deal.previous_stage.clone(),
-        previous_stage_name: deal.previous_stage_name.clone(),
-        step: deal.step,
-        earlier_calls: deal.earlier_calls.clone(),
-        contradictions: deal
-            .contradictions
-            .iter()
-            .map(|contradiction| ContradictionInfo {
-                about: contradiction.about.clone(),
-                latest: contradiction.latest.clone(),
-                earlier: contradiction.earlier.clone(),
-            })
-            .collect(),
-        earlier_facts: deal.earlier_facts.clone(),
-        open_promises: deal.open_promises.clone(),
-        buyers: deal.buyers.clone(),
+impl From<&Deal> for DealInfo {
+    fn from(deal: &Deal) -> Self {
+        let open = deal.stage.as_ref().filter(|stage| stage.kind == StageKind::Open);
+        DealInfo {
+            process: deal.process.clone(),
+            process_hash: deal.process_hash.clone(),
+            stage: deal.stage.as_ref().map(|stage| stage.id.clone()),
+            stage_name: deal.stage.as_ref().map(|_| deal.stage_name.clone()),
+            stage_purpose: deal.stage.as_ref().map(|_| deal.stage_purpose.clone()),
+            stage_exit: open.map(|_| deal.stage_exit.clone()),
+            confidence: two_digits(deal.confidence),
+            decided_by: deal.decided_by,
+            abstained: deal.abstained,
+            on_hold: deal.on_hold,
+            flags: deal.flags.clone(),
+            elements: deal
+                .elements
+                .iter()
+                .map(|element| ElementInfo {
+                    id: element.element.clone(),
+                    name: element.name.clone(),
+                    score: element.score,
+                    confidence: two_digits(element.confidence),
+                    why: element.why.clone(),
+                    evidence: element.evidence.clone(),
+                    earlier: element.earlier.clone(),
+                    missing: element.missing.clone(),
+                })
+                .collect(),
+            coverage: two_digits(deal.coverage),
+            index: two_digits(deal.index),
+            call_outcome: deal.call_outcome,
+            previous_stage: deal.previous_stage.clone(),
+            previous_stage_name: deal.previous_stage_name.clone(),
+            step: deal.step,
+            earlier_calls: deal.earlier_calls.clone(),
+            contradictions: deal
+                .contradictions
+                .iter()
+                .map(|contradiction| ContradictionInfo {
+                    about: contradiction.about.clone(),
+                    latest: contradiction.latest.clone(),
+                    earlier: contradiction.earlier.clone(),
+                })
+                .collect(),
+            earlier_facts: deal.earlier_facts.clone(),
+            open_promises: deal.open_promises.clone(),
+            buyers: deal.buyers.clone(),
+        }
     }
 }
 

@@ -85,6 +85,7 @@ pub fn schema() -> serde_json::Value {
 /// A day, in seconds: no call is longer.
 const LATEST_S: f64 = 86_400.0;
 
+/// Reads the JSON of a call file; `file` is its name for messages.
 pub fn read(file: &str, value: serde_json::Value) -> Result<Call, Error> {
     let wrong = |place: String, problem: String| Error::Transcript {
         file: file.to_owned(),

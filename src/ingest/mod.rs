@@ -17,8 +17,9 @@ use std::path::Path;
 
 use chrono::NaiveDate;
 
-pub use self::call_file::schema as call_file_schema;
+pub use self::call_file::{read as call_file, schema as call_file_schema};
 use self::encoding::NoText;
+pub use self::resample::Resampler;
 use crate::domain::{Call, Language, Recording, Role, Turn};
 
 #[derive(Debug, thiserror::Error)]

@@ -16,6 +16,8 @@ pub struct Resampler {
     out: Vec<f32>,
     /// Samples that came in.
     taken: usize,
+    /// Samples that [`Self::take`] gave away.
+    given: usize,
     /// Output samples still to drop at the beginning.
     delay: usize,
 }
@@ -35,6 +37,7 @@ impl Resampler {
             waiting: Vec::new(),
             out: Vec::new(),
             taken: 0,
+            given: 0,
             delay,
         })
     }
@@ -80,9 +83,16 @@ impl Resampler {
         Ok(())
     }
 
-    /// Exactly as many samples as the time that came in holds.
+    /// What is ready, for sound that is used while it comes.
+    pub fn take(&mut self) -> Vec<f32> {
+        self.given += self.out.len();
+        std::mem::take(&mut self.out)
+    }
+
+    /// The rest: in all exactly as many samples as the time that came in holds.
     pub fn finish(mut self) -> Result<Vec<f32>, String> {
         let wanted = (self.taken as u64 * u64::from(SAMPLE_RATE)).div_ceil(u64::from(self.rate)) as usize;
+        let wanted = wanted.saturating_sub(self.given);
         if self.fft.is_some() {
             self.drain(true)?;
             // What is still inside comes out behind silence.

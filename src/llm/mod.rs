@@ -123,7 +123,7 @@ pub struct Question {
 }
 
 /// Something that answers questions in a form.
-pub trait ChatModel: Send {
+pub trait ChatModel: Send + Sync {
     /// The name that the customer chose.
     fn name(&self) -> &str;
     /// Where questions go.

@@ -2,11 +2,11 @@
 
 use chrono::NaiveDate;
 
-use super::{Error, Models, Options, decide_all};
+use super::{Error, Models, Options, decide_all, in_pool, understand};
 use crate::domain::{Cue, DecidedBy, Decision, Signal, Stage, TurnLabels};
 use crate::ingest::{self, Input};
 use crate::process::{self, Case, Process};
-use crate::understand::{self, Understanding};
+use crate::understand::{Understanding, language_of};
 
 /// Day of a case that names none: a Wednesday far from holidays.
 const CASE_DAY: Option<NaiveDate> = NaiveDate::from_ymd_opt(2026, 4, 15);
@@ -41,7 +41,7 @@ pub fn run_case(
     let understanding = match given {
         Some(labels) => {
             let mut understanding = Understanding {
-                language: understand::language_of(&call)?,
+                language: language_of(&call)?,
                 call,
                 labels,
                 fields: Vec::new(),
@@ -51,7 +51,10 @@ pub fn run_case(
             understanding.read_labels(call_date);
             understanding
         }
-        None => models.understand(call, call_date, options)?,
+        None => {
+            let model = models.turn_model(options)?;
+            in_pool(options.threads, || understand(call, call_date, options, &model, None))??
+        }
     };
     let deal = process::assess(process, understanding.heard(None));
     let analysis = decide_all(

@@ -8,6 +8,7 @@ mod cases;
 pub mod sample;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::NaiveDate;
@@ -22,7 +23,7 @@ use crate::ingest::{self, Input};
 use crate::llm::{self, Llm, Redaction};
 use crate::process::{self, Marks, Process, Talk};
 use crate::understand::fallback::{self, Ask};
-use crate::understand::turn_model::{Encoder, TurnModel};
+use crate::understand::turn_model::{Encoder, TurnModel, Vector};
 use crate::understand::{self, Understanding};
 use crate::weights;
 
@@ -62,6 +63,8 @@ pub enum Error {
     Stopped(#[from] Stopped),
     #[error("threads cannot be started: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
+    #[error("the turn model is not loaded")]
+    NotLoaded,
     #[cfg(not(feature = "whisper"))]
     #[error("this build has no recogniser (feature `whisper`); give it a transcript")]
     NoRecogniser,
@@ -119,7 +122,7 @@ impl From<&str> for Recogniser {
 
 /// Models that stay in memory from one call to the next.
 pub struct Models {
-    turn: Option<TurnModel>,
+    turn: Option<Arc<TurnModel>>,
     llm: Option<(Ask, Llm)>,
     letters: Templates,
 }
@@ -138,19 +141,14 @@ impl Models {
         })
     }
 
-    /// Understands a call with the turn model, which is loaded the first time.
-    fn understand(&mut self, mut call: Call, call_date: NaiveDate, options: &Options) -> Result<Understanding, Error> {
-        call.call_date = Some(call_date);
-        // Tensor work splits itself by the machine's cores; the pool alone decides how many of the parts run at once, so
-        // the numbers do not depend on `--threads`.
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build()?;
-        pool.install(|| {
-            let model = match &mut self.turn {
-                Some(model) => model,
-                empty => empty.insert(load_turn_model(options.heads.as_deref())?),
-            };
-            Ok(understand::understand(call, call_date, options.rep.as_deref(), model)?)
-        })
+    /// The turn model, loaded the first time.
+    pub fn turn_model(&mut self, options: &Options) -> Result<Arc<TurnModel>, Error> {
+        let model = match &self.turn {
+            Some(model) => Arc::clone(model),
+            None => Arc::new(load_turn_model(options.heads.as_deref())?),
+        };
+        self.turn = Some(Arc::clone(&model));
+        Ok(model)
     }
 }
 
@@ -285,7 +283,22 @@ pub fn analyse_transcribed(
     models: &mut Models,
     progress: &mut Progress<'_>,
 ) -> Result<Analysis, Error> {
+    models.turn_model(options)?;
+    analyse_encoded(transcribed, None, process, options, models, progress)
+}
+
+/// As [`analyse_transcribed`], with the vectors of all turns where they have been encoded before. The turn model must be
+/// loaded.
+pub fn analyse_encoded(
+    transcribed: Transcribed,
+    known: Option<&[Vector]>,
+    process: &Process,
+    options: &Options,
+    models: &Models,
+    progress: &mut Progress<'_>,
+) -> Result<Analysis, Error> {
     let Transcribed { call, asr_model, .. } = transcribed;
+    let model = models.turn.as_deref().ok_or(Error::NotLoaded)?;
     let mut timings = Timings {
         decode: transcribed.decode,
         transcribe: transcribed.transcribe,
@@ -295,13 +308,13 @@ pub fn analyse_transcribed(
     progress(Step::Understand, 0.0)?;
     let call_date = call.call_date.unwrap_or(options.call_date);
     let call_date_assumed = call.call_date.is_none() && !options.call_date_is_said;
-    if let Some(history) = &options.history {
-        check_order(history, &call.id, call_date)?;
-    }
-    let mut understanding = models.understand(call, call_date, options)?;
+    check_history(&call, options)?;
+    let mut understanding = in_pool(options.threads, || understand(call, call_date, options, model, known))??;
     // Nobody was asked about a talk that is not understood.
-    let asked_model = models.turn.as_ref().filter(|_| understanding.other_language.is_none());
-    let turn_model = asked_model.map_or_else(|| "none".to_owned(), TurnModel::name);
+    let turn_model = match understanding.other_language {
+        None => model.name(),
+        Some(_) => "none".to_owned(),
+    };
 
     let mut asked = models.llm.as_ref().map(|(ask, llm)| {
         let redaction = Redaction::new(&understanding.call, &understanding.fields);
@@ -312,9 +325,9 @@ pub fn analyse_transcribed(
     {
         fallback::turns(&mut understanding, *ask, session);
         understanding.read_labels(call_date);
-    }
-    if options.history.is_some() {
-        understanding.belongs_to_a_deal();
+        if options.history.is_some() {
+            understanding.belongs_to_a_deal();
+        }
     }
     timings.understand = started.elapsed();
 
@@ -322,10 +335,7 @@ pub fn analyse_transcribed(
     progress(Step::Decide, 0.0)?;
     let history = options.history.clone().map(|history| history.for_process(process.id()));
     let history = history.as_ref();
-    let mut deal = process::assess(process, understanding.heard(history));
-    if understanding.other_language.is_some() {
-        (deal.confidence, deal.abstained, deal.decided_by) = (0.0, true, DecidedBy::Rules);
-    }
+    let mut deal = assess(&understanding, process, history);
     if let Some((ask, session, _)) = &mut asked
         && let Some(scored) = fallback::deal(&understanding, process, history, &deal, *ask, session)
     {
@@ -361,6 +371,87 @@ pub fn analyse_transcribed(
     })
 }
 
+/// Tensor work splits itself by the machine's cores; the pool alone decides how many of the parts run at once, so the
+/// numbers do not depend on `--threads`.
+fn in_pool<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> Result<T, Error> {
+    Ok(rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()?
+        .install(work))
+}
+
+fn understand(
+    mut call: Call,
+    call_date: NaiveDate,
+    options: &Options,
+    model: &TurnModel,
+    known: Option<&[Vector]>,
+) -> Result<Understanding, Error> {
+    call.call_date = Some(call_date);
+    let mut understanding = understand::understand(call, call_date, options.rep.as_deref(), model, known)?;
+    if options.history.is_some() {
+        understanding.belongs_to_a_deal();
+    }
+    Ok(understanding)
+}
+
+/// The verdict of the rules.
+fn assess(understanding: &Understanding, process: &Process, history: Option<&History>) -> Deal {
+    let mut deal = process::assess(process, understanding.heard(history));
+    if understanding.other_language.is_some() {
+        (deal.confidence, deal.abstained, deal.decided_by) = (0.0, true, DecidedBy::Rules);
+    }
+    deal
+}
+
+/// Where a call stands that goes on.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// Of all turns so far.
+    pub understanding: Understanding,
+    pub deal: Deal,
+    pub premature: Vec<Premature>,
+    /// The most urgent first.
+    pub next_actions: Vec<Action>,
+}
+
+/// Where a call stands by its first turns: as [`analyse_transcribed`], without a language model, and without what is written
+/// only when the call has ended. `known` are the vectors of all turns.
+pub fn follow(
+    call: Call,
+    known: &[Vector],
+    process: &Process,
+    options: &Options,
+    model: &TurnModel,
+) -> Result<Standing, Error> {
+    let call_date = call.call_date.unwrap_or(options.call_date);
+    let understanding = understand(call, call_date, options, model, Some(known))?;
+    let history = options.history.clone().map(|history| history.for_process(process.id()));
+    let deal = assess(&understanding, process, history.as_ref());
+    let (premature, next_actions) = judge(
+        &understanding,
+        call_date,
+        process,
+        history.as_ref(),
+        &deal,
+        |situation| (situation.premature.to_vec(), decide::next_actions(situation)),
+    );
+    Ok(Standing {
+        understanding,
+        deal,
+        premature,
+        next_actions,
+    })
+}
+
+/// Whether a call of this id and day can come after what is known of the deal.
+pub fn check_history(call: &Call, options: &Options) -> Result<(), Error> {
+    match &options.history {
+        Some(history) => check_order(history, &call.id, call.call_date.unwrap_or(options.call_date)),
+        None => Ok(()),
+    }
+}
+
 /// The last of the earlier calls lies before this one.
 fn check_order(history: &History, id: &str, call_date: NaiveDate) -> Result<(), Error> {
     match history.calls.last() {
@@ -383,45 +474,67 @@ fn decide_all(
     letters: &Templates,
     rewrite: &mut dyn FnMut(&Situation<'_>, &FollowUp) -> Option<FollowUp>,
 ) -> Analysis {
-    let heard = understanding.heard(history);
-    let talk = Talk::new(process, heard.call, heard.fields);
-    let marks = Marks::new(heard.labels);
-    let premature = process::premature(process, heard);
-    let mut reading = process::reading_of(process, &talk, &marks, heard, &deal);
-    let place = |warning: &Premature| heard.call.turns.iter().position(|turn| turn.i == warning.turn);
-    reading.facts.premature = premature.iter().filter_map(place).collect();
-    let situation = decide::Situation {
-        process,
-        call: &understanding.call,
-        labels: &understanding.labels,
-        fields: &understanding.fields,
-        deal: &deal,
-        language: understanding.language,
-        call_date,
-        reading: &reading,
-        premature: &premature,
-        history,
-    };
-    let draft = decide::follow_up(&situation, letters);
-    let rewritten = draft.as_ref().and_then(|draft| rewrite(&situation, draft));
-    let follow_up = rewritten.or(draft);
+    let (draft, qualification, next_actions, next_contact, root_causes, scorecard, premature) =
+        judge(&understanding, call_date, process, history, &deal, |situation| {
+            let draft = decide::follow_up(situation, letters);
+            let rewritten = draft.as_ref().and_then(|draft| rewrite(situation, draft));
+            (
+                rewritten.or(draft),
+                decide::qualification(situation),
+                decide::next_actions(situation),
+                decide::next_contact(situation),
+                process::root_causes(situation.reading, &deal, situation.language),
+                decide::scorecard(situation, situation.premature),
+                situation.premature.to_vec(),
+            )
+        });
     Analysis {
-        qualification: decide::qualification(&situation),
-        next_actions: decide::next_actions(&situation),
-        next_contact: decide::next_contact(&situation),
-        root_causes: process::root_causes(&reading, &deal, understanding.language),
-        follow_up,
-        scorecard: decide::scorecard(&situation, &premature),
-        premature,
         understanding,
         call_date,
         call_date_assumed: false,
         deal,
+        qualification,
+        premature,
+        root_causes,
+        next_actions,
+        next_contact,
+        follow_up: draft,
+        scorecard,
         asr_model: None,
         turn_model: String::new(),
         llm: None,
         timings: Timings::default(),
     }
+}
+
+/// What is to be said of an understanding and a verdict.
+fn judge<T>(
+    understanding: &Understanding,
+    call_date: NaiveDate,
+    process: &Process,
+    history: Option<&History>,
+    deal: &Deal,
+    say: impl FnOnce(&Situation<'_>) -> T,
+) -> T {
+    let heard = understanding.heard(history);
+    let talk = Talk::new(process, heard.call, heard.fields);
+    let marks = Marks::new(heard.labels);
+    let premature = process::premature(process, heard);
+    let mut reading = process::reading_of(process, &talk, &marks, heard, deal);
+    let place = |warning: &Premature| heard.call.turns.iter().position(|turn| turn.i == warning.turn);
+    reading.facts.premature = premature.iter().filter_map(place).collect();
+    say(&Situation {
+        process,
+        call: &understanding.call,
+        labels: &understanding.labels,
+        fields: &understanding.fields,
+        deal,
+        language: understanding.language,
+        call_date,
+        reading: &reading,
+        premature: &premature,
+        history,
+    })
 }
 
 #[cfg(feature = "whisper")]

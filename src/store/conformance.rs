@@ -140,7 +140,7 @@ pub(super) async fn claim(store: &dyn Store, second: i64) -> Option<Claimed> {
         .expect("claims")
 }
 
-fn figures(call_date: NaiveDate) -> CallFigures {
+pub(super) fn figures(call_date: NaiveDate) -> CallFigures {
     let json = serde_json::json!({
         "call": "as in its file", "call_date": call_date, "language": "en", "process": "ppvvc", "buyer_turns": 4,
         "stage": "pain", "confidence": 0.55, "abstained": true, "on_hold": false, "scores": {"pain": 2}, "step": "advance",

@@ -1,6 +1,6 @@
 //! The part of the suite about what is not kept.
 
-use super::conformance::{Fresh, add, at, claim, finish, new_call, suite, workspace};
+use super::conformance::{Fresh, add, at, claim, figures, finish, new_call, suite, workspace};
 use super::*;
 
 suite! {
@@ -264,6 +264,7 @@ async fn a_call_that_is_worked_on_forgets_an_erased_one(store: &dyn Store) {
             deal: deal.clone(),
             seen_revision,
             call_date: date,
+            figures: figures(date),
             stage: None,
             body: "{}".to_owned(),
         }),
@@ -750,6 +751,7 @@ async fn erasing_and_working_at_the_same_time(store: &dyn Store) {
                         deal: deal.clone(),
                         seen_revision,
                         call_date,
+                        figures: figures(call_date),
                         stage: None,
                         body: "{}".to_owned(),
                     }),
@@ -930,6 +932,7 @@ async fn no_word_of_an_erased_call_is_left(fresh: Fresh) {
                 deal,
                 seen_revision,
                 call_date,
+                figures: figures(call_date),
                 stage: None,
                 body: body.clone(),
             }),

@@ -4,11 +4,13 @@
 //! Only speech is decoded, so silence yields no words. Who of the speakers is the rep is *not* here: see `understand`.
 
 mod channels;
+mod listen;
 mod turns;
 mod voice;
 #[cfg(feature = "whisper")]
 pub mod whisper;
 
+pub use self::listen::{Listener, Speech};
 use crate::domain::{Call, Language, Recording, Role, SAMPLE_RATE, Stopped, Turn, cut_sentences};
 
 #[derive(Debug, thiserror::Error)]

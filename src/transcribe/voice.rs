@@ -10,23 +10,26 @@ use super::channels::Track;
 pub const FRAME: usize = 256;
 
 /// Score from which speech begins, and under which it ends: two values, so that a voice near the line does not flutter.
-const ON: f32 = 0.5;
-const OFF: f32 = 0.35;
+pub const ON: f32 = 0.5;
+pub const OFF: f32 = 0.35;
 /// Frames of silence that end an utterance (0.35 s); shorter ones are pauses between words.
-const HANG: usize = 22;
+pub const HANG: usize = 22;
 /// Shorter sounds (0.16 s) are clicks and breaths.
-const SHORTEST: usize = 10;
+pub const SHORTEST: usize = 10;
 /// Frames kept around speech (0.16 s): the detector is late on soft consonants.
-const MARGIN: usize = 10;
+pub const MARGIN: usize = 10;
 /// How much louder the other channel must be for this one to be only its echo (13 dB as a ratio of energies).
-const ECHO: f32 = 20.0;
+pub const ECHO: f32 = 20.0;
 /// Energy under which nothing is speech (−70 dB of full scale): the rounding noise of µ-law lies at −75 dB, and the
 /// detector takes its crackle for a voice.
-const FAINTEST: f32 = 1e-7;
+pub const FAINTEST: f32 = 1e-7;
 /// A voice is less than this much (40 dB as a ratio of energies) under the loud frames of its own track.
-const BELOW_LOUD: f32 = 1e-4;
+pub const BELOW_LOUD: f32 = 1e-4;
 /// Share of the frames that are not louder than a loud one: a click or two does not set the level.
-const LOUD: f32 = 0.99;
+pub const LOUD: f32 = 0.99;
+
+/// Frames on each side that the energy of a frame is smoothed over: an echo is a few milliseconds late.
+pub const SMOOTH: usize = 3;
 
 /// Utterances of each track, in samples, in order.
 pub fn speech(tracks: &[Track<'_>]) -> Vec<Vec<Range<usize>>> {
@@ -55,7 +58,7 @@ fn scores(samples: &[f32]) -> Vec<f32> {
         .collect()
 }
 
-/// Energy of each frame, smoothed over its neighbours: an echo is a few milliseconds late.
+/// Energy of each frame, smoothed over its neighbours.
 fn frame_energies(samples: &[f32]) -> Vec<f32> {
     let plain: Vec<f32> = samples
         .chunks_exact(FRAME)
@@ -63,7 +66,7 @@ fn frame_energies(samples: &[f32]) -> Vec<f32> {
         .collect();
     (0..plain.len())
         .map(|at| {
-            let around = &plain[at.saturating_sub(3)..(at + 4).min(plain.len())];
+            let around = &plain[at.saturating_sub(SMOOTH)..(at + SMOOTH + 1).min(plain.len())];
             around.iter().sum::<f32>() / around.len() as f32
         })
         .collect()

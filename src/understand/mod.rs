@@ -13,7 +13,7 @@ use chrono::NaiveDate;
 
 use crate::domain::{Call, DecidedBy, Decision, Field, History, Language, Role, Stage, Turn, TurnLabels};
 use crate::process::Heard;
-use turn_model::TurnModel;
+use turn_model::{TurnModel, Vector};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -43,12 +43,14 @@ pub struct Understanding {
     pub other_language: Option<String>,
 }
 
-/// Understands a call. `rep` is the speaker whom the user named as the seller.
+/// Understands a call. `rep` is the speaker whom the user named as the seller; `known` are the vectors of all turns, where
+/// they have been encoded before.
 pub fn understand(
     mut call: Call,
     call_date: NaiveDate,
     rep: Option<&str>,
     model: &TurnModel,
+    known: Option<&[Vector]>,
 ) -> Result<Understanding, Error> {
     let language = match language_of(&call) {
         Ok(language) => language,
@@ -63,10 +65,7 @@ pub fn understand(
     if let Some(rep) = rep {
         roles::assign_by_name(&mut call.turns, rep)?;
     }
-    let vectors = model.vectors(&call.turns)?;
-    let log_odds = model.role_logits(&vectors)?;
-    roles::assign(&mut call.turns, &log_odds);
-    let labels = model.label(&vectors, &call.turns)?;
+    let labels = label(&mut call.turns, model, known)?;
     let mut understanding = Understanding {
         call,
         language,
@@ -77,6 +76,32 @@ pub fn understand(
     };
     understanding.read_labels(call_date);
     Ok(understanding)
+}
+
+/// Roles and labels of turns in a language that is understood. `known` as in [`understand`].
+fn label(turns: &mut [Turn], model: &TurnModel, known: Option<&[Vector]>) -> Result<Vec<TurnLabels>, Error> {
+    let vectors = match known {
+        Some(known) => model.stack(known)?,
+        None => model.vectors(turns)?,
+    };
+    let log_odds = model.role_logits(&vectors)?;
+    roles::assign(turns, &log_odds);
+    Ok(model.label(&vectors, turns)?)
+}
+
+/// Only the roles and labels of [`understand`], for a call whose turns have been encoded.
+pub fn label_call(mut call: Call, model: &TurnModel, known: &[Vector]) -> Result<(Vec<Turn>, Vec<TurnLabels>), Error> {
+    match language_of(&call) {
+        Ok(_) => {
+            let labels = label(&mut call.turns, model, Some(known))?;
+            Ok((call.turns, labels))
+        }
+        Err(Error::Language { language, .. }) => {
+            let understanding = Understanding::of_other_language(call, language);
+            Ok((understanding.call.turns, understanding.labels))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 impl Understanding {

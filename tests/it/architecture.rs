@@ -30,8 +30,23 @@ fn map() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("document", vec!["domain", "pipeline"]),
         ("store", vec!["domain"]),
         ("work", work),
-        ("http", vec!["work", "insights", "store", "process", "ingest", "domain"]),
+        (
+            "live",
+            vec![
+                "domain",
+                "process",
+                "ingest",
+                "transcribe",
+                "understand",
+                "pipeline",
+                "document",
+            ],
+        ),
         ("insights", vec!["domain", "process"]),
+        (
+            "http",
+            vec!["work", "live", "insights", "store", "process", "ingest", "domain"],
+        ),
         ("learn", vec!["domain", "process", "ingest", "understand", "decide"]),
     ])
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 pub const KEY: &str = "test-key-of-the-first-admin-0123456789";
 
 /// Nothing that is waited for takes longer on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How a service is started.
 pub struct Settings {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
@@ -14,13 +14,18 @@ pub fn fixture(name: &str) -> PathBuf {
 /// two runs at a time take ten times as long as one after the other.
 static RUNNING: Mutex<()> = Mutex::new(());
 
+/// For a test whose service hears recordings.
+pub fn alone() -> MutexGuard<'static, ()> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 pub fn dealstage(args: &[&str]) -> Output {
     dealstage_with(args, &[])
 }
 
 /// Runs the binary with variables of the environment.
 pub fn dealstage_with(args: &[&str], environment: &[(&str, &str)]) -> Output {
-    let _alone = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let mut command = Command::new(env!("CARGO_BIN_EXE_dealstage"));
     // What the person who runs the tests has set for their own use.
     for (name, _) in std::env::vars() {
@@ -38,7 +43,7 @@ pub fn dealstage_with(args: &[&str], environment: &[(&str, &str)]) -> Output {
 
 /// Starts the binary and kills it when a file appears; it may also end by itself before.
 pub fn kill_when(args: &[String], file: &Path) {
-    let _alone = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let mut child = Command::new(env!("CARGO_BIN_EXE_dealstage"))
         .args(args)
         .spawn()

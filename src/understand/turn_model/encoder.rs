@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use candle_core::quantized::{QTensor, gguf_file};
-use candle_core::{CpuStorage, CustomOp1, D, Device, IndexOp, Layout as TensorLayout, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, D, Device, IndexOp, InplaceOp2, Layout as TensorLayout, Shape, Tensor};
 use rayon::prelude::*;
 use tokenizers::Tokenizer;
 
@@ -35,8 +35,12 @@ struct Linear {
 }
 
 impl Linear {
-    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        x.matmul(&self.weight)?.broadcast_add(&self.bias)
+    fn forward(&self, x: &Tensor, gradient: bool) -> candle_core::Result<Tensor> {
+        let x = x.matmul(&self.weight)?;
+        if gradient {
+            return x.broadcast_add(&self.bias);
+        }
+        add(x, &self.bias)
     }
 }
 
@@ -283,8 +287,8 @@ struct Layout {
     blocks: Vec<Block>,
     /// From the blocks behind each other back to the batch.
     back: Tensor,
-    /// texts × tokens: averages the tokens of each text.
-    pool: Tensor,
+    /// First token and number of tokens of each text.
+    texts: Vec<(usize, usize)>,
 }
 
 impl Layout {
@@ -326,20 +330,19 @@ impl Layout {
                 mask: Tensor::from_vec(mask, (texts.len(), 1, 1, width), &Device::Cpu)?,
             });
         }
-        let mut pool = vec![0.0_f32; lengths.len() * total];
-        for (text, (&start, &n)) in starts.iter().zip(lengths).enumerate() {
-            pool[text * total + start..text * total + start + n].fill(1.0 / n as f32);
-        }
         Ok(Self {
             blocks,
             back: Tensor::new(back, &Device::Cpu)?,
-            pool: Tensor::from_vec(pool, (lengths.len(), total), &Device::Cpu)?,
+            texts: starts.into_iter().zip(lengths.iter().copied()).collect(),
         })
     }
 
-    /// The mean of each text's tokens, of norm 1.
+    /// The mean of each text's tokens, of norm 1. Text by text: one product for all would add in an order that depends on
+    /// what else is in the batch, and a turn of a live call must get the vector that it gets in the stored one.
     fn pool(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        let rows = self.pool.matmul(x)?;
+        let mean = |&(start, count): &(usize, usize)| x.narrow(0, start, count)?.mean_keepdim(0);
+        let rows = self.texts.iter().map(mean).collect::<candle_core::Result<Vec<_>>>()?;
+        let rows = Tensor::cat(&rows, 0)?;
         rows.broadcast_div(&rows.sqr()?.sum_keepdim(D::Minus1)?.sqrt()?)
     }
 
@@ -354,11 +357,11 @@ impl Layout {
                 .permute((2, 0, 3, 1, 4))?
                 .contiguous()?;
             let q = (part.i(0)? / (head as f64).sqrt())?;
-            let weights = q.matmul(&part.i(1)?.t()?)?.broadcast_add(&block.mask)?;
+            let weights = q.matmul(&part.i(1)?.t()?)?;
             let weights = if gradient {
-                candle_nn::ops::softmax(&weights, D::Minus1)?
+                candle_nn::ops::softmax(&weights.broadcast_add(&block.mask)?, D::Minus1)?
             } else {
-                candle_nn::ops::softmax_last_dim(&weights)?
+                candle_nn::ops::softmax_last_dim(&add(weights, &block.mask)?)?
             };
             let out = weights.matmul(&part.i(2)?.contiguous()?)?;
             outputs.push(out.transpose(1, 2)?.reshape((block.texts * block.width, WIDTH))?);
@@ -366,6 +369,57 @@ impl Layout {
         Tensor::cat(&outputs, 0)?.index_select(&self.back, 0)
     }
 }
+
+/// Adds in place, without a gradient. candle's own sum of large tensors waits for threads of its own by spinning, which
+/// costs more than the sum itself as soon as anything else wants the cores.
+struct Add;
+
+/// `rows` to `x`: of the same shape, or one row for all, or one for each of the first dimension of `x`.
+fn add(x: Tensor, rows: &Tensor) -> candle_core::Result<Tensor> {
+    x.inplace_op2(rows, &Add)?;
+    Ok(x)
+}
+
+impl InplaceOp2 for Add {
+    fn name(&self) -> &'static str {
+        "add"
+    }
+
+    fn cpu_fwd(
+        &self,
+        to: &mut CpuStorage,
+        to_layout: &TensorLayout,
+        rows: &CpuStorage,
+        rows_layout: &TensorLayout,
+    ) -> candle_core::Result<()> {
+        let wrong = || candle_core::Error::Msg("add wants numbers that lie together".to_owned());
+        let (from, end) = to_layout.contiguous_offsets().ok_or_else(wrong)?;
+        let (rows_from, rows_end) = rows_layout.contiguous_offsets().ok_or_else(wrong)?;
+        let CpuStorage::F32(to) = to else {
+            return Err(candle_core::Error::Msg("add wants f32".to_owned()));
+        };
+        let (to, rows) = (&mut to[from..end], &rows.as_slice::<f32>()?[rows_from..rows_end]);
+        let width = to_layout.dims().last().copied().unwrap_or(0);
+        if width == 0 || rows.is_empty() || rows.len() % width != 0 || to.len() % rows.len() != 0 {
+            return Err(candle_core::Error::Msg("add wants whole rows".to_owned()));
+        }
+        // How many rows of `to` get the same row added.
+        let times = to.len() / rows.len();
+        let chunk = (ADD_CHUNK / width).max(1);
+        to.par_chunks_mut(chunk * width).enumerate().for_each(|(at, part)| {
+            for (row, part) in part.chunks_exact_mut(width).enumerate() {
+                let source = (at * chunk + row) / times * width;
+                for (number, more) in part.iter_mut().zip(&rows[source..source + width]) {
+                    *number += more;
+                }
+            }
+        });
+        Ok(())
+    }
+}
+
+/// Numbers that one thread takes at a time.
+const ADD_CHUNK: usize = 1 << 15;
 
 /// GELU by the error function, as the encoder was trained with. candle's own computes every number in f64 and takes a quarter
 /// of the encoder's time; this is right to 1e-6 and has no gradient.
@@ -478,17 +532,18 @@ impl Layer {
         let gradient = drop.is_some();
         let mut same = Ok;
         let drop = drop.unwrap_or(&mut same);
-        let attention = layout.attend(&self.qkv.forward(x)?, gradient)?;
-        let attention = drop(self.attention_out.forward(&attention)?)?;
-        let x = self.attention_norm.forward(&(x + attention)?, gradient)?;
-        let up = self.up.forward(&x)?;
+        let sum = |one: &Tensor, other: Tensor| if gradient { one + other } else { add(other, one) };
+        let attention = layout.attend(&self.qkv.forward(x, gradient)?, gradient)?;
+        let attention = drop(self.attention_out.forward(&attention, gradient)?)?;
+        let x = self.attention_norm.forward(&sum(x, attention)?, gradient)?;
+        let up = self.up.forward(&x, gradient)?;
         let up = if gradient {
             up.gelu_erf()?
         } else {
             up.apply_op1_no_bwd(&Gelu)?
         };
-        let down = drop(self.down.forward(&up)?)?;
-        self.out_norm.forward(&(x + down)?, gradient)
+        let down = drop(self.down.forward(&up, gradient)?)?;
+        self.out_norm.forward(&sum(&x, down)?, gradient)
     }
 }
 

@@ -75,6 +75,10 @@ pub fn sha256(bytes: &[u8]) -> String {
     hex(Sha256::digest(bytes))
 }
 
+/// What the encoder makes of one turn. It depends on the turn's text alone, not on what was encoded beside it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Vector(Box<[f32]>);
+
 pub struct TurnModel {
     encoder: Encoder,
     heads: Heads,
@@ -164,6 +168,18 @@ impl TurnModel {
     pub fn vectors(&self, turns: &[Turn]) -> Result<Tensor, Error> {
         let texts: Vec<&str> = turns.iter().map(|turn| turn.text.as_str()).collect();
         self.encoder.encode(&texts)
+    }
+
+    /// The same, each by itself: for turns that are encoded when they are said, those of many calls at once.
+    pub fn encode(&self, texts: &[&str]) -> Result<Vec<Vector>, Error> {
+        let rows: Vec<Vec<f32>> = self.encoder.encode(texts)?.to_vec2()?;
+        Ok(rows.into_iter().map(|row| Vector(row.into_boxed_slice())).collect())
+    }
+
+    /// Vectors as [`Self::vectors`] gives them.
+    pub fn stack(&self, vectors: &[Vector]) -> Result<Tensor, Error> {
+        let all: Vec<f32> = vectors.iter().flat_map(|vector| vector.0.iter().copied()).collect();
+        Ok(Tensor::from_vec(all, (vectors.len(), WIDTH), &Device::Cpu)?)
     }
 
     /// For each turn the log odds that its speaker is on the seller's side.

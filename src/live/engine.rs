@@ -1,0 +1,318 @@
+//! The models that all live calls share, each on threads of its own: async code asks and waits, and never computes.
+//!
+//! Turns of many calls that come at about the same time go through the encoder together. Of partial texts only the newest
+//! of each speaker is worth hearing; final ones come first. Handles are cheap; when the last is dropped the threads end.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use tokio::sync::oneshot;
+
+use super::protocol::ServerMessage;
+use super::{Error, Talk};
+use crate::domain::{Language, Turn};
+use crate::pipeline::{self, Analysis, Models, Options};
+use crate::transcribe::Transcriber;
+use crate::understand::turn_model::TurnModel;
+
+/// Turns that go through the encoder together: more only make all of them wait.
+const BATCH: usize = 16;
+/// Threads that write the analyses of ended calls. A language model may let them wait.
+const ENDERS: usize = 2;
+
+/// Loads a recogniser, the first time that a call has sound.
+pub type Recognisers = Box<dyn FnMut() -> Result<Box<dyn Transcriber>, String> + Send>;
+
+#[derive(Clone)]
+pub struct Engine(Arc<Handles>);
+
+struct Handles {
+    turns: mpsc::Sender<TurnJob>,
+    ends: mpsc::Sender<EndJob>,
+    hearing: Option<Arc<Hearing>>,
+}
+
+struct TurnJob {
+    talk: Talk,
+    turns: Vec<Turn>,
+    reply: oneshot::Sender<Result<(Talk, Vec<ServerMessage>), Error>>,
+}
+
+struct EndJob {
+    talk: Talk,
+    asr_model: Option<String>,
+    reply: oneshot::Sender<Result<Analysis, Error>>,
+}
+
+/// What a recogniser heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words {
+    /// Empty where nothing that can be trusted was said.
+    pub text: String,
+    /// As it was given, else as it was told from this speech.
+    pub language: Language,
+}
+
+impl Engine {
+    /// Starts the threads. `recognisers`: None for a server that takes transcripts only.
+    pub fn start(mut models: Models, options: &Options, recognisers: Option<Recognisers>) -> Result<Self, Error> {
+        let model = models.turn_model(options)?;
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(options.threads)
+            .build()
+            .map_err(pipeline::Error::from)?;
+        let (turns, turn_jobs) = mpsc::channel();
+        spawn("live-turns", move || run_turns(&turn_jobs, &pool, &model))?;
+        let (ends, end_jobs) = mpsc::channel();
+        let shared = Arc::new((Mutex::new(end_jobs), models));
+        for _ in 0..ENDERS {
+            let shared = Arc::clone(&shared);
+            spawn("live-end", move || run_ends(&shared.0, &shared.1))?;
+        }
+        let hearing = match recognisers {
+            None => None,
+            Some(load) => {
+                let hearing = Arc::new(Hearing::default());
+                let own = Arc::clone(&hearing);
+                spawn("live-hearing", move || own.run(load))?;
+                Some(hearing)
+            }
+        };
+        Ok(Self(Arc::new(Handles { turns, ends, hearing })))
+    }
+
+    /// Whether calls with sound can be taken.
+    pub fn hears(&self) -> bool {
+        self.0.hearing.is_some()
+    }
+
+    /// Gives the talk its next turns; it comes back with what there is to tell.
+    pub async fn push(&self, talk: Talk, turns: Vec<Turn>) -> Result<(Talk, Vec<ServerMessage>), Error> {
+        let (reply, answer) = oneshot::channel();
+        self.0
+            .turns
+            .send(TurnJob { talk, turns, reply })
+            .map_err(|_| Error::Stopped)?;
+        answer.await.map_err(|_| Error::Broken)?
+    }
+
+    /// A talk as it was after these turns, one after the other: for a call that goes on in another process. What there was
+    /// to tell has been told.
+    pub async fn restore(&self, mut talk: Talk, turns: Vec<Turn>) -> Result<Talk, Error> {
+        for turn in turns {
+            (talk, _) = self.push(talk, vec![turn]).await?;
+        }
+        Ok(talk)
+    }
+
+    /// The call has ended. `asr_model`: who heard it, if it had sound.
+    pub async fn end(&self, talk: Talk, asr_model: Option<String>) -> Result<Analysis, Error> {
+        let (reply, answer) = oneshot::channel();
+        let job = EndJob { talk, asr_model, reply };
+        self.0.ends.send(job).map_err(|_| Error::Stopped)?;
+        answer.await.map_err(|_| Error::Broken)?
+    }
+
+    /// The words of speech that has ended, of at most 30 s at 16 kHz.
+    pub async fn hear(&self, samples: Vec<f32>, language: Option<Language>) -> Result<Words, Error> {
+        let hearing = self.0.hearing.as_ref().ok_or(Error::NoRecogniser)?;
+        let (reply, answer) = oneshot::channel();
+        hearing.queue().ended.push_back(Ask {
+            samples,
+            language,
+            reply,
+        });
+        hearing.more.notify_one();
+        answer.await.map_err(|_| Error::Stopped)?
+    }
+
+    /// The words so far of somebody who still speaks; None where newer ones were asked for before these were heard.
+    /// `speaker` tells the speakers of all calls apart.
+    pub async fn hear_so_far(
+        &self,
+        speaker: u64,
+        samples: Vec<f32>,
+        language: Option<Language>,
+    ) -> Result<Option<Words>, Error> {
+        let hearing = self.0.hearing.as_ref().ok_or(Error::NoRecogniser)?;
+        let (reply, answer) = oneshot::channel();
+        let ask = Ask {
+            samples,
+            language,
+            reply,
+        };
+        {
+            let mut queue = hearing.queue();
+            match queue.open.iter_mut().find(|(of, _)| *of == speaker) {
+                // It keeps its place; whoever waits for the older one is told that nobody hears it.
+                Some((_, waiting)) => *waiting = ask,
+                None => queue.open.push_back((speaker, ask)),
+            }
+        }
+        hearing.more.notify_one();
+        match answer.await {
+            Ok(words) => words.map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+impl Drop for Handles {
+    fn drop(&mut self) {
+        if let Some(hearing) = &self.hearing {
+            hearing.queue().closed = true;
+            hearing.more.notify_all();
+        }
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work)?;
+    Ok(())
+}
+
+fn run_turns(jobs: &mpsc::Receiver<TurnJob>, pool: &rayon::ThreadPool, model: &TurnModel) {
+    while let Ok(first) = jobs.recv() {
+        let mut count = first.turns.len();
+        let mut batch = vec![first];
+        while count < BATCH
+            && let Ok(next) = jobs.try_recv()
+        {
+            count += next.turns.len();
+            batch.push(next);
+        }
+        pool.install(|| tell(batch, model));
+    }
+}
+
+/// Encodes the turns of all jobs together, and lets each call say what is new.
+fn tell(batch: Vec<TurnJob>, model: &TurnModel) {
+    let texts: Vec<&str> = batch
+        .iter()
+        .flat_map(|job| job.turns.iter().map(|turn| turn.text.as_str()))
+        .collect();
+    // What breaks here breaks the calls of this batch, and no others.
+    let encoded = catch_unwind(AssertUnwindSafe(|| model.encode(&texts)));
+    let mut vectors = match encoded {
+        Ok(Ok(vectors)) => vectors.into_iter(),
+        failed => {
+            if let Ok(Err(error)) = failed {
+                tracing::error!(%error, "turns of live calls were not encoded");
+            }
+            for job in batch {
+                let _ = job.reply.send(Err(Error::Broken));
+            }
+            return;
+        }
+    };
+    let work: Vec<_> = batch
+        .into_iter()
+        .map(|job| {
+            let vectors: Vec<_> = vectors.by_ref().take(job.turns.len()).collect();
+            (job, vectors)
+        })
+        .collect();
+    work.into_par_iter().for_each(|(job, vectors)| {
+        let TurnJob { mut talk, turns, reply } = job;
+        let told = catch_unwind(AssertUnwindSafe(|| {
+            talk.push(turns, vectors);
+            let messages = talk.tell(model)?;
+            Ok((talk, messages))
+        }));
+        // Whoever has gone away needs no answer.
+        let _ = reply.send(told.unwrap_or(Err(Error::Broken)));
+    });
+}
+
+fn run_ends(jobs: &Mutex<mpsc::Receiver<EndJob>>, models: &Models) {
+    loop {
+        let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(EndJob { talk, asr_model, reply }) = next else {
+            return;
+        };
+        let analysis = catch_unwind(AssertUnwindSafe(|| talk.analyse(asr_model, models)));
+        let _ = reply.send(analysis.unwrap_or(Err(Error::Broken)));
+    }
+}
+
+#[derive(Default)]
+struct Hearing {
+    waiting: Mutex<Waiting>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    /// In the order in which the speech ended.
+    ended: VecDeque<Ask>,
+    /// At most one for each speaker.
+    open: VecDeque<(u64, Ask)>,
+    closed: bool,
+}
+
+struct Ask {
+    samples: Vec<f32>,
+    language: Option<Language>,
+    reply: oneshot::Sender<Result<Words, Error>>,
+}
+
+impl Hearing {
+    fn queue(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// None when the engine ends.
+    fn next(&self) -> Option<Ask> {
+        let mut queue = self.queue();
+        loop {
+            if queue.closed {
+                return None;
+            }
+            let open = |queue: &mut Waiting| queue.open.pop_front().map(|(_, ask)| ask);
+            if let Some(ask) = queue.ended.pop_front().or_else(|| open(&mut queue)) {
+                return Some(ask);
+            }
+            queue = self.more.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn run(&self, mut load: Recognisers) {
+        let mut loaded: Option<Box<dyn Transcriber>> = None;
+        while let Some(ask) = self.next() {
+            if ask.reply.is_closed() {
+                continue;
+            }
+            let heard = catch_unwind(AssertUnwindSafe(|| {
+                let recogniser = match &mut loaded {
+                    Some(recogniser) => recogniser,
+                    empty => empty.insert(load()?),
+                };
+                words(recogniser.as_mut(), &ask.samples, ask.language)
+            }));
+            let heard = match heard {
+                Ok(heard) => heard.map_err(Error::Recogniser),
+                Err(_) => {
+                    // Nobody knows what state it is in.
+                    loaded = None;
+                    Err(Error::Broken)
+                }
+            };
+            let _ = ask.reply.send(heard);
+        }
+    }
+}
+
+fn words(recogniser: &mut dyn Transcriber, speech: &[f32], language: Option<Language>) -> Result<Words, String> {
+    let language = match language {
+        Some(language) => language,
+        None => recogniser.detect_language(speech)?,
+    };
+    let phrases = recogniser.words(speech, language, false)?;
+    let texts: Vec<&str> = phrases.iter().map(|phrase| phrase.text.as_str()).collect();
+    Ok(Words {
+        text: texts.join(" "),
+        language,
+    })
+}

@@ -1,0 +1,385 @@
+//! Where somebody speaks, while the sound still comes.
+//!
+//! The rules are those of `voice`, with what a stream allows: the level of a track is that of its loud frames so far, and a
+//! turn ends after a pause, because nobody knows yet whether its speaker goes on. Memory holds the speech that is open, no
+//! more. What is found depends on the sound alone, not on the pieces in which it came.
+
+use std::collections::VecDeque;
+
+use earshot::Detector;
+
+use super::voice::{BELOW_LOUD, ECHO, FAINTEST, FRAME, HANG, LOUD, MARGIN, OFF, ON, SHORTEST, SMOOTH};
+use crate::domain::SAMPLE_RATE;
+
+/// Frames of silence that end a turn (0.64 s).
+const TURN_PAUSE: usize = 40;
+/// Speech of this length is cut at its next short pause, so that its words need not wait for its end: 15 s.
+const LONG: usize = 15 * SAMPLE_RATE as usize / FRAME;
+/// Frames of such a pause (0.19 s).
+const SHORT_PAUSE: usize = 12;
+/// Longer speech is cut where it is: 28 s, as the recogniser takes.
+const LONGEST: usize = 28 * SAMPLE_RATE as usize / FRAME;
+/// Frames of speech between two partial texts (0.8 s).
+const PARTIAL: usize = 50;
+
+/// Speech on one channel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Speech {
+    pub channel: usize,
+    /// Place of the first sample, from the start of the call.
+    pub from: u64,
+    /// At 16 kHz.
+    pub samples: Vec<f32>,
+    /// Nothing is added to it any more: it is a turn. Else its speaker goes on, and it will come again, longer.
+    pub ended: bool,
+}
+
+impl Speech {
+    /// Place behind the last sample, from the start of the call.
+    pub fn to(&self) -> u64 {
+        self.from + self.samples.len() as u64
+    }
+}
+
+pub struct Listener {
+    channels: Vec<Channel>,
+    /// Frames that were judged.
+    judged: usize,
+}
+
+struct Channel {
+    detector: Box<Detector>,
+    /// Samples behind the last whole frame.
+    waiting: Vec<f32>,
+    /// Frames with their scores, as many as are not judged yet.
+    scores: VecDeque<f32>,
+    /// Energies of the frames that the next judged frame is smoothed over.
+    energies: VecDeque<f32>,
+    levels: Levels,
+    /// The sound from frame `kept_from` on.
+    kept: VecDeque<f32>,
+    kept_from: usize,
+    open: Option<Open>,
+}
+
+/// Speech that has not ended, in frames.
+struct Open {
+    begin: usize,
+    last_voice: usize,
+    /// Where the last partial text was asked for.
+    asked: usize,
+}
+
+impl Listener {
+    pub fn new(channels: usize) -> Self {
+        Self {
+            channels: (0..channels).map(|_| Channel::new()).collect(),
+            judged: 0,
+        }
+    }
+
+    /// Takes the next samples of a channel, at 16 kHz.
+    pub fn push(&mut self, channel: usize, samples: &[f32]) -> Vec<Speech> {
+        if let Some(channel) = self.channels.get_mut(channel) {
+            channel.take(samples);
+        }
+        self.judge(SMOOTH)
+    }
+
+    /// The call has ended: what is open ends too.
+    pub fn finish(&mut self) -> Vec<Speech> {
+        let mut found = self.judge(0);
+        for (at, channel) in self.channels.iter_mut().enumerate() {
+            found.extend(channel.close(at, self.judged));
+        }
+        found
+    }
+
+    /// Judges the frames that all channels have, with so many behind them.
+    fn judge(&mut self, behind: usize) -> Vec<Speech> {
+        let mut found = Vec::new();
+        while self.channels.iter().all(|channel| channel.scores.len() > behind) {
+            let energies: Vec<f32> = self
+                .channels
+                .iter()
+                .map(|channel| channel.smoothed(self.judged))
+                .collect();
+            for (at, channel) in self.channels.iter_mut().enumerate() {
+                let loudest_other = energies
+                    .iter()
+                    .enumerate()
+                    .filter(|(other, _)| *other != at)
+                    .map(|(_, energy)| *energy)
+                    .fold(0.0, f32::max);
+                found.extend(channel.judge(at, self.judged, energies[at], loudest_other));
+            }
+            self.judged += 1;
+        }
+        found
+    }
+}
+
+impl Channel {
+    fn new() -> Self {
+        Self {
+            detector: Box::new(Detector::default()),
+            waiting: Vec::new(),
+            scores: VecDeque::new(),
+            energies: VecDeque::new(),
+            levels: Levels::new(),
+            kept: VecDeque::new(),
+            kept_from: 0,
+            open: None,
+        }
+    }
+
+    fn take(&mut self, samples: &[f32]) {
+        self.waiting.extend_from_slice(samples);
+        let whole = self.waiting.len() / FRAME * FRAME;
+        for frame in self.waiting[..whole].chunks_exact(FRAME) {
+            self.scores.push_back(self.detector.predict_f32(frame));
+            self.energies
+                .push_back(frame.iter().map(|s| s * s).sum::<f32>() / FRAME as f32);
+            self.kept.extend(frame);
+        }
+        self.waiting.drain(..whole);
+    }
+
+    /// Energy around frame `at`, which is the oldest that is not judged.
+    fn smoothed(&self, at: usize) -> f32 {
+        let before = at.min(SMOOTH);
+        let around = self.energies.iter().take(before + 1 + SMOOTH);
+        let count = around.len();
+        around.sum::<f32>() / count.max(1) as f32
+    }
+
+    fn judge(&mut self, channel: usize, at: usize, energy: f32, other: f32) -> Option<Speech> {
+        let mut score = self.scores.pop_front()?;
+        if at >= SMOOTH {
+            self.energies.pop_front();
+        }
+        self.levels.add(energy);
+        let faintest = (self.levels.loud() * BELOW_LOUD).max(FAINTEST);
+        if energy < faintest || other > ECHO * energy.max(1e-10) {
+            score = 0.0;
+        }
+        let Some(open) = &mut self.open else {
+            if score >= ON {
+                self.open = Some(Open {
+                    begin: at,
+                    last_voice: at,
+                    asked: at,
+                });
+            } else {
+                self.forget((at + 1).saturating_sub(MARGIN));
+            }
+            return None;
+        };
+        if score >= OFF {
+            open.last_voice = at;
+        }
+        let pause = at - open.last_voice;
+        let length = at + 1 - open.begin;
+        if pause > TURN_PAUSE || length >= LONGEST || (length >= LONG && pause >= SHORT_PAUSE) {
+            return self.close(channel, at + 1);
+        }
+        // Once more where a pause has begun: if it lasts, these words are the turn's, and have been heard already.
+        let due = pause == HANG + 1 || (pause == 0 && at - open.asked >= PARTIAL);
+        if !due || open.last_voice + 1 - open.begin < SHORTEST {
+            return None;
+        }
+        open.asked = at;
+        let (begin, end) = (open.begin, open.last_voice + 1);
+        Some(self.cut(channel, begin, end, at + 1, false))
+    }
+
+    /// Ends what is open; `now` frames have been judged.
+    fn close(&mut self, channel: usize, now: usize) -> Option<Speech> {
+        let open = self.open.take()?;
+        let end = open.last_voice + 1;
+        let speech = (end - open.begin >= SHORTEST).then(|| self.cut(channel, open.begin, end, now, true));
+        // The next may begin right here, and its margin is not to reach into these words.
+        self.forget(now.saturating_sub(MARGIN).max((end + MARGIN).min(now)));
+        speech
+    }
+
+    fn cut(&self, channel: usize, begin: usize, end: usize, now: usize, ended: bool) -> Speech {
+        let from = begin.saturating_sub(MARGIN).max(self.kept_from);
+        let to = (end + MARGIN).min(now);
+        let samples = (from - self.kept_from) * FRAME..(to - self.kept_from) * FRAME;
+        Speech {
+            channel,
+            from: (from * FRAME) as u64,
+            samples: self.kept.range(samples).copied().collect(),
+            ended,
+        }
+    }
+
+    /// Drops the sound before frame `at`.
+    fn forget(&mut self, at: usize) {
+        let frames = at.saturating_sub(self.kept_from).min(self.kept.len() / FRAME);
+        self.kept.drain(..frames * FRAME);
+        self.kept_from += frames;
+    }
+}
+
+/// How often each level was heard.
+struct Levels {
+    counts: Vec<u32>,
+    total: u32,
+}
+
+/// Steps of the scale: half a decibel from −120 to 0.
+const STEPS: usize = 240;
+
+impl Levels {
+    fn new() -> Self {
+        Self {
+            counts: vec![0; STEPS + 1],
+            total: 0,
+        }
+    }
+
+    fn add(&mut self, energy: f32) {
+        let decibels = 10.0 * energy.max(1e-12).log10();
+        let step = ((decibels + 120.0) * 2.0).clamp(0.0, STEPS as f32) as usize;
+        self.counts[step] += 1;
+        self.total += 1;
+    }
+
+    /// Energy of a loud frame.
+    fn loud(&self) -> f32 {
+        let mut left = (self.total as f32 * (1.0 - LOUD)) as u32;
+        for (step, &count) in self.counts.iter().enumerate().rev() {
+            if count > left {
+                return 10_f32.powf((step as f32 / 2.0 - 120.0) / 10.0);
+            }
+            left -= count;
+        }
+        0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_level_is_that_of_the_loud_frames() {
+        let mut levels = Levels::new();
+        for _ in 0..1000 {
+            levels.add(1e-6);
+        }
+        for _ in 0..5 {
+            levels.add(0.5);
+        }
+        assert!((levels.loud().log10() + 6.0).abs() < 0.1, "{}", levels.loud());
+        for _ in 0..20 {
+            levels.add(0.01);
+        }
+        assert!(levels.loud() > 5e-3, "{}", levels.loud());
+    }
+
+    /// Judges by given scores instead of the detector's.
+    fn turns_of(scores: &[f32]) -> Vec<(u64, u64, bool)> {
+        let mut channel = Channel::new();
+        let mut found = Vec::new();
+        for (at, &score) in scores.iter().enumerate() {
+            channel.kept.extend([0.1; FRAME]);
+            channel.energies.push_back(0.01);
+            channel.scores.push_back(score);
+            found.extend(channel.judge(0, at, 0.01, 0.0));
+        }
+        found.extend(channel.close(0, scores.len()));
+        let frame = FRAME as u64;
+        found
+            .iter()
+            .map(|speech| (speech.from / frame, speech.to() / frame, speech.ended))
+            .collect()
+    }
+
+    #[test]
+    fn a_pause_ends_a_turn_and_its_words_were_asked_for_before() {
+        let mut scores = vec![0.0; 300];
+        scores[50..100].fill(0.9);
+        scores[110..140].fill(0.9);
+        scores[200..203].fill(0.9);
+        let found = turns_of(&scores);
+        assert_eq!(found.last(), Some(&(40, 150, true)));
+        // The partial text at the pause has the same words.
+        assert!(found.contains(&(40, 150, false)), "{found:?}");
+        assert_eq!(found.iter().filter(|(_, _, ended)| *ended).count(), 1);
+    }
+
+    #[test]
+    fn long_speech_is_cut_without_loss_or_overlap() {
+        let scores = vec![0.9; 4 * LONGEST];
+        let ended: Vec<_> = turns_of(&scores).into_iter().filter(|(_, _, ended)| *ended).collect();
+        assert_eq!(ended.first().map(|first| first.0), Some(0));
+        assert_eq!(ended.last().map(|last| last.1), Some(scores.len() as u64));
+        assert!(ended.windows(2).all(|pair| pair[0].1 == pair[1].0), "{ended:?}");
+        assert!(
+            ended
+                .iter()
+                .all(|(from, to, _)| to - from <= LONGEST as u64 + MARGIN as u64)
+        );
+    }
+
+    #[test]
+    fn a_partial_text_is_due_each_second() {
+        let found = turns_of(&[0.9; 500]);
+        let partial: Vec<u64> = found
+            .iter()
+            .filter(|(_, _, ended)| !ended)
+            .map(|found| found.1)
+            .collect();
+        assert!(
+            partial
+                .windows(2)
+                .all(|pair| (pair[1] - pair[0]) * FRAME as u64 <= u64::from(SAMPLE_RATE))
+        );
+        assert!(partial.len() >= 8, "{partial:?}");
+    }
+
+    #[test]
+    fn silence_is_forgotten() {
+        let mut listener = Listener::new(2);
+        for _ in 0..1000 {
+            assert!(listener.push(0, &[0.0; 1000]).is_empty());
+            assert!(listener.push(1, &[0.0; 1000]).is_empty());
+        }
+        assert!(listener.channels.iter().all(|channel| channel.kept.len() < 40 * FRAME));
+        assert!(listener.finish().is_empty());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn pieces_do_not_matter(cuts in proptest::collection::vec(1_usize..3000, 1..60), seed in 0_u32..1000) {
+            let sound: Vec<f32> = (0..40_000_u32)
+                .map(|n| {
+                    let voiced = (n / 8_000 + seed) % 2 == 0;
+                    let noise = (n.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 16) as f32 / 65_536.0 - 0.5;
+                    let pitch = (n as f32 * 130.0 * std::f32::consts::TAU / 16_000.0).sin().signum();
+                    if voiced { 0.3 * pitch + 0.1 * noise } else { 0.001 * noise }
+                })
+                .collect();
+            let mut whole = Listener::new(1);
+            let mut expected = whole.push(0, &sound);
+            expected.extend(whole.finish());
+            let mut listener = Listener::new(1);
+            let mut found = Vec::new();
+            let mut at = 0;
+            for cut in cuts.iter().cycle() {
+                let to = (at + cut).min(sound.len());
+                found.extend(listener.push(0, &sound[at..to]));
+                at = to;
+                if at == sound.len() { break; }
+            }
+            found.extend(listener.finish());
+            prop_assert_eq!(found, expected);
+        }
+    }
+}
