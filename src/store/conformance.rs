@@ -1042,7 +1042,7 @@ async fn an_audit_log_may_begin_later(fresh: Fresh) {
         ..Retention::default()
     };
     let gone = store
-        .expire(&ws, &keep, at(4 * 86_400 + 1), 100)
+        .expire(&ws, &keep, at(4 * 86_400), 100)
         .await
         .expect("expired");
     assert_eq!(gone, 2);

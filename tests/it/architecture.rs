@@ -157,3 +157,56 @@ fn heavy_libraries_stay_in_their_place() {
         }
     }
 }
+
+/// Statements that are about all workspaces, or that find out which one it is. No id that a client gives leads to one, but
+/// for `calls where id`, which the command line asks.
+const OF_ALL_WORKSPACES: [&str; 10] = [
+    "select 1",
+    "select workspace from calls where id = $1",
+    "from users where email = $1 and disabled_at is null",
+    "where s.hash = $1 and s.expires_at > $2",
+    "where k.hash = $1 and k.revoked_at is null",
+    "update jobs set lease_until = $1 where state = 'running' and lease_until > $1",
+    "from jobs where state in ('queued', 'running')",
+    "delete from idempotency where at < $1",
+    "delete from sessions where expires_at < $1",
+    "select 1 from doomed_blobs where at <= $1 limit 1",
+];
+
+#[test]
+fn every_statement_names_its_workspace() {
+    let literal =
+        regex::Regex::new(r#""(\s*(?:select|insert|update|delete|with)\s(?:[^"\\]|\\.)*)""#).expect("a pattern");
+    let named = regex::Regex::new(concat!(
+        r"workspace = \$|insert into \w+ \([^)]*\bworkspace\b|(?:from|update|into) workspaces\b",
+        // A worker knows a job by its fence, and learns from it whose it is.
+        r"|attempt = \$2 and state = 'running' returning workspace",
+    ))
+    .expect("a pattern");
+    let (mut seen, mut excused, mut wrong) = (0, Vec::new(), Vec::new());
+    for (_, path, text) in files() {
+        if !path.components().any(|part| part.as_os_str() == "sql") {
+            continue;
+        }
+        for statement in literal.captures_iter(&text) {
+            let statement = statement[1].split_whitespace().collect::<Vec<_>>().join(" ");
+            seen += 1;
+            if named.is_match(&statement) {
+                continue;
+            }
+            match OF_ALL_WORKSPACES
+                .iter()
+                .find(|known| statement.ends_with(**known) || statement.contains(&format!("{known} and ")))
+            {
+                Some(known) => excused.push(*known),
+                None => wrong.push(format!("{}: {statement}", path.display())),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(seen > 100, "{seen} statements");
+    // What is no longer there needs no excuse.
+    for known in OF_ALL_WORKSPACES {
+        assert!(excused.contains(&known), "{known}");
+    }
+}

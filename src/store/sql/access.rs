@@ -422,15 +422,17 @@ impl Access for Sql {
         };
         let (expires_at, ends_at): (i64, i64) = (row.try_get("expires_at")?, row.try_get("ends_at")?);
         let moved = millis(now + idle).min(ends_at);
+        let workspace: WorkspaceId = row.try_get("workspace")?;
         if moved - expires_at > NOTED_EVERY {
-            sqlx::query("update sessions set expires_at = $2 where hash = $1 and expires_at < $2")
+            sqlx::query("update sessions set expires_at = $3 where workspace = $1 and hash = $2 and expires_at < $3")
+                .bind(&workspace)
                 .bind(hash)
                 .bind(moved)
                 .execute(&self.write)
                 .await?;
         }
         Ok(Some(Caller {
-            workspace: row.try_get("workspace")?,
+            workspace,
             user: Some(row.try_get("user_id")?),
             key: None,
             role: row.try_get("role")?,

@@ -39,7 +39,7 @@ impl Jobs for Sql {
                          or too little memory may cause"
                     ),
                 };
-                end_failed(&mut tx, &job, &problem, now).await?;
+                end_failed(&mut tx, &workspace, &job, &problem, now).await?;
                 fail_call(
                     &mut tx,
                     &workspace,
@@ -54,11 +54,12 @@ impl Jobs for Sql {
             }
             let row = sqlx::query(
                 "update jobs set state = 'running', lease_until = $2, worker = $3, attempt = attempt + 1, tries = tries + 1
-                 where id = $1 returning attempt",
+                 where id = $1 and workspace = $4 returning attempt",
             )
             .bind(&job)
             .bind(millis(now + lease))
             .bind(worker)
+            .bind(&workspace)
             .fetch_one(&mut *tx)
             .await?;
             let attempt: i64 = row.try_get(0)?;
@@ -95,7 +96,7 @@ impl Jobs for Sql {
     ) -> Result<Heartbeat> {
         let mut tx = self.begin().await?;
         let row = sqlx::query(
-            "update jobs set lease_until = $3 where id = $1 and attempt = $2 and state = 'running' returning call",
+            "update jobs set lease_until = $3 where id = $1 and attempt = $2 and state = 'running' returning workspace, call",
         )
         .bind(&fence.job)
         .bind(fence.attempt)
@@ -105,8 +106,9 @@ impl Jobs for Sql {
         let Some(row) = row else {
             return Ok(Heartbeat::Gone);
         };
-        let call: CallId = row.try_get(0)?;
-        sqlx::query("update calls set step = $2, progress = $3, updated_at = $4 where id = $1")
+        let (workspace, call): (WorkspaceId, CallId) = (row.try_get(0)?, row.try_get(1)?);
+        sqlx::query("update calls set step = $3, progress = $4, updated_at = $5 where workspace = $1 and id = $2")
+            .bind(&workspace)
             .bind(&call)
             .bind(step)
             .bind(progress)
@@ -219,7 +221,7 @@ impl Jobs for Sql {
             Retry::At(at) => {
                 let row = sqlx::query(
                     "update jobs set state = 'queued', lease_until = null, worker = null, run_at = $3, error = $4
-                     where id = $1 and attempt = $2 and state = 'running' returning call",
+                     where id = $1 and attempt = $2 and state = 'running' returning workspace, call",
                 )
                 .bind(&fence.job)
                 .bind(fence.attempt)
@@ -228,8 +230,9 @@ impl Jobs for Sql {
                 .fetch_optional(&mut *tx)
                 .await?
                 .ok_or(Error::Fenced)?;
-                let call: CallId = row.try_get(0)?;
-                sqlx::query("update calls set status = $2, updated_at = $3 where id = $1")
+                let (workspace, call): (WorkspaceId, CallId) = (row.try_get(0)?, row.try_get(1)?);
+                sqlx::query("update calls set status = $3, updated_at = $4 where workspace = $1 and id = $2")
+                    .bind(&workspace)
                     .bind(&call)
                     .bind(CallStatus::Queued)
                     .bind(millis(now))
@@ -249,7 +252,7 @@ impl Jobs for Sql {
         let mut tx = self.begin().await?;
         let row = sqlx::query(
             "update jobs set state = 'queued', lease_until = null, worker = null, tries = tries - 1, run_at = $3
-             where id = $1 and attempt = $2 and state = 'running' returning call",
+             where id = $1 and attempt = $2 and state = 'running' returning workspace, call",
         )
         .bind(&fence.job)
         .bind(fence.attempt)
@@ -257,8 +260,9 @@ impl Jobs for Sql {
         .fetch_optional(&mut *tx)
         .await?;
         if let Some(row) = row {
-            let call: CallId = row.try_get(0)?;
-            sqlx::query("update calls set status = $2, updated_at = $3 where id = $1")
+            let (workspace, call): (WorkspaceId, CallId) = (row.try_get(0)?, row.try_get(1)?);
+            sqlx::query("update calls set status = $3, updated_at = $4 where workspace = $1 and id = $2")
+                .bind(&workspace)
                 .bind(&call)
                 .bind(CallStatus::Queued)
                 .bind(millis(now))
@@ -354,13 +358,23 @@ async fn end(
 }
 
 /// Ends a job that nobody holds.
-async fn end_failed(tx: &mut Tx, job: &JobId, problem: &Problem, now: DateTime<Utc>) -> Result<()> {
-    sqlx::query("update jobs set state = 'failed', lease_until = null, done_at = $2, error = $3 where id = $1")
-        .bind(job)
-        .bind(millis(now))
-        .bind(to_json(problem)?)
-        .execute(&mut **tx)
-        .await?;
+async fn end_failed(
+    tx: &mut Tx,
+    workspace: &WorkspaceId,
+    job: &JobId,
+    problem: &Problem,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query(
+        "update jobs set state = 'failed', lease_until = null, done_at = $3, error = $4
+         where workspace = $1 and id = $2",
+    )
+    .bind(workspace)
+    .bind(job)
+    .bind(millis(now))
+    .bind(to_json(problem)?)
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 
