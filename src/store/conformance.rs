@@ -1041,10 +1041,7 @@ async fn an_audit_log_may_begin_later(fresh: Fresh) {
         audit_days: Some(2),
         ..Retention::default()
     };
-    let gone = store
-        .expire(&ws, &keep, at(4 * 86_400), 100)
-        .await
-        .expect("expired");
+    let gone = store.expire(&ws, &keep, at(4 * 86_400), 100).await.expect("expired");
     assert_eq!(gone, 2);
     let sound = AuditCheck {
         first: 3,
