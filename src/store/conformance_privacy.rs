@@ -966,6 +966,10 @@ async fn no_word_of_an_erased_call_is_left(fresh: Fresh) {
         erase(store, &ws, id).await.expect("erased");
     }
     store.scrub().await.expect("scrubbed");
+    let is_file = fresh.url.starts_with("sqlite");
+    assert!(!store.compact(at(999)).await.expect("asks"), "not due");
+    assert_eq!(store.compact(at(1000)).await.expect("compacted"), is_file);
+    assert!(!store.compact(at(2000)).await.expect("asks"), "done");
     let left = everything(&fresh).await;
     assert_eq!(hits(&left, canary(true)), 0);
     assert_eq!(hits(&left, &canary(true).to_lowercase()), 0);

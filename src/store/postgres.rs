@@ -23,6 +23,7 @@ const DOOMED: &str =
     "select workspace, hash from doomed_blobs where at <= $1 order by at limit 1 for update skip locked";
 /// The server's own vacuum does it.
 const SCRUB: Option<&str> = None;
+const COMPACT: Option<&str> = None;
 
 /// As many per process: a server takes a hundred unless told otherwise, and several processes share it.
 const CONNECTIONS: u32 = 12;

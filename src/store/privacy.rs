@@ -147,6 +147,10 @@ pub trait Privacy {
     /// Removes the bytes that are longest due, unless a call refers to them. False: none are due.
     async fn remove_doomed(&self, blobs: &Blobs, now: DateTime<Utc>) -> Result<bool>;
 
-    /// Overwrites what was deleted, where the database leaves it on the disk for a while.
+    /// Overwrites what was deleted, where the database leaves it in its log for a while. Quick.
     async fn scrub(&self) -> Result<()>;
+
+    /// Writes the file of the database anew where erased things may still lie in it, as far as that is due: what was erased at
+    /// once, what was too old after a day. True: it did, and everybody else who writes had to wait.
+    async fn compact(&self, now: DateTime<Utc>) -> Result<bool>;
 }

@@ -23,6 +23,9 @@ const CLAIM: &str = "
 const DOOMED: &str = "select workspace, hash from doomed_blobs where at <= $1 order by at limit 1";
 /// What was deleted stays in the log of writes until that is cut.
 const SCRUB: Option<&str> = Some("pragma wal_checkpoint(truncate)");
+/// `secure_delete` overwrites rows where they lie, but not the copies that stay behind when SQLite moves rows from page to
+/// page. Only a new file is free of them.
+const COMPACT: Option<&str> = Some("vacuum");
 
 /// Readers do not wait for the writer, nor for each other.
 const READERS: u32 = 4;
@@ -43,6 +46,8 @@ pub async fn open(path: &Path) -> super::Result<sql::Sql> {
         .busy_timeout(Duration::from_secs(20));
     let write = SqlitePoolOptions::new()
         .max_connections(1)
+        // Behind a `COMPACT` of a large file.
+        .acquire_timeout(Duration::from_secs(120))
         .connect_with(options.clone())
         .await?;
     sqlx::migrate!("src/store/migrations").run(&write).await?;

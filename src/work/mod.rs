@@ -60,6 +60,8 @@ pub struct Shop {
     pub process: Arc<Process>,
     /// Told when there is something to do.
     pub bell: Arc<tokio::sync::Notify>,
+    /// Told when something was erased.
+    pub broom: Arc<tokio::sync::Notify>,
     processes: Arc<Mutex<HashMap<String, Arc<Process>>>>,
 }
 
@@ -70,6 +72,7 @@ impl Shop {
             blobs,
             process: Arc::new(process),
             bell: Arc::new(tokio::sync::Notify::new()),
+            broom: Arc::new(tokio::sync::Notify::new()),
             processes: Arc::default(),
         }
     }

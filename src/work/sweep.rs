@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use chrono::Utc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -18,6 +19,10 @@ const POLL: Duration = Duration::from_secs(5);
 const AGE: Duration = Duration::from_secs(600);
 /// Of each kind, between two looks at the shutdown.
 const MOST: u32 = 100;
+/// Between two times that the database is written anew, so long, and so many times as long as it took: nobody else writes
+/// meanwhile.
+const COMPACT_PAUSE: Duration = Duration::from_secs(20);
+const COMPACT_SHARE: u32 = 50;
 /// A request does not wait longer for what the sweep would do anyhow.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -25,7 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub async fn sweep(shop: Shop, shutdown: CancellationToken) {
     // What an earlier process deleted may not be overwritten yet.
     let mut dirty = true;
-    let mut aged: Option<tokio::time::Instant> = None;
+    let mut aged: Option<Instant> = None;
+    let mut compact_from = Instant::now();
     while !shutdown.is_cancelled() {
         if aged.is_none_or(|at| at.elapsed() >= AGE) {
             match expire(&shop, &shutdown).await {
@@ -36,7 +42,7 @@ pub async fn sweep(shop: Shop, shutdown: CancellationToken) {
                 }
                 Err(error) => warn!(%error, "what is too old could not be taken away"),
             }
-            aged = Some(tokio::time::Instant::now());
+            aged = Some(Instant::now());
         }
         match remove(&shop, &shutdown).await {
             Ok(removed) => dirty |= removed,
@@ -48,8 +54,24 @@ pub async fn sweep(shop: Shop, shutdown: CancellationToken) {
                 Err(error) => warn!(%error, "what was deleted is not overwritten yet"),
             }
         }
+        if Instant::now() >= compact_from {
+            let started = Instant::now();
+            match shop.store.compact(Utc::now()).await {
+                Ok(false) => (),
+                Ok(true) => {
+                    let took = started.elapsed();
+                    info!(ms = took.as_millis() as u64, "the database was written anew");
+                    compact_from = Instant::now() + COMPACT_PAUSE + took * COMPACT_SHARE;
+                }
+                Err(error) => {
+                    warn!(%error, "the database could not be written anew: what was erased may still be in its file");
+                    compact_from = Instant::now() + AGE;
+                }
+            }
+        }
         tokio::select! {
             () = shutdown.cancelled() => (),
+            () = shop.broom.notified() => (),
             () = tokio::time::sleep(POLL) => (),
         }
     }
@@ -66,6 +88,7 @@ pub async fn tidy(shop: &Shop) {
         Ok(Err(error)) => warn!(%error, "bytes that are not kept go with the next sweep"),
         Err(_) => warn!("bytes that are not kept go with the next sweep: the blob store is slow"),
     }
+    shop.broom.notify_one();
 }
 
 /// Whether there was something to remove.

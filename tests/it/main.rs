@@ -14,6 +14,7 @@ mod learning;
 mod llm;
 mod models;
 mod process;
+mod retention;
 mod served;
 mod service;
 mod support;

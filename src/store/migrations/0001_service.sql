@@ -278,6 +278,11 @@ create table doomed_blobs (
 );
 create index doomed_blobs_at on doomed_blobs (at);
 
+-- Something was deleted whose bytes may still lie in the file of the database, and must not from this time on.
+create table remains (
+    due bigint not null
+);
+
 create table live_calls (
     call text primary key references calls (id) on delete cascade,
     workspace text not null,

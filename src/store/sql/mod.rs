@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 use sqlx::{Pool, Row as _, Transaction};
 
-use super::{BEGIN, CLAIM, DOOMED, Db, SCRUB};
+use super::{BEGIN, CLAIM, COMPACT, DOOMED, Db, SCRUB};
 use crate::domain::hex;
 use crate::store::{CallId, DealId, Error, EventId, NewEvent, Result, Store, WorkspaceId, millis};
 

@@ -9,7 +9,7 @@ use serde_json::json;
 use sqlx::Row as _;
 
 use super::calls::{requeue, seen_call};
-use super::{DOOMED, SCRUB, Sql, Tx, audit, no_deal};
+use super::{COMPACT, DOOMED, SCRUB, Sql, Tx, audit, no_deal};
 use crate::store::{
     Blobs, CallId, CallRecord, CallStatus, Consent, ConsentSaid, DealId, DraftState, Error, Gone, Priority, Privacy,
     Problem, Result, Retention, Scope, WorkspaceId, from_json, millis, to_json,
@@ -178,8 +178,20 @@ async fn end_jobs(tx: &mut Tx, workspace: &WorkspaceId, call: &CallId) -> Result
     Ok(())
 }
 
+/// Bytes of what is deleted here may stay in the file until this time.
+async fn remains(tx: &mut Tx, until: DateTime<Utc>) -> Result<()> {
+    if COMPACT.is_some() {
+        sqlx::query("insert into remains (due) values ($1)")
+            .bind(millis(until))
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(())
+}
+
 /// Takes away what names a call from outside of its row; and its bytes, if no other call has them.
 async fn forget(tx: &mut Tx, workspace: &WorkspaceId, call: &CallRecord, now: DateTime<Utc>) -> Result<()> {
+    remains(tx, now).await?;
     for statement in [
         "delete from events where workspace = $1 and call = $2",
         "delete from deal_keys where workspace = $1 and call = $2",
@@ -611,6 +623,27 @@ impl Privacy for Sql {
         }
         Ok(())
     }
+
+    async fn compact(&self, now: DateTime<Utc>) -> Result<bool> {
+        let Some(statement) = COMPACT else {
+            return Ok(false);
+        };
+        let due = sqlx::query("select 1 from remains where due <= $1 limit 1")
+            .bind(millis(now))
+            .fetch_optional(&self.read)
+            .await?;
+        if due.is_none() {
+            return Ok(false);
+        }
+        // One connection for all: it is the only one that writes, so nothing is erased between.
+        let mut connection = self.write.acquire().await?;
+        sqlx::query(statement).execute(&mut *connection).await?;
+        sqlx::query("delete from remains").execute(&mut *connection).await?;
+        if let Some(statement) = SCRUB {
+            sqlx::query(statement).execute(&mut *connection).await?;
+        }
+        Ok(true)
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -758,6 +791,7 @@ impl Sql {
                 // Why a job failed may name the file.
                 end_jobs(&mut tx, workspace, &call).await?;
             }
+            remains(&mut tx, now + Duration::days(1)).await?;
             let details = json!({"what": kind.as_str()});
             audit(
                 &mut tx,
