@@ -364,7 +364,7 @@ async fn end_failed(tx: &mut Tx, job: &JobId, problem: &Problem, now: DateTime<U
     Ok(())
 }
 
-async fn fail_call(
+pub(super) async fn fail_call(
     tx: &mut Tx,
     workspace: &WorkspaceId,
     call: &CallId,
@@ -393,7 +393,7 @@ fn failed_event(call: &CallId, problem: &Problem) -> NewEvent {
     }
 }
 
-async fn keep_result(
+pub(super) async fn keep_result(
     tx: &mut Tx,
     workspace: &WorkspaceId,
     call: &CallId,
