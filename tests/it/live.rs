@@ -188,7 +188,7 @@ fn a_call_survives_twenty_broken_connections() {
 #[test]
 fn a_killed_process_loses_nothing_and_a_call_without_a_client_is_ended() {
     let scratch = Scratch::new();
-    let settings = || Settings::new(&scratch.path("data")).arg("--live-patience", "2");
+    let settings = || Settings::new(&scratch.path("data")).arg("--live-patience", "20");
     let service = settings().start();
     let (call, turns) = parted("ru-b01");
     let (id, seen) = run(async {

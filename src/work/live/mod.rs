@@ -77,6 +77,8 @@ pub(super) enum Content {
     Sound(Bytes),
     Stop,
     Gone,
+    /// Nobody goes on with the call: it ends, unless somebody does by now.
+    Abandon,
 }
 
 /// One connection to a call.
@@ -229,7 +231,7 @@ impl Desk {
                 let scope = Scope::all(workspace);
                 match self.resume(&scope, &id).await {
                     Ok(line) => {
-                        line.stop().await;
+                        line.send(Content::Abandon).await;
                     }
                     Err(error) => warn!(call.id = %id, %error, "a live call cannot be ended"),
                 }
@@ -240,9 +242,11 @@ impl Desk {
     /// Begins a call. `header`: its call file without turns, which may have a `meta` as an upload.
     pub async fn start(&self, starter: Starter, header: Value, mut audio: Option<AudioFormat>) -> Result<Line, Error> {
         let inner = &self.0;
+        // Before the call is there: it would look abandoned while the models are loaded.
+        let engine = self.engine().await?;
         if let Some(format) = audio {
             format.check()?;
-            if !self.engine().await?.hears() {
+            if !engine.hears() {
                 return Err(live::Error::NoRecogniser.into());
             }
         }

@@ -168,8 +168,12 @@ impl Session {
                 let _ = reply.send((received, self.seq));
                 continue;
             }
-            // The end of a call may come from nobody's connection.
-            if matches!(content, Content::Stop) && self.connection.is_none_or(|current| current <= connection) {
+            let ends = match content {
+                Content::Stop => self.connection == Some(connection),
+                Content::Abandon => self.connection.is_none(),
+                _ => false,
+            };
+            if ends {
                 self.say(std::mem::take(&mut turns)).await?;
                 self.hear(std::mem::take(&mut sound)).await?;
                 return Ok(Next::End);
@@ -194,7 +198,7 @@ impl Session {
                     self.connection = None;
                     self.alone_since = Instant::now();
                 }
-                Content::Attach(..) | Content::Stop => (),
+                Content::Attach(..) | Content::Stop | Content::Abandon => (),
             }
         }
         self.say(turns).await?;
