@@ -15,7 +15,7 @@
 //! | [`pipeline`] | the one place that runs the steps in order | all of the above |
 //! | [`document`] | the analysis document and its JSON, Markdown and terminal forms | domain, pipeline |
 //! | [`store`] | everything durable and all SQL: calls, jobs, deals, people and keys, events, recordings | domain |
-//! | [`work`] | stored calls from the queue to the analysis: jobs, leases, steps, events | the steps, pipeline, document, store |
+//! | [`work`] | stored calls from the queue to the analysis: jobs, leases, steps, events; calls that go on | the steps, pipeline, document, live, store |
 //! | [`live`] | a call while it goes on: wire messages, sound as it comes, labels and hints at once, many calls on one set of models | domain, process, ingest, transcribe, understand, pipeline, document |
 //! | [`insights`] | figures of calls → pipeline figures: funnel, cycle, process, forecast, coaching | domain, process |
 //! | [`http`] | routes, who may use them, limits, wire types | work, live, insights, store, process, ingest, domain |

@@ -14,6 +14,7 @@ use clap::{Parser, ValueEnum};
 use dealstage::http::{self, App, Limits, Metrics, Site};
 use dealstage::pipeline::{self, Recogniser};
 use dealstage::store::{self, Blobs, KeyId, NewKey, PersonRole, Store, WorkspaceId};
+use dealstage::work::live::Desk;
 use dealstage::work::{self, Shop, Stats};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -108,6 +109,9 @@ pub struct Settings {
     /// Seconds that the end of the process waits for calls that are being worked on; then they are given back [default: 20]
     #[arg(long, value_name = "S", env = "DEALSTAGE_GRACE")]
     grace: Option<u32>,
+    /// Seconds after which a live call that no client goes on with is ended [default: 120]
+    #[arg(long, value_name = "S", env = "DEALSTAGE_LIVE_PATIENCE", value_parser = clap::value_parser!(u32).range(1..))]
+    live_patience: Option<u32>,
     /// Largest upload, in MiB [default: 500]
     #[arg(long, value_name = "MIB", env = "DEALSTAGE_MAX_UPLOAD")]
     max_upload: Option<u32>,
@@ -176,6 +180,7 @@ impl Settings {
             lease: self.lease.or(below.lease),
             most_tries: self.most_tries.or(below.most_tries),
             grace: self.grace.or(below.grace),
+            live_patience: self.live_patience.or(below.live_patience),
             max_upload: self.max_upload.or(below.max_upload),
             max_minutes: self.max_minutes.or(below.max_minutes),
             upload_time: self.upload_time.or(below.upload_time),
@@ -247,7 +252,15 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         let listener = bind(listen, "--listen").await?;
         let address = listener.local_addr()?;
         let site = site(settings.public_url.as_deref(), address)?;
-        let app = App::new(shop.clone(), limits(&settings), site, shutdown.clone());
+        let desk = live_desk(&shop, &settings, options.clone(), &data, &shutdown)?;
+        tasks.spawn({
+            let desk = desk.clone();
+            async move {
+                desk.run().await;
+                Ok(())
+            }
+        });
+        let app = App::new(shop.clone(), limits(&settings), site, shutdown.clone()).with_live(desk);
         let origins = origins(&settings.cors)?;
         let router = http::router(app, &origins);
         let until = shutdown.clone();
@@ -313,6 +326,28 @@ async fn open(settings: &Settings, data: &Path) -> anyhow::Result<(Shop, work::O
         .unwrap_or_else(|| format!("file://{}", data.join("recordings").display()));
     let blobs = Blobs::open(&blobs, &data.join("staging")).context("the recordings cannot be opened")?;
     Ok((Shop::new(store, blobs, process), options))
+}
+
+/// Takes live calls. A turn must not wait for the call of another slot: all threads are for them.
+fn live_desk(
+    shop: &Shop,
+    settings: &Settings,
+    options: work::Options,
+    data: &Path,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Desk> {
+    let options = work::Options {
+        threads: settings.threads.map_or_else(super::default_threads, usize::from),
+        ..options
+    };
+    let patience = Duration::from_secs(u64::from(settings.live_patience.unwrap_or(120)));
+    Ok(Desk::open(
+        shop.clone(),
+        options,
+        data.join("live"),
+        patience,
+        shutdown.clone(),
+    )?)
 }
 
 fn work_options(settings: &Settings) -> anyhow::Result<work::Options> {

@@ -16,6 +16,7 @@ mod health;
 mod idempotency;
 mod insights;
 mod keys;
+mod live;
 mod metrics;
 mod passwords;
 mod privacy;
@@ -48,7 +49,7 @@ pub use error::Error;
 pub use metrics::{Metrics, serve as serve_metrics};
 pub use sessions::Site;
 
-use crate::work::Shop;
+use crate::work::{Shop, live::Desk};
 
 /// What is refused at the door.
 #[derive(Debug, Clone)]
@@ -70,6 +71,8 @@ pub struct Limits {
 pub struct App {
     pub shop: Shop,
     pub limits: Arc<Limits>,
+    /// None where no live calls are taken.
+    desk: Option<Desk>,
     rates: Arc<auth::Rates>,
     site: Arc<Site>,
     passwords: Arc<passwords::Passwords>,
@@ -84,8 +87,16 @@ impl App {
             limits: Arc::new(limits),
             site: Arc::new(site),
             passwords: Arc::new(passwords::Passwords::new()),
+            desk: None,
             shutdown,
         }
+    }
+
+    /// Takes live calls too.
+    #[must_use]
+    pub fn with_live(mut self, desk: Desk) -> Self {
+        self.desk = Some(desk);
+        self
     }
 }
 
@@ -107,6 +118,7 @@ fn resources() -> OpenApiRouter<App> {
         .merge(follow_ups::router())
         .merge(deals::router())
         .merge(events::router())
+        .merge(live::router())
         .merge(processes::router())
         .merge(sessions::router())
         .merge(keys::router())
@@ -121,6 +133,7 @@ fn described() -> (Router<App>, Router<App>, serde_json::Value) {
     let (open, mut described) = OpenApiRouter::with_openapi(Described::openapi())
         .merge(health::router())
         .merge(sessions::open_router())
+        .merge(live::open_router())
         .split_for_parts();
     let (closed, closed_description) = resources().split_for_parts();
     described.merge(closed_description);

@@ -13,14 +13,12 @@ use tokio::sync::oneshot;
 use super::protocol::ServerMessage;
 use super::{Error, Talk};
 use crate::domain::{Language, Turn};
-use crate::pipeline::{self, Analysis, Models, Options};
+use crate::pipeline;
 use crate::transcribe::Transcriber;
 use crate::understand::turn_model::TurnModel;
 
 /// Turns that go through the encoder together: more only make all of them wait.
 const BATCH: usize = 16;
-/// Threads that write the analyses of ended calls. A language model may let them wait.
-const ENDERS: usize = 2;
 
 /// Loads a recogniser, the first time that a call has sound.
 pub type Recognisers = Box<dyn FnMut() -> Result<Box<dyn Transcriber>, String> + Send>;
@@ -30,7 +28,6 @@ pub struct Engine(Arc<Handles>);
 
 struct Handles {
     turns: mpsc::Sender<TurnJob>,
-    ends: mpsc::Sender<EndJob>,
     hearing: Option<Arc<Hearing>>,
 }
 
@@ -38,12 +35,6 @@ struct TurnJob {
     talk: Talk,
     turns: Vec<Turn>,
     reply: oneshot::Sender<Result<(Talk, Vec<ServerMessage>), Error>>,
-}
-
-struct EndJob {
-    talk: Talk,
-    asr_model: Option<String>,
-    reply: oneshot::Sender<Result<Analysis, Error>>,
 }
 
 /// What a recogniser heard.
@@ -57,20 +48,13 @@ pub struct Words {
 
 impl Engine {
     /// Starts the threads. `recognisers`: None for a server that takes transcripts only.
-    pub fn start(mut models: Models, options: &Options, recognisers: Option<Recognisers>) -> Result<Self, Error> {
-        let model = models.turn_model(options)?;
+    pub fn start(model: Arc<TurnModel>, threads: usize, recognisers: Option<Recognisers>) -> Result<Self, Error> {
         let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(options.threads)
+            .num_threads(threads)
             .build()
             .map_err(pipeline::Error::from)?;
         let (turns, turn_jobs) = mpsc::channel();
         spawn("live-turns", move || run_turns(&turn_jobs, &pool, &model))?;
-        let (ends, end_jobs) = mpsc::channel();
-        let shared = Arc::new((Mutex::new(end_jobs), models));
-        for _ in 0..ENDERS {
-            let shared = Arc::clone(&shared);
-            spawn("live-end", move || run_ends(&shared.0, &shared.1))?;
-        }
         let hearing = match recognisers {
             None => None,
             Some(load) => {
@@ -80,7 +64,7 @@ impl Engine {
                 Some(hearing)
             }
         };
-        Ok(Self(Arc::new(Handles { turns, ends, hearing })))
+        Ok(Self(Arc::new(Handles { turns, hearing })))
     }
 
     /// Whether calls with sound can be taken.
@@ -105,14 +89,6 @@ impl Engine {
             (talk, _) = self.push(talk, vec![turn]).await?;
         }
         Ok(talk)
-    }
-
-    /// The call has ended. `asr_model`: who heard it, if it had sound.
-    pub async fn end(&self, talk: Talk, asr_model: Option<String>) -> Result<Analysis, Error> {
-        let (reply, answer) = oneshot::channel();
-        let job = EndJob { talk, asr_model, reply };
-        self.0.ends.send(job).map_err(|_| Error::Stopped)?;
-        answer.await.map_err(|_| Error::Broken)?
     }
 
     /// The words of speech that has ended, of at most 30 s at 16 kHz.
@@ -224,17 +200,6 @@ fn tell(batch: Vec<TurnJob>, model: &TurnModel) {
         // Whoever has gone away needs no answer.
         let _ = reply.send(told.unwrap_or(Err(Error::Broken)));
     });
-}
-
-fn run_ends(jobs: &Mutex<mpsc::Receiver<EndJob>>, models: &Models) {
-    loop {
-        let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(EndJob { talk, asr_model, reply }) = next else {
-            return;
-        };
-        let analysis = catch_unwind(AssertUnwindSafe(|| talk.analyse(asr_model, models)));
-        let _ = reply.send(analysis.unwrap_or(Err(Error::Broken)));
-    }
 }
 
 #[derive(Default)]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Error;
-use crate::document::{DealInfo, Document, TurnInfo};
+use crate::document::{DealInfo, TurnInfo};
 use crate::domain::{Call, Evidence, PastEvidence, Role, Turn};
 use crate::ingest;
 
@@ -146,7 +146,7 @@ pub enum ServerMessage {
     /// The call has ended.
     Final {
         call_id: String,
-        analysis: Box<Document>,
+        analysis: Value,
     },
     Error(Problem),
 }
@@ -236,8 +236,8 @@ pub enum ProblemCode {
     NoCall,
     /// The client reads slower than the call goes; what it missed can be had by `resume`.
     Lagging,
-    /// Nothing was said.
-    NoTurns,
+    /// It has ended and could not be analysed.
+    Failed,
     Internal,
 }
 

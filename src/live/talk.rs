@@ -12,8 +12,8 @@ use serde_json::Value;
 use super::Error;
 use super::protocol::{Change, Hint, HintKind, ServerMessage};
 use crate::document::{DealInfo, TurnInfo};
-use crate::domain::{Action, Call, Deal, Evidence, PastEvidence, Premature, Turn};
-use crate::pipeline::{self, Analysis, Models, Options, Standing, Transcribed};
+use crate::domain::{Action, Call, Deal, Evidence, Language, PastEvidence, Premature, Turn};
+use crate::pipeline::{self, Options, Standing, Transcribed};
 use crate::process::Process;
 use crate::understand;
 use crate::understand::turn_model::{TurnModel, Vector};
@@ -72,6 +72,15 @@ impl Talk {
             Some(known) if known.text == turn.text => Ok(false),
             Some(_) => Err(Error::OtherTurn(turn.i)),
         }
+    }
+
+    /// The language that is spoken, once it is known.
+    pub fn set_language(&mut self, language: Language) {
+        self.call.language.get_or_insert(language);
+    }
+
+    pub fn language(&self) -> Option<Language> {
+        self.call.language
     }
 
     /// The recording of the call, once it has one.
@@ -161,28 +170,20 @@ impl Talk {
         new
     }
 
-    /// The call has ended: its analysis, the same that its turns give as a stored call.
-    pub(super) fn analyse(&self, asr_model: Option<String>, models: &Models) -> Result<Analysis, Error> {
+    /// The call has ended: its words, for the analysis that they get as a stored call. `asr_model`: who heard it, if it had
+    /// sound.
+    pub fn end(mut self, asr_model: Option<String>) -> Result<Transcribed, Error> {
         if self.call.turns.is_empty() {
             return Err(Error::NoTurns);
         }
-        let mut call = self.call.clone();
-        call.duration_s = call.duration_s.or_else(|| last_second(&call));
-        let transcribed = Transcribed {
-            call,
+        self.call.duration_s = self.call.duration_s.or_else(|| last_second(&self.call));
+        Ok(Transcribed {
+            call: self.call,
             asr_model,
             decode: Duration::ZERO,
             transcribe: Duration::ZERO,
-        };
-        let analysis = pipeline::analyse_encoded(
-            transcribed,
-            Some(&self.vectors),
-            &self.process,
-            &self.options,
-            models,
-            &mut |_, _| Ok(()),
-        )?;
-        Ok(analysis)
+            known: Some(self.vectors.into()),
+        })
     }
 }
 

@@ -14,8 +14,9 @@ use crate::ingest::{self, Input};
 use crate::pipeline::{self, Models, Options, Recogniser};
 use crate::process::Process;
 use crate::transcribe::{Phrase, Transcriber};
+use crate::understand::turn_model::TurnModel;
 
-const CALLS: [&str; 4] = ["en-b01", "ru-b01", "en-e101", "ru-e201"];
+const CALLS: [&str; 4] = ["en-b01", "ru-b01", "en-e101", "ru-b02"];
 
 fn options() -> Options {
     Options {
@@ -32,14 +33,30 @@ fn options() -> Options {
     }
 }
 
+fn model() -> Arc<TurnModel> {
+    static MODEL: OnceLock<Arc<TurnModel>> = OnceLock::new();
+    MODEL
+        .get_or_init(|| Arc::new(pipeline::load_turn_model(None).expect("a model")))
+        .clone()
+}
+
 fn models() -> Models {
-    Models::new(&options()).expect("models")
+    Models::with_turn_model(&options(), model()).expect("models")
+}
+
+/// The analysis at the end of a call.
+fn ended(talk: Talk) -> Document {
+    let transcribed = talk.end(None).expect("words");
+    assert!(transcribed.known.is_some());
+    let analysis =
+        pipeline::analyse_transcribed(transcribed, &process(), &options(), &mut models(), &mut |_, _| Ok(()));
+    Document::new(&analysis.expect("an analysis"))
 }
 
 fn engine() -> Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE
-        .get_or_init(|| Engine::start(models(), &options(), None).expect("an engine"))
+        .get_or_init(|| Engine::start(model(), 2, None).expect("an engine"))
         .clone()
 }
 
@@ -110,8 +127,7 @@ async fn the_end_is_the_analysis_of_the_stored_call() {
         let (other, others) = parted(fixture("en-b02"));
         let others: Vec<Vec<Turn>> = others.into_iter().map(|turn| vec![turn]).collect();
         let ((talk, _), _) = tokio::join!(told(header, &pieces), told(other, &others[..20]));
-        let live = engine().end(talk, None).await.expect("an analysis");
-        let (stored, live) = (Document::new(&stored), Document::new(&live));
+        let (stored, live) = (Document::new(&stored), ended(talk));
         assert_eq!(live.provenance.result_hash, stored.provenance.result_hash, "{name}");
     }
 }
@@ -122,7 +138,7 @@ async fn what_is_told_is_where_the_call_stands() {
     let count = turns.len();
     let pieces: Vec<Vec<Turn>> = turns.into_iter().map(|turn| vec![turn]).collect();
     let (talk, messages) = told(header, &pieces).await;
-    let analysis = Document::new(&engine().end(talk, None).await.expect("an analysis"));
+    let analysis = ended(talk);
     let of = |kind: &str| -> Vec<Value> {
         let all = json(&messages);
         all.into_iter().filter(|message| message["type"] == kind).collect()
@@ -211,10 +227,10 @@ async fn turns_that_come_together_are_labelled_one_by_one() {
     assert_eq!(labelled(&together), labelled(&one_by_one));
 }
 
-#[tokio::test]
-async fn a_call_without_words_has_no_analysis() {
+#[test]
+fn a_call_without_words_has_no_analysis() {
     let talk = Talk::new(sample::call(Vec::new()), process(), &options()).expect("a talk");
-    let error = engine().end(talk, None).await.expect_err("nothing");
+    let error = talk.end(None).expect_err("nothing");
     assert!(matches!(error, Error::NoTurns), "{error}");
 }
 
@@ -250,7 +266,7 @@ impl Transcriber for Counting {
 
 fn hearing(takes_ms: u64) -> Engine {
     let recognisers: Recognisers = Box::new(move || Ok(Box::new(Counting(std::time::Duration::from_millis(takes_ms)))));
-    Engine::start(models(), &options(), Some(recognisers)).expect("an engine")
+    Engine::start(model(), 2, Some(recognisers)).expect("an engine")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -290,6 +306,6 @@ async fn a_recogniser_that_breaks_is_loaded_again() {
     let error = engine.hear(vec![1.0; 5], None).await.expect_err("it breaks");
     assert!(matches!(error, Error::Broken), "{error}");
     assert_eq!(engine.hear(vec![0.0; 5], None).await.expect("heard").text, "ru 5");
-    let deaf = Engine::start(models(), &options(), None).expect("an engine");
+    let deaf = Engine::start(model(), 2, None).expect("an engine");
     assert!(matches!(deaf.hear(Vec::new(), None).await, Err(Error::NoRecogniser)));
 }

@@ -63,8 +63,6 @@ pub enum Error {
     Stopped(#[from] Stopped),
     #[error("threads cannot be started: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
-    #[error("the turn model is not loaded")]
-    NotLoaded,
     #[cfg(not(feature = "whisper"))]
     #[error("this build has no recogniser (feature `whisper`); give it a transcript")]
     NoRecogniser,
@@ -138,6 +136,14 @@ impl Models {
             turn: None,
             llm,
             letters: Templates::load(options.prompts.as_deref())?,
+        })
+    }
+
+    /// With a turn model that others use too.
+    pub fn with_turn_model(options: &Options, model: Arc<TurnModel>) -> Result<Self, Error> {
+        Ok(Self {
+            turn: Some(model),
+            ..Self::new(options)?
         })
     }
 
@@ -236,6 +242,9 @@ pub struct Transcribed {
     pub asr_model: Option<String>,
     pub decode: Duration,
     pub transcribe: Duration,
+    /// Vectors of all turns, where they have been encoded before.
+    #[serde(skip)]
+    pub known: Option<Arc<[Vector]>>,
 }
 
 /// Runs the whole job on one input.
@@ -272,6 +281,7 @@ pub fn transcribe(
         },
         asr_model,
         decode: decoded_in,
+        known: None,
     })
 }
 
@@ -283,22 +293,10 @@ pub fn analyse_transcribed(
     models: &mut Models,
     progress: &mut Progress<'_>,
 ) -> Result<Analysis, Error> {
-    models.turn_model(options)?;
-    analyse_encoded(transcribed, None, process, options, models, progress)
-}
-
-/// As [`analyse_transcribed`], with the vectors of all turns where they have been encoded before. The turn model must be
-/// loaded.
-pub fn analyse_encoded(
-    transcribed: Transcribed,
-    known: Option<&[Vector]>,
-    process: &Process,
-    options: &Options,
-    models: &Models,
-    progress: &mut Progress<'_>,
-) -> Result<Analysis, Error> {
-    let Transcribed { call, asr_model, .. } = transcribed;
-    let model = models.turn.as_deref().ok_or(Error::NotLoaded)?;
+    let Transcribed {
+        call, asr_model, known, ..
+    } = transcribed;
+    let model = models.turn_model(options)?;
     let mut timings = Timings {
         decode: transcribed.decode,
         transcribe: transcribed.transcribe,
@@ -309,7 +307,9 @@ pub fn analyse_encoded(
     let call_date = call.call_date.unwrap_or(options.call_date);
     let call_date_assumed = call.call_date.is_none() && !options.call_date_is_said;
     check_history(&call, options)?;
-    let mut understanding = in_pool(options.threads, || understand(call, call_date, options, model, known))??;
+    let mut understanding = in_pool(options.threads, || {
+        understand(call, call_date, options, &model, known.as_deref())
+    })??;
     // Nobody was asked about a talk that is not understood.
     let turn_model = match understanding.other_language {
         None => model.name(),

@@ -14,6 +14,7 @@ mod conformance_privacy;
 mod deals;
 mod ids;
 mod jobs;
+mod live;
 #[expect(clippy::duplicate_mod, reason = "the same SQL, compiled once for each driver")]
 mod postgres;
 mod privacy;
@@ -37,6 +38,7 @@ pub use calls::{
 pub use deals::{ContactKey, ContactKind, Deal, DealPage, DealRecord, Deals, Event, FiguresRecord, NewDeal};
 pub use ids::{CallId, CorrectionId, DealId, EventId, JobId, KeyId, UserId, WorkspaceId};
 pub use jobs::{Claimed, Fence, Heartbeat, JobFigures, Jobs, NewEvent, NewRecord, Outcome, Priority, Retry, StepDone};
+pub use live::{Live, LiveCall, LiveEnd, LiveNews};
 pub use privacy::{ConsentMethod, ConsentSaid, Gone, Privacy, Retention};
 
 #[derive(Debug, thiserror::Error)]
@@ -114,7 +116,7 @@ impl Scope {
 
 /// The database.
 #[async_trait::async_trait]
-pub trait Store: Calls + Jobs + Deals + Access + Privacy + Send + Sync {
+pub trait Store: Calls + Jobs + Live + Deals + Access + Privacy + Send + Sync {
     /// Answers when the database does.
     async fn ping(&self) -> Result<()>;
 }

@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 
 use super::{Meta, Options, Shop, bad_input, events, run_options};
 use crate::document::{self, Document};
+use crate::domain::History;
 use crate::ingest;
 use crate::pipeline::{self, Models, Progress, Transcribed};
 use crate::store::{CallRecord, Claimed, NewRecord, Outcome, Problem, Scope, Step, StepDone, WorkspaceId};
@@ -60,15 +61,27 @@ pub fn problem(error: &pipeline::Error) -> Problem {
     }
 }
 
-/// Runs the steps of a call that are not done. Blocking work is handed to `blocking`, which owns the models.
-pub async fn run(shop: &Shop, options: &Options, claimed: &Claimed, blocking: &dyn Blocking) -> Result<(), Error> {
+/// Runs the steps of a call that are not done. Blocking work is handed to `blocking`, which owns the models. `heard`: the
+/// words of the call as they were stored, where they are at hand.
+pub async fn run(
+    shop: &Shop,
+    options: &Options,
+    claimed: &Claimed,
+    heard: Option<Transcribed>,
+    blocking: &dyn Blocking,
+) -> Result<(), Error> {
     let call = &claimed.call;
     let scope = Scope::all(claimed.workspace.clone());
     let (meta, settings) = settings_of(options, call)?;
 
-    let transcribed = match shop.store.result(&scope, &call.id, Step::Transcript).await? {
-        Some(body) => serde_json::from_str(&body).map_err(|error| corrupt("transcript", &error))?,
-        None => {
+    let stored = match heard {
+        Some(_) => None,
+        None => shop.store.result(&scope, &call.id, Step::Transcript).await?,
+    };
+    let transcribed = match (heard, stored) {
+        (Some(heard), _) => heard,
+        (None, Some(body)) => serde_json::from_str(&body).map_err(|error| corrupt("transcript", &error))?,
+        (None, None) => {
             let transcribed = hear(shop, options, &claimed.workspace, call, &settings, blocking).await?;
             let call_date = transcribed.call.call_date.unwrap_or(settings.call_date);
             let done = StepDone {
@@ -223,15 +236,8 @@ pub async fn document_of(
         .map_err(|error| Error::Problem(bad_input(error.to_string())))?;
     let call_date = transcribed.call.call_date.unwrap_or(settings.call_date);
     let mut settings = settings.clone();
-    let mut revision = 0;
-    if let Some(deal) = &call.deal {
-        let (last, seen) = shop.store.history_before(workspace, deal, &call.id, call_date).await?;
-        if let Some((id, text)) = last {
-            let history = document::previous_as(&text, Some(id.as_str()));
-            settings.history = Some(history.map_err(|error| corrupt("analysis", &error))?);
-        }
-        revision = seen;
-    }
+    let (history, revision) = history_of(shop, workspace, call, call_date).await?;
+    settings.history = history;
     let done = blocking
         .run(Box::new(move |models, progress| {
             let analysis = pipeline::analyse_transcribed(transcribed, &process, &settings, models, progress)?;
@@ -242,6 +248,20 @@ pub async fn document_of(
         Done::Document(document) => Ok((document, revision)),
         Done::Transcribed(_) => Err(unexpected()),
     }
+}
+
+/// What was known of the deal of a call before it; and the number of the deal's record that this was read at.
+pub async fn history_of(
+    shop: &Shop,
+    workspace: &WorkspaceId,
+    call: &CallRecord,
+    call_date: NaiveDate,
+) -> Result<(Option<History>, i64), Error> {
+    let Some(deal) = &call.deal else { return Ok((None, 0)) };
+    let (last, revision) = shop.store.history_before(workspace, deal, &call.id, call_date).await?;
+    let history = last.map(|(id, text)| document::previous_as(&text, Some(id.as_str())));
+    let history = history.transpose().map_err(|error| corrupt("analysis", &error))?;
+    Ok((history, revision))
 }
 
 fn record(

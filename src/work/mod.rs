@@ -6,6 +6,7 @@
 
 mod events;
 mod job;
+pub mod live;
 mod meta;
 mod replay;
 mod sweep;

@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 use super::job::{self, Blocking, Done, Error, Work};
 use super::{Options, Shop, events, run_options};
 use crate::domain::Stopped;
-use crate::pipeline::{Models, Step};
+use crate::pipeline::{Models, Step, Transcribed};
 use crate::store::{self, Claimed, Heartbeat, Problem, Retry};
 
 /// Where another process may have put work, nobody rings: so often it is looked for.
@@ -78,7 +78,7 @@ async fn work(shop: Shop, options: Arc<Options>, name: String, stats: Arc<Stats>
         let started = std::time::Instant::now();
         let call = claimed.call.id.clone();
         info!(call.id = %call, attempt = claimed.fence.attempt, "work on a call begins");
-        match one(&shop, &options, claimed, &models, &shutdown).await {
+        match one(&shop, &options, claimed, None, &models, &shutdown).await {
             Ok(true) => {
                 stats.done.fetch_add(1, Ordering::Relaxed);
                 stats
@@ -94,11 +94,12 @@ async fn work(shop: Shop, options: Arc<Options>, name: String, stats: Arc<Stats>
     }
 }
 
-/// Runs a job to its end and keeps that. True where the call is analysed.
-async fn one(
+/// Runs a job to its end and keeps that. True where the call is analysed. `heard` as in [`job::run`].
+pub(super) async fn one(
     shop: &Shop,
     options: &Arc<Options>,
     claimed: Claimed,
+    heard: Option<Transcribed>,
     models: &Arc<Mutex<Option<Models>>>,
     shutdown: &CancellationToken,
 ) -> store::Result<bool> {
@@ -115,7 +116,7 @@ async fn one(
         state.clone(),
         shutdown.clone(),
     ));
-    let ended = job::run(shop, options, &claimed, &thread).await;
+    let ended = job::run(shop, options, &claimed, heard, &thread).await;
     watch.abort();
     let now = Utc::now();
     let error = match ended {

@@ -16,7 +16,7 @@ fn map() -> BTreeMap<&'static str, Vec<&'static str>> {
         "decide",
     ];
     let mut work = steps.clone();
-    work.extend(["pipeline", "document", "store"]);
+    work.extend(["pipeline", "document", "live", "store"]);
     BTreeMap::from([
         ("domain", vec![]),
         ("weights", vec![]),

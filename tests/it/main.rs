@@ -11,6 +11,7 @@ mod document;
 mod errors;
 mod insights;
 mod learning;
+mod live;
 mod llm;
 mod models;
 mod process;

@@ -126,6 +126,57 @@ pub(super) async fn seen_call(tx: &mut Tx, scope: &Scope, id: &CallId) -> Result
     row.as_ref().map_or_else(|| Err(no_call(id)), record)
 }
 
+/// Keeps a call with its job, if it needs one, matched to its deal.
+pub(super) async fn insert_call(
+    tx: &mut Tx,
+    workspace: &WorkspaceId,
+    call: &NewCall,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let deal = super::deals::match_deal(tx, workspace, call, actor, now).await?;
+    let denied = call.consent == Consent::Denied;
+    sqlx::query(
+        "insert into calls (id, workspace, deal, owner, origin, source, blob, size, meta, call_date, started_at, consent,
+                            status, progress, created_at, updated_at, error)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, $14, $14, $15)",
+    )
+    .bind(&call.id)
+    .bind(workspace)
+    .bind(&deal)
+    .bind(&call.owner)
+    .bind(call.origin)
+    .bind(&call.source)
+    .bind(call.blob.as_ref().map(|(hash, _)| hash))
+    .bind(call.blob.as_ref().map(|(_, size)| i64::try_from(*size).unwrap_or(i64::MAX)))
+    .bind(&call.meta)
+    .bind(call.call_date.map(|day| day.to_string()))
+    .bind(call.started_at.map(millis))
+    .bind(call.consent)
+    .bind(match call.origin {
+        _ if denied => CallStatus::Cancelled,
+        Origin::Upload => CallStatus::Queued,
+        Origin::Live => CallStatus::Live,
+    })
+    .bind(millis(now))
+    .bind(denied.then(|| to_json(&super::privacy::denied())).transpose()?)
+    .execute(&mut **tx)
+    .await?;
+    if let Some((hash, _)) = &call.blob {
+        sqlx::query("delete from doomed_blobs where workspace = $1 and hash = $2")
+            .bind(workspace)
+            .bind(hash)
+            .execute(&mut **tx)
+            .await?;
+    }
+    if call.origin == Origin::Upload && !denied {
+        add_job(tx, workspace, &call.id, call.priority, now).await?;
+    }
+    let details = json!({"origin": call.origin, "consent": call.consent});
+    audit(tx, workspace, actor, "call.added", call.id.as_str(), &details, now).await?;
+    Ok(())
+}
+
 #[async_trait]
 impl Calls for Sql {
     async fn add_call(
@@ -167,46 +218,7 @@ impl Calls for Sql {
                 });
             }
         }
-        let deal = super::deals::match_deal(&mut tx, workspace, &call, actor, now).await?;
-        let denied = call.consent == Consent::Denied;
-        sqlx::query(
-            "insert into calls (id, workspace, deal, owner, origin, source, blob, size, meta, call_date, started_at, consent,
-                                status, progress, created_at, updated_at, error)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, $14, $14, $15)",
-        )
-        .bind(&call.id)
-        .bind(workspace)
-        .bind(&deal)
-        .bind(&call.owner)
-        .bind(call.origin)
-        .bind(&call.source)
-        .bind(call.blob.as_ref().map(|(hash, _)| hash))
-        .bind(call.blob.as_ref().map(|(_, size)| i64::try_from(*size).unwrap_or(i64::MAX)))
-        .bind(&call.meta)
-        .bind(call.call_date.map(|day| day.to_string()))
-        .bind(call.started_at.map(millis))
-        .bind(call.consent)
-        .bind(match call.origin {
-            _ if denied => CallStatus::Cancelled,
-            Origin::Upload => CallStatus::Queued,
-            Origin::Live => CallStatus::Live,
-        })
-        .bind(millis(now))
-        .bind(denied.then(|| to_json(&super::privacy::denied())).transpose()?)
-        .execute(&mut *tx)
-        .await?;
-        if let Some((hash, _)) = &call.blob {
-            sqlx::query("delete from doomed_blobs where workspace = $1 and hash = $2")
-                .bind(workspace)
-                .bind(hash)
-                .execute(&mut *tx)
-                .await?;
-        }
-        if call.origin == Origin::Upload && !denied {
-            add_job(&mut tx, workspace, &call.id, call.priority, now).await?;
-        }
-        let details = json!({"origin": call.origin, "consent": call.consent});
-        audit(&mut tx, workspace, actor, "call.added", call.id.as_str(), &details, now).await?;
+        insert_call(&mut tx, workspace, &call, actor, now).await?;
         tx.commit().await?;
         Ok(Accepted::Call(call.id))
     }

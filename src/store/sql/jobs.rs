@@ -378,7 +378,7 @@ async fn end_failed(
     Ok(())
 }
 
-async fn fail_call(
+pub(super) async fn fail_call(
     tx: &mut Tx,
     workspace: &WorkspaceId,
     call: &CallId,
@@ -407,7 +407,7 @@ fn failed_event(call: &CallId, problem: &Problem) -> NewEvent {
     }
 }
 
-async fn keep_result(
+pub(super) async fn keep_result(
     tx: &mut Tx,
     workspace: &WorkspaceId,
     call: &CallId,

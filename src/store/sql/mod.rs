@@ -4,6 +4,7 @@ mod access;
 mod calls;
 mod deals;
 mod jobs;
+mod live;
 mod privacy;
 
 use chrono::{DateTime, Utc};
