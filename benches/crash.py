@@ -39,7 +39,7 @@ def run():
         else:
             restarts = kill_at_random(server, options, choose)
     except Broken:
-        print(f"left for you: {folder}, {server.log.name}")
+        print(f"left for you: {folder}")
         raise
     finally:
         server.kill()

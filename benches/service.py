@@ -13,7 +13,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -70,7 +69,9 @@ class Service:
         self.command = [*inside, str(binary), "serve", "--role", role, "--listen", f"{host}:{self.port}"]
         own = {"DEALSTAGE_ADMIN_KEY": ADMIN_KEY, "DEALSTAGE_METRICS_LISTEN": "off", "DEALSTAGE_RATE": "100000000"}
         self.environment = {**os.environ, **own, **environment}
-        self.log = tempfile.NamedTemporaryFile(prefix="dealstage-", suffix=".log", delete=False)
+        folder = pathlib.Path(environment["DEALSTAGE_DATA"])
+        folder.mkdir(parents=True, exist_ok=True)
+        self.log = (folder / "serve.log").open("ab")
         self.process = None
 
     def start(self, ready=True):
