@@ -53,13 +53,17 @@ impl Jobs for Sql {
                 continue;
             }
             let row = sqlx::query(
-                "update jobs set state = 'running', lease_until = $2, worker = $3, attempt = attempt + 1, tries = tries + 1
+                // Its place in the queue is from now on behind those that wait already: one that kills its workers keeps nobody
+                // from work for longer than a lease.
+                "update jobs set state = 'running', lease_until = $2, worker = $3, attempt = attempt + 1, tries = tries + 1,
+                                 run_at = $5
                  where id = $1 and workspace = $4 returning attempt",
             )
             .bind(&job)
             .bind(millis(now + lease))
             .bind(worker)
             .bind(&workspace)
+            .bind(millis(now))
             .fetch_one(&mut *tx)
             .await?;
             let attempt: i64 = row.try_get(0)?;

@@ -283,6 +283,7 @@ impl Desk {
         let new = NewCall {
             id: id.clone(),
             owner: starter.owner,
+            sees: starter.scope.owner.clone(),
             origin: Origin::Live,
             source: call.source.clone(),
             blob: None,
