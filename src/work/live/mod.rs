@@ -215,6 +215,9 @@ impl Desk {
                 () = inner.shutdown.cancelled() => return,
                 () = tokio::time::sleep(inner.patience / 4) => (),
             }
+            if let Err(error) = self.sweep_sound().await {
+                warn!(%error, "sound of live calls cannot be looked after");
+            }
             let before = Utc::now() - inner.patience;
             let silent = match inner.shop.store.silent_live(before, SILENT).await {
                 Ok(silent) => silent,
@@ -237,6 +240,28 @@ impl Desk {
                 }
             }
         }
+    }
+
+    /// Removes sound whose call was erased, or is in the blob store.
+    async fn sweep_sound(&self) -> Result<(), Error> {
+        let inner = &self.0;
+        let mut files = tokio::fs::read_dir(&inner.folder).await.map_err(live::Error::from)?;
+        while let Some(file) = files.next_entry().await.map_err(live::Error::from)? {
+            let path = file.path();
+            let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+            let id = CallId::from(name);
+            if inner.open().contains_key(&id) {
+                continue;
+            }
+            let call = match inner.shop.store.workspace_of_call(&id).await? {
+                Some(workspace) => inner.shop.store.live_call(&Scope::all(workspace), &id).await?,
+                None => None,
+            };
+            if call.is_none_or(|call| call.ended_at.is_some()) {
+                tokio::fs::remove_file(&path).await.map_err(live::Error::from)?;
+            }
+        }
+        Ok(())
     }
 
     /// Begins a call. `header`: its call file without turns, which may have a `meta` as an upload.

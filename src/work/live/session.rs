@@ -407,8 +407,8 @@ impl Session {
             .end_live(&self.workspace, &self.id, end, &inner.name, inner.options.lease, now)
             .await?;
         if let Some((path, ..)) = blob {
-            // It is in the blob store now.
-            tokio::fs::remove_file(path).await.map_err(live::Error::from)?;
+            // It is in the blob store now; what stays behind is swept up later.
+            let _ = tokio::fs::remove_file(path).await;
         }
         let known = Some(transcribed);
         worker::one(
