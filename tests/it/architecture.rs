@@ -160,7 +160,7 @@ fn heavy_libraries_stay_in_their_place() {
 
 /// Statements that are about all workspaces, or that find out which one it is. No id that a client gives leads to one, but
 /// for `calls where id`, which the command line asks.
-const OF_ALL_WORKSPACES: [&str; 13] = [
+const OF_ALL_WORKSPACES: [&str; 14] = [
     "select 1",
     "select workspace from calls where id = $1",
     "from users where email = $1 and disabled_at is null",
@@ -171,6 +171,7 @@ const OF_ALL_WORKSPACES: [&str; 13] = [
     "delete from idempotency where at < $1",
     "delete from sessions where expires_at < $1",
     "select 1 from doomed_blobs where at <= $1 limit 1",
+    "from live_calls where ended_at is null and last_seen_at < $1 order by last_seen_at limit $2",
     "insert into remains (due) values ($1)",
     "select 1 from remains where due <= $1 limit 1",
     "delete from remains",
