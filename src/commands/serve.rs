@@ -278,7 +278,8 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     if role != Role::Api {
         let name = format!("{}-{}", std::process::id(), uuid::Uuid::now_v7().simple());
         let (shop, stats, until) = (shop.clone(), stats.clone(), shutdown.clone());
-        let sweeper = work::sweep(shop.clone(), shutdown.clone());
+        let answers = options.llm.as_ref().map(|(_, llm)| llm.answers.clone());
+        let sweeper = work::sweep(shop.clone(), answers, shutdown.clone());
         tasks.spawn(async move {
             sweeper.await;
             Ok(())
@@ -316,7 +317,10 @@ pub async fn shop(settings: &Settings) -> anyhow::Result<(Shop, work::Options)> 
 
 async fn open(settings: &Settings, data: &Path) -> anyhow::Result<(Shop, work::Options)> {
     let process = super::process::load(settings.process.as_deref().unwrap_or("ppvvc"))?;
-    let options = work_options(settings)?;
+    let mut options = work_options(settings)?;
+    if let Some((_, llm)) = &mut options.llm {
+        llm.answers = data.join("answers");
+    }
     let store = store::open(&database_url(settings, data))
         .await
         .context("the database cannot be opened")?;

@@ -44,10 +44,11 @@ pub fn complete(mut document: Value) -> Value {
             }
             for (status, answer) in answers {
                 let is_problem = status.starts_with(['4', '5']);
-                if is_problem && let Some(content) = answer.get_mut("content").and_then(Value::as_object_mut) {
-                    if let Some(shape) = content.remove("application/json") {
-                        content.insert(PROBLEM.to_owned(), shape);
-                    }
+                if is_problem
+                    && let Some(content) = answer.get_mut("content").and_then(Value::as_object_mut)
+                    && let Some(shape) = content.remove("application/json")
+                {
+                    content.insert(PROBLEM.to_owned(), shape);
                 }
             }
         }

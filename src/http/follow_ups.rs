@@ -12,7 +12,7 @@ use super::calls::analysis_of;
 use super::error::ProblemDocument;
 use super::extract::{Json, Path};
 use super::{App, Error};
-use crate::store::{CallId, Draft, DraftState};
+use crate::store::{CallId, Draft, DraftChange, DraftState};
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -119,12 +119,17 @@ async fn change(
     user.may_write(Resource::Calls)?;
     let letter = letter(app, user, id).await?;
     let store = &app.shop.store;
-    let revision = match revision {
+    let seen_revision = match revision {
         Some(revision) => revision,
         None => store.draft(&user.scope(), id).await?.map_or(0, |draft| draft.revision),
     };
+    let change = DraftChange {
+        seen_revision,
+        draft,
+        state,
+    };
     let kept = store
-        .change_draft(&user.scope(), id, revision, draft, state, &user.actor(), Utc::now())
+        .change_draft(&user.scope(), id, change, &user.actor(), Utc::now())
         .await?;
     Ok(Json(show_letter(id, Some(kept), letter)?))
 }

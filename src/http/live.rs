@@ -3,7 +3,7 @@
 //! A connection is a window on a call that lives without it (see `work::live`): what it missed, or was too slow for, it
 //! reads from the store.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -39,6 +39,8 @@ const LONGEST_SEND: Duration = Duration::from_secs(60);
 const BATCH: u32 = 50;
 /// An ended call is looked at so often until it is analysed.
 const POLL: Duration = Duration::from_millis(100);
+/// So often it is asked whether the caller's key still holds: a revoked one is out within a second.
+const WATCH: Duration = Duration::from_millis(700);
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(live))
@@ -228,7 +230,7 @@ async fn hold(app: App, desk: Desk, user: User, mut out: Out, mut incoming: Spli
     if ready_sent.await.is_err() {
         return line.gone().await;
     }
-    exchange(&app, &scope, line, out, incoming).await;
+    exchange(&app, &user, line, out, incoming).await;
 }
 
 fn starter(user: &User) -> Starter {
@@ -257,7 +259,8 @@ async fn refuse(mut out: Out, error: &LiveError) {
 }
 
 /// Both ways at the same time: a client that does not read is read all the same.
-async fn exchange(app: &App, scope: &Scope, mut line: Line, mut out: Out, mut incoming: SplitStream<WebSocket>) {
+async fn exchange(app: &App, user: &User, mut line: Line, mut out: Out, mut incoming: SplitStream<WebSocket>) {
+    let scope = &user.scope();
     let mut told = std::mem::replace(&mut line.told, tokio::sync::broadcast::channel(1).1);
     let (wrong, mut wrongs) = mpsc::channel::<String>(8);
     let reading = async {
@@ -314,11 +317,22 @@ async fn exchange(app: &App, scope: &Scope, mut line: Line, mut out: Out, mut in
     };
     let ended: Result<(Out, u16, &'static str), Gone> = tokio::select! {
         () = reading => Err(Gone),
+        () = locked_out(app, user) => Err(Gone),
         ended = writing => ended,
     };
     line.gone().await;
     if let Ok((out, code, reason)) = ended {
         out.close(code, reason).await;
+    }
+}
+
+/// Ends when the caller's key or session does. An error of the database shuts nobody out.
+async fn locked_out(app: &App, user: &User) {
+    loop {
+        tokio::time::sleep(WATCH).await;
+        if matches!(app.is_still_in(user).await, Ok(false)) {
+            return;
+        }
     }
 }
 
@@ -369,6 +383,7 @@ async fn phone(
     incoming: &mut SplitStream<WebSocket>,
 ) -> Result<(), &'static str> {
     let mut line: Option<Line> = None;
+    let mut seen: Option<(User, Instant)> = None;
     let mut tracks = Tracks::default();
     loop {
         let next = match &line {
@@ -399,6 +414,15 @@ async fn phone(
                 return Err("a frame is not understood");
             }
         };
+        if let (Some((caller, at)), Some(line)) = (&mut seen, &line)
+            && at.elapsed() >= WATCH
+        {
+            *at = Instant::now();
+            if matches!(app.is_still_in(caller).await, Ok(false)) {
+                line.gone().await;
+                return Err("a valid key is needed");
+            }
+        }
         match (frame, &line) {
             (Frame::Start(start), None) => {
                 let caller = match (user.take(), start.parameters.get("key")) {
@@ -416,6 +440,7 @@ async fn phone(
                 })?;
                 opened.attach(0).await.map_err(|_| "the call cannot be opened")?;
                 line = Some(opened);
+                seen = Some((caller, Instant::now()));
             }
             (Frame::Media { track, sound }, Some(line)) => {
                 let joined = tracks.push(track, &sound);

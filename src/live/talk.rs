@@ -249,7 +249,8 @@ fn changes(before: Option<&DealInfo>, now: &DealInfo) -> Vec<Change> {
         .iter()
         .flat_map(|change| change.earlier.iter().cloned())
         .collect();
-    let parts: [(&str, fn(&DealInfo) -> Value); 5] = [
+    type Part = (&'static str, fn(&DealInfo) -> Value);
+    let parts: [Part; 5] = [
         ("stage", |deal| json(&deal.stage)),
         ("outcome", |deal| json(&deal.call_outcome)),
         ("on_hold", |deal| json(&deal.on_hold)),

@@ -9,7 +9,7 @@ mod openai;
 pub mod prompts;
 mod redact;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
@@ -139,7 +139,6 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(2
 pub struct Llm {
     model: Box<dyn ChatModel>,
     prompts: Prompts,
-    answers: Answers,
     time_limit: Duration,
     budget: usize,
 }
@@ -150,7 +149,6 @@ impl Llm {
         Ok(Self {
             model: Box::new(OpenAi::new(options)?),
             prompts: Prompts::load(options.prompts.as_deref())?,
-            answers: Answers::new(options.answers.clone()),
             time_limit: options.time_limit,
             budget: options.budget,
         })
@@ -160,10 +158,12 @@ impl Llm {
         self.model.name()
     }
 
-    /// Everything that is asked about one call goes through one session. `redaction` hides the people of that call.
-    pub fn session(&self, redaction: Redaction) -> Session<'_> {
+    /// Everything that is asked about one call goes through one session. `redaction` hides the people of that call;
+    /// `answers` is the folder of what was answered before.
+    pub fn session(&self, redaction: Redaction, answers: &Path) -> Session<'_> {
         Session {
             llm: self,
+            answers: Answers::new(answers.to_owned()),
             redaction,
             replaced: 0,
             left: self.budget,
@@ -177,6 +177,7 @@ impl Llm {
 /// The questions about one call.
 pub struct Session<'a> {
     llm: &'a Llm,
+    answers: Answers,
     redaction: Redaction,
     /// Signs put into the texts since the last question.
     replaced: usize,
@@ -250,7 +251,7 @@ impl Session<'_> {
             return Err(Error::Budget(self.llm.budget));
         }
         self.left -= characters;
-        if let Some(answer) = self.llm.answers.get(&key).and_then(|text| parse(&text).ok()) {
+        if let Some(answer) = self.answers.get(&key).and_then(|text| parse(&text).ok()) {
             self.egress.push(entry);
             return Ok(answer);
         }
@@ -260,7 +261,7 @@ impl Session<'_> {
             self.egress.push(entry);
         }
         let (text, answer) = answered?;
-        self.llm.answers.put(&key, self.llm.model.name(), &text);
+        self.answers.put(&key, self.llm.model.name(), &text);
         Ok(answer)
     }
 

@@ -316,9 +316,10 @@ pub fn analyse_transcribed(
         Some(_) => "none".to_owned(),
     };
 
-    let mut asked = models.llm.as_ref().map(|(ask, llm)| {
+    let switched_on = models.llm.as_ref().zip(options.llm.as_ref());
+    let mut asked = switched_on.map(|((ask, llm), (_, settings))| {
         let redaction = Redaction::new(&understanding.call, &understanding.fields);
-        (*ask, llm.session(redaction), llm.model().to_owned())
+        (*ask, llm.session(redaction, &settings.answers), llm.model().to_owned())
     });
     if let Some((ask, session, _)) = &mut asked
         && understanding.other_language.is_none()

@@ -217,6 +217,16 @@ pub struct Draft {
     pub at: DateTime<Utc>,
 }
 
+/// A change to the follow-up of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DraftChange {
+    /// The one that the client saw; 0: nobody touched it.
+    pub seen_revision: i64,
+    /// Edited, JSON; None: it stays as it is.
+    pub draft: Option<String>,
+    pub state: DraftState,
+}
+
 /// What a person knows better.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Correction {
@@ -257,15 +267,12 @@ pub trait Calls {
     /// The follow-up, if a person touched it.
     async fn draft(&self, scope: &Scope, id: &CallId) -> Result<Option<Draft>>;
 
-    /// Keeps an edited draft, or its approval; `revision` is the one that the client saw (0: nobody touched it).
-    /// `Conflict` if another change came between.
+    /// Keeps an edited draft, or its approval. `Conflict` if another change came between.
     async fn change_draft(
         &self,
         scope: &Scope,
         id: &CallId,
-        revision: i64,
-        draft: Option<String>,
-        state: DraftState,
+        change: DraftChange,
         actor: &str,
         now: DateTime<Utc>,
     ) -> Result<Draft>;

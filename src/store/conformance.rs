@@ -656,13 +656,22 @@ async fn later_calls_are_run_again(store: &dyn Store) {
     assert!(claim(store, 8).await.is_none());
 }
 
+pub(super) fn draft_change(seen_revision: i64, text: Option<&str>, state: DraftState) -> DraftChange {
+    DraftChange {
+        seen_revision,
+        draft: text.map(str::to_owned),
+        state,
+    }
+}
+
 async fn drafts_are_not_overwritten_unseen(store: &dyn Store) {
     let ws = workspace(store).await;
     let scope = Scope::all(ws.clone());
     let id = add(store, &ws, new_call()).await;
     assert!(store.draft(&scope, &id).await.expect("asks").is_none());
     let change = |revision, text: Option<&str>, state| {
-        store.change_draft(&scope, &id, revision, text.map(str::to_owned), state, "test", at(1))
+        let change = draft_change(revision, text, state);
+        store.change_draft(&scope, &id, change, "test", at(1))
     };
     let kept = change(0, Some("{\"a\":1}"), DraftState::Draft).await.expect("kept");
     assert_eq!(kept.revision, 1);

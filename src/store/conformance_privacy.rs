@@ -1,6 +1,6 @@
 //! The part of the suite about what is not kept.
 
-use super::conformance::{Fresh, add, at, claim, figures, finish, new_call, suite, workspace};
+use super::conformance::{Fresh, add, at, claim, draft_change, figures, finish, new_call, suite, workspace};
 use super::*;
 
 suite! {
@@ -120,9 +120,7 @@ async fn an_erased_call_is_gone(store: &dyn Store) {
         .change_draft(
             &scope,
             &id,
-            0,
-            Some("{}".to_owned()),
-            DraftState::Approved,
+            draft_change(0, Some("{}"), DraftState::Approved),
             "test",
             at(3),
         )
@@ -288,7 +286,13 @@ async fn letters_of_later_calls_forget_an_erased_one(store: &dyn Store) {
     for id in [&later, &unrelated] {
         let text = Some("{\"body\":\"as you said\"}".to_owned());
         store
-            .change_draft(&scope, id, 0, text, DraftState::Approved, "test", at(10))
+            .change_draft(
+                &scope,
+                id,
+                draft_change(0, text.as_deref(), DraftState::Approved),
+                "test",
+                at(10),
+            )
             .await
             .expect("kept");
     }
@@ -946,7 +950,13 @@ async fn no_word_of_an_erased_call_is_left(fresh: Fresh) {
             .await
             .expect("kept");
         store
-            .change_draft(&scope, &id, 0, Some(body.clone()), DraftState::Draft, "test", at(4))
+            .change_draft(
+                &scope,
+                &id,
+                draft_change(0, Some(&body), DraftState::Draft),
+                "test",
+                at(4),
+            )
             .await
             .expect("kept");
         let correction = Correction {

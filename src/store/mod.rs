@@ -32,8 +32,8 @@ pub use access::{
 };
 pub use blobs::{Blobs, Fetched, Staged, StagedWriter};
 pub use calls::{
-    Accepted, CallFilter, CallPage, CallRecord, CallStatus, Calls, Consent, Correction, DealHint, Draft, DraftState,
-    Idempotent, NewCall, Origin, Problem, Remembered, Step, WhatIsGone,
+    Accepted, CallFilter, CallPage, CallRecord, CallStatus, Calls, Consent, Correction, DealHint, Draft, DraftChange,
+    DraftState, Idempotent, NewCall, Origin, Problem, Remembered, Step, WhatIsGone,
 };
 pub use deals::{ContactKey, ContactKind, Deal, DealPage, DealRecord, Deals, Event, FiguresRecord, NewDeal};
 pub use ids::{CallId, CorrectionId, DealId, EventId, JobId, KeyId, UserId, WorkspaceId};

@@ -115,6 +115,10 @@ pub fn settings_of(options: &Options, call: &CallRecord) -> Result<(Meta, pipeli
     let mut settings = run_options(options, meta.language, meta.rep.clone());
     settings.call_date = said.unwrap_or(assumed);
     settings.call_date_is_said = said.is_some();
+    if let Some((_, llm)) = &mut settings.llm {
+        // Answers quote the call: they go with it.
+        llm.answers.push(call.id.as_str());
+    }
     Ok((meta, settings))
 }
 

@@ -3,6 +3,7 @@
 //! Every process with workers sweeps; what one has taken away the next does not find. What goes, and when, is *not* here:
 //! see `store`.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -11,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::Shop;
-use crate::store;
+use crate::store::{self, CallId, Consent, Scope};
 
 /// So often bytes are looked for that another process let go of.
 const POLL: Duration = Duration::from_secs(5);
@@ -27,13 +28,22 @@ const COMPACT_SHARE: u32 = 50;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Sweeps until `shutdown`.
-pub async fn sweep(shop: Shop, shutdown: CancellationToken) {
+///
+/// `answers`: where this machine keeps what a language model answered, a folder for each call.
+pub async fn sweep(shop: Shop, answers: Option<PathBuf>, shutdown: CancellationToken) {
     // What an earlier process deleted may not be overwritten yet.
     let mut dirty = true;
     let mut aged: Option<Instant> = None;
     let mut compact_from = Instant::now();
+    let mut rung = true;
     while !shutdown.is_cancelled() {
-        if aged.is_none_or(|at| at.elapsed() >= AGE) {
+        let is_time = aged.is_none_or(|at| at.elapsed() >= AGE);
+        if let Some(folder) = answers.as_deref().filter(|_| is_time || rung)
+            && let Err(error) = forget_answers(&shop, folder).await
+        {
+            warn!(%error, "answers of a language model about calls that are gone could not be removed");
+        }
+        if is_time {
             match expire(&shop, &shutdown).await {
                 Ok(0) => (),
                 Ok(gone) => {
@@ -69,12 +79,41 @@ pub async fn sweep(shop: Shop, shutdown: CancellationToken) {
                 }
             }
         }
-        tokio::select! {
-            () = shutdown.cancelled() => (),
-            () = shop.broom.notified() => (),
-            () = tokio::time::sleep(POLL) => (),
+        rung = tokio::select! {
+            () = shutdown.cancelled() => false,
+            () = shop.broom.notified() => true,
+            () = tokio::time::sleep(POLL) => false,
+        };
+    }
+}
+
+/// Removes what a language model said about calls of which no analysis is to be had.
+async fn forget_answers(shop: &Shop, folder: &Path) -> store::Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    for entry in entries {
+        let entry = entry?;
+        let Some(id) = entry
+            .file_name()
+            .to_str()
+            .filter(|name| name.starts_with("call_"))
+            .map(CallId::from)
+        else {
+            // `dealstage analyze` keeps its own beside them.
+            continue;
+        };
+        let call = match shop.store.workspace_of_call(&id).await? {
+            Some(workspace) => shop.store.call(&Scope::all(workspace), &id).await?,
+            None => None,
+        };
+        if call.is_none_or(|call| call.consent == Consent::Denied || call.gone.analysis.is_some()) {
+            std::fs::remove_dir_all(entry.path())?;
         }
     }
+    Ok(())
 }
 
 /// To be called when something was erased: its bytes go now, if they can.

@@ -8,7 +8,7 @@ pub const fn decode(byte: u8) -> i16 {
     // Sent upside down, so that a silent line is not all zeros.
     let bits = !byte;
     let exponent = (bits >> 4) & 0x07;
-    let magnitude = ((((bits & 0x0f) as i16) << 3) + 0x84 << exponent) - 0x84;
+    let magnitude = (((((bits & 0x0f) as i16) << 3) + 0x84) << exponent) - 0x84;
     if bits & 0x80 == 0 { magnitude } else { -magnitude }
 }
 

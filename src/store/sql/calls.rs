@@ -7,9 +7,9 @@ use sqlx::Row as _;
 
 use super::{Row, Sql, Tx, audit, no_call};
 use crate::store::{
-    Accepted, CallFilter, CallId, CallPage, CallRecord, CallStatus, Calls, Consent, Correction, Draft, DraftState,
-    Error, Idempotent, JobId, NewCall, NewEvent, Origin, Priority, Remembered, Result, Scope, Step, WhatIsGone,
-    WorkspaceId, from_json, millis, moment, to_json,
+    Accepted, CallFilter, CallId, CallPage, CallRecord, CallStatus, Calls, Consent, Correction, Draft, DraftChange,
+    DraftState, Error, Idempotent, JobId, NewCall, NewEvent, Origin, Priority, Remembered, Result, Scope, Step,
+    WhatIsGone, WorkspaceId, from_json, millis, moment, to_json,
 };
 
 /// A request that is not an upload is answered sooner, or never.
@@ -334,9 +334,7 @@ impl Calls for Sql {
         &self,
         scope: &Scope,
         id: &CallId,
-        revision: i64,
-        draft: Option<String>,
-        state: DraftState,
+        change: DraftChange,
         actor: &str,
         now: DateTime<Utc>,
     ) -> Result<Draft> {
@@ -349,11 +347,11 @@ impl Calls for Sql {
         )
         .bind(id)
         .bind(&scope.workspace)
-        .bind(&draft)
-        .bind(state)
+        .bind(&change.draft)
+        .bind(change.state)
         .bind(actor)
         .bind(millis(now))
-        .bind(revision)
+        .bind(change.seen_revision)
         .execute(&mut *tx)
         .await?;
         let changed = if changed.rows_affected() == 1 {
@@ -365,11 +363,11 @@ impl Calls for Sql {
             )
             .bind(id)
             .bind(&scope.workspace)
-            .bind(&draft)
-            .bind(state)
+            .bind(&change.draft)
+            .bind(change.state)
             .bind(actor)
             .bind(millis(now))
-            .bind(revision)
+            .bind(change.seen_revision)
             .execute(&mut *tx)
             .await?
             .rows_affected()
@@ -387,7 +385,7 @@ impl Calls for Sql {
         .fetch_one(&mut *tx)
         .await?;
         let kept = read_draft(&row)?;
-        let action = match state {
+        let action = match change.state {
             DraftState::Draft => "follow_up.edited",
             DraftState::Approved => "follow_up.approved",
         };
@@ -401,7 +399,7 @@ impl Calls for Sql {
             now,
         )
         .await?;
-        if state == DraftState::Approved {
+        if change.state == DraftState::Approved {
             let event = NewEvent {
                 kind: "followup.approved",
                 payload: json!({"call_id": id, "revision": kept.revision}).to_string(),
