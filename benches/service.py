@@ -24,7 +24,8 @@ class Broken(Exception):
 
 
 def main(run):
-    """Runs the program and makes a broken promise its exit code."""
+    """Runs the program and makes a broken promise its exit code. Asked to end, it ends its services first."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         run()
     except Broken as broken:
