@@ -367,6 +367,7 @@ fn work_options(settings: &Settings) -> anyhow::Result<work::Options> {
         heads: settings.turn_model.clone(),
         prompts: super::prompts_folder(),
         llm: settings.llm.unwrap_or(LlmChoice::Off).settings()?,
+        turn_model: pipeline::SharedTurnModel::default(),
     })
 }
 

@@ -11,7 +11,7 @@ use super::{Engine, Error, Recognisers, Talk, Words};
 use crate::document::Document;
 use crate::domain::{Call, Language, Role, Turn, sample};
 use crate::ingest::{self, Input};
-use crate::pipeline::{self, Models, Options, Recogniser};
+use crate::pipeline::{self, Models, Options, Recogniser, SharedTurnModel};
 use crate::process::Process;
 use crate::transcribe::{Phrase, Transcriber};
 use crate::understand::turn_model::TurnModel;
@@ -33,15 +33,13 @@ fn options() -> Options {
     }
 }
 
-fn model() -> Arc<TurnModel> {
-    static MODEL: OnceLock<Arc<TurnModel>> = OnceLock::new();
-    MODEL
-        .get_or_init(|| Arc::new(pipeline::load_turn_model(None).expect("a model")))
-        .clone()
+fn models() -> Models {
+    static MODEL: OnceLock<SharedTurnModel> = OnceLock::new();
+    Models::with_turn_model(&options(), MODEL.get_or_init(SharedTurnModel::default)).expect("models")
 }
 
-fn models() -> Models {
-    Models::with_turn_model(&options(), model()).expect("models")
+fn model() -> Arc<TurnModel> {
+    models().turn_model(&options()).expect("a model")
 }
 
 /// The analysis at the end of a call.

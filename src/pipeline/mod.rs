@@ -8,7 +8,7 @@ mod cases;
 pub mod sample;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::NaiveDate;
@@ -118,9 +118,30 @@ impl From<&str> for Recogniser {
     }
 }
 
+/// The turn model of a process: loaded when it is first needed, once for all who hold this.
+#[derive(Clone, Default)]
+pub struct SharedTurnModel(Arc<Mutex<Option<Arc<TurnModel>>>>);
+
+impl SharedTurnModel {
+    /// `heads` as in [`load_turn_model`]; all who share it name the same.
+    fn get(&self, heads: Option<&Path>) -> Result<Arc<TurnModel>, Error> {
+        let mut loaded = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*loaded {
+            Some(model) => Ok(Arc::clone(model)),
+            None => Ok(Arc::clone(loaded.insert(Arc::new(load_turn_model(heads)?)))),
+        }
+    }
+}
+
+impl std::fmt::Debug for SharedTurnModel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SharedTurnModel")
+    }
+}
+
 /// Models that stay in memory from one call to the next.
 pub struct Models {
-    turn: Option<Arc<TurnModel>>,
+    turn: SharedTurnModel,
     llm: Option<(Ask, Llm)>,
     letters: Templates,
 }
@@ -133,28 +154,23 @@ impl Models {
             None => None,
         };
         Ok(Self {
-            turn: None,
+            turn: SharedTurnModel::default(),
             llm,
             letters: Templates::load(options.prompts.as_deref())?,
         })
     }
 
     /// With a turn model that others use too.
-    pub fn with_turn_model(options: &Options, model: Arc<TurnModel>) -> Result<Self, Error> {
+    pub fn with_turn_model(options: &Options, model: &SharedTurnModel) -> Result<Self, Error> {
         Ok(Self {
-            turn: Some(model),
+            turn: model.clone(),
             ..Self::new(options)?
         })
     }
 
     /// The turn model, loaded the first time.
-    pub fn turn_model(&mut self, options: &Options) -> Result<Arc<TurnModel>, Error> {
-        let model = match &self.turn {
-            Some(model) => Arc::clone(model),
-            None => Arc::new(load_turn_model(options.heads.as_deref())?),
-        };
-        self.turn = Some(Arc::clone(&model));
-        Ok(model)
+    pub fn turn_model(&self, options: &Options) -> Result<Arc<TurnModel>, Error> {
+        self.turn.get(options.heads.as_deref())
     }
 }
 

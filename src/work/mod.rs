@@ -20,7 +20,7 @@ use chrono::Duration;
 
 use crate::domain::Language;
 use crate::llm;
-use crate::pipeline::{self, Recogniser};
+use crate::pipeline::{self, Recogniser, SharedTurnModel};
 use crate::process::{self, Process};
 use crate::store::{Blobs, Problem, Store, Workspace};
 use crate::understand::fallback::Ask;
@@ -50,6 +50,8 @@ pub struct Options {
     pub heads: Option<PathBuf>,
     pub prompts: Option<PathBuf>,
     pub llm: Option<(Ask, llm::Options)>,
+    /// Half a gigabyte: slots and live calls share it.
+    pub turn_model: SharedTurnModel,
 }
 
 /// What workers and requests share.

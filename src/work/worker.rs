@@ -258,7 +258,7 @@ impl Blocking for Thread {
             // After a panic they are taken anew.
             let mut own = match models.take() {
                 Some(own) => own,
-                None => Models::new(&run_options(&options, None, None))?,
+                None => Models::with_turn_model(&run_options(&options, None, None), &options.turn_model)?,
             };
             let done = work(&mut own, &mut |step, done| {
                 state.set(step, done);

@@ -197,7 +197,7 @@ impl Desk {
             let (options, models) = (Arc::clone(&inner.options), Arc::clone(&inner.models));
             let started = tokio::task::spawn_blocking(move || {
                 let settings = run_options(&options, None, None);
-                let mut own = Models::new(&settings)?;
+                let own = Models::with_turn_model(&settings, &options.turn_model)?;
                 let model = own.turn_model(&settings)?;
                 *models.lock().unwrap_or_else(PoisonError::into_inner) = Some(own);
                 Engine::start(model, options.threads, recognisers(&options))
