@@ -37,6 +37,19 @@ struct TurnJob {
     reply: oneshot::Sender<Result<(Talk, Vec<ServerMessage>), Error>>,
 }
 
+/// Speech that a recogniser is to hear: at most 30 s.
+#[derive(Debug, Clone)]
+pub struct Utterance {
+    /// Tells the speakers of all calls apart.
+    pub speaker: u64,
+    /// Place of the first sample, from the start of the call.
+    pub from: u64,
+    /// At 16 kHz.
+    pub samples: Vec<f32>,
+    /// None: it is to be told from this speech.
+    pub language: Option<Language>,
+}
+
 /// What a recogniser heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Words {
@@ -91,40 +104,34 @@ impl Engine {
         Ok(talk)
     }
 
-    /// The words of speech that has ended, of at most 30 s at 16 kHz.
-    pub async fn hear(&self, samples: Vec<f32>, language: Option<Language>) -> Result<Words, Error> {
+    /// The words of speech that has ended.
+    pub async fn hear(&self, utterance: Utterance) -> Result<Words, Error> {
         let hearing = self.0.hearing.as_ref().ok_or(Error::NoRecogniser)?;
         let (reply, answer) = oneshot::channel();
-        hearing.queue().ended.push_back(Ask {
-            samples,
-            language,
-            reply,
-        });
+        {
+            let mut queue = hearing.queue();
+            // What it said so far is of no interest now.
+            queue
+                .open
+                .retain(|ask| ask.utterance.speaker != utterance.speaker || ask.utterance.from != utterance.from);
+            queue.ended.push_back(Ask { utterance, reply });
+        }
         hearing.more.notify_one();
         answer.await.map_err(|_| Error::Stopped)?
     }
 
     /// The words so far of somebody who still speaks; None where newer ones were asked for before these were heard.
-    /// `speaker` tells the speakers of all calls apart.
-    pub async fn hear_so_far(
-        &self,
-        speaker: u64,
-        samples: Vec<f32>,
-        language: Option<Language>,
-    ) -> Result<Option<Words>, Error> {
+    pub async fn hear_so_far(&self, utterance: Utterance) -> Result<Option<Words>, Error> {
         let hearing = self.0.hearing.as_ref().ok_or(Error::NoRecogniser)?;
         let (reply, answer) = oneshot::channel();
-        let ask = Ask {
-            samples,
-            language,
-            reply,
-        };
         {
             let mut queue = hearing.queue();
-            match queue.open.iter_mut().find(|(of, _)| *of == speaker) {
+            let speaker = utterance.speaker;
+            let ask = Ask { utterance, reply };
+            match queue.open.iter_mut().find(|ask| ask.utterance.speaker == speaker) {
                 // It keeps its place; whoever waits for the older one is told that nobody hears it.
-                Some((_, waiting)) => *waiting = ask,
-                None => queue.open.push_back((speaker, ask)),
+                Some(waiting) => *waiting = ask,
+                None => queue.open.push_back(ask),
             }
         }
         hearing.more.notify_one();
@@ -213,13 +220,12 @@ struct Waiting {
     /// In the order in which the speech ended.
     ended: VecDeque<Ask>,
     /// At most one for each speaker.
-    open: VecDeque<(u64, Ask)>,
+    open: VecDeque<Ask>,
     closed: bool,
 }
 
 struct Ask {
-    samples: Vec<f32>,
-    language: Option<Language>,
+    utterance: Utterance,
     reply: oneshot::Sender<Result<Words, Error>>,
 }
 
@@ -235,8 +241,10 @@ impl Hearing {
             if queue.closed {
                 return None;
             }
-            let open = |queue: &mut Waiting| queue.open.pop_front().map(|(_, ask)| ask);
-            if let Some(ask) = queue.ended.pop_front().or_else(|| open(&mut queue)) {
+            if let Some(ask) = queue.ended.pop_front() {
+                return Some(ask);
+            }
+            if let Some(ask) = queue.open.pop_front() {
                 return Some(ask);
             }
             queue = self.more.wait(queue).unwrap_or_else(PoisonError::into_inner);
@@ -245,8 +253,13 @@ impl Hearing {
 
     fn run(&self, mut load: Recognisers) {
         let mut loaded: Option<Box<dyn Transcriber>> = None;
-        while let Some(ask) = self.next() {
-            if ask.reply.is_closed() {
+        let mut recent = Recent::default();
+        while let Some(Ask { utterance, reply }) = self.next() {
+            if reply.is_closed() {
+                continue;
+            }
+            if let Some(words) = recent.find(&utterance) {
+                let _ = reply.send(Ok(words));
                 continue;
             }
             let heard = catch_unwind(AssertUnwindSafe(|| {
@@ -254,7 +267,7 @@ impl Hearing {
                     Some(recogniser) => recogniser,
                     empty => empty.insert(load()?),
                 };
-                words(recogniser.as_mut(), &ask.samples, ask.language)
+                words(recogniser.as_mut(), &utterance)
             }));
             let heard = match heard {
                 Ok(heard) => heard.map_err(Error::Recogniser),
@@ -264,13 +277,44 @@ impl Hearing {
                     Err(Error::Broken)
                 }
             };
-            let _ = ask.reply.send(heard);
+            if let Ok(words) = &heard {
+                recent.keep(&utterance, words);
+            }
+            let _ = reply.send(heard);
         }
     }
 }
 
-fn words(recogniser: &mut dyn Transcriber, speech: &[f32], language: Option<Language>) -> Result<Words, String> {
-    let language = match language {
+/// What was heard last: a pause that ends a turn was heard when it began, and nothing has been said since.
+#[derive(Default)]
+struct Recent(VecDeque<(u64, u64, usize, Words)>);
+
+/// Utterances that are remembered: somebody else's come between.
+const RECENT: usize = 32;
+
+impl Recent {
+    fn keep(&mut self, utterance: &Utterance, words: &Words) {
+        let Utterance { speaker, from, .. } = *utterance;
+        self.0.retain(|(of, ..)| *of != speaker);
+        self.0.truncate(RECENT - 1);
+        self.0
+            .push_front((speaker, from, utterance.samples.len(), words.clone()));
+    }
+
+    fn find(&self, utterance: &Utterance) -> Option<Words> {
+        let key = (utterance.speaker, utterance.from, utterance.samples.len());
+        let (.., words) = self
+            .0
+            .iter()
+            .find(|(speaker, from, length, _)| (*speaker, *from, *length) == key)?;
+        let fits = utterance.language.is_none_or(|language| language == words.language);
+        fits.then(|| words.clone())
+    }
+}
+
+fn words(recogniser: &mut dyn Transcriber, utterance: &Utterance) -> Result<Words, String> {
+    let speech = &utterance.samples;
+    let language = match utterance.language {
         Some(language) => language,
         None => recogniser.detect_language(speech)?,
     };

@@ -14,13 +14,15 @@ use super::sound::{Sound, Voices, times};
 use super::{Content, Desk, Error, Letter, Told};
 use crate::domain::{Role, Turn};
 use crate::live::protocol::{Partial, Problem, ProblemCode, Received, ServerMessage, turn_of};
-use crate::live::{self, Engine, Talk, Words};
+use crate::live::{self, Engine, Talk, Utterance, Words};
 use crate::store::{self, CallId, LiveEnd, LiveNews, WorkspaceId};
 use crate::work::{bad_input, call_failed, job, worker};
 
 /// A sign of life to the store, and to the disk.
 const BEAT: Duration = Duration::from_secs(1);
 const BEATS_TO_STORE: u32 = 10;
+/// Speech of this length tells the language of its call, in seconds; a greeting does not.
+const TELLING_S: f64 = 3.0;
 
 pub struct Session {
     desk: Desk,
@@ -44,7 +46,6 @@ pub struct Session {
 /// Who said something, and when.
 #[derive(Debug, Clone)]
 struct Said {
-    channel: usize,
     speaker: &'static str,
     role: Role,
     start_s: f64,
@@ -251,6 +252,7 @@ impl Session {
         if turns.is_empty() {
             return Ok(());
         }
+        let begun = Instant::now();
         let bodies = turns
             .iter()
             .map(serde_json::to_string)
@@ -276,6 +278,7 @@ impl Session {
         for (seq, json) in frames {
             let _ = self.told.send(Told::Frame { seq, json });
         }
+        metrics::histogram!("dealstage_live_turn_seconds").record(begun.elapsed().as_secs_f64());
         Ok(())
     }
 
@@ -304,25 +307,38 @@ impl Session {
         for speech in found {
             let (start_s, end_s) = times(&speech);
             let said = Said {
-                channel: speech.channel,
                 speaker: voices.speaker(speech.channel),
                 role: voices.role(speech.channel),
                 start_s,
                 end_s,
             };
             let engine = self.engine.clone();
+            let utterance = Utterance {
+                speaker: speaker_number(&self.id, speech.channel),
+                from: speech.from,
+                samples: speech.samples,
+                language,
+            };
             if speech.ended {
                 self.finals.push_back(Box::pin(async move {
-                    let words = engine.hear(speech.samples, language).await;
+                    let words = engine.hear(utterance).await;
                     (said, words)
                 }));
             } else {
-                let speaker = speaker_number(&self.id, said.channel);
                 self.partials.push(Box::pin(async move {
-                    let words = engine.hear_so_far(speaker, speech.samples, language).await;
+                    let words = engine.hear_so_far(utterance).await;
                     (said, words.ok().flatten())
                 }));
             }
+        }
+    }
+
+    /// Once the language is known it need not be told from every speech anew.
+    fn settle_language(&mut self, said: &Said, words: &Words) {
+        if said.end_s - said.start_s >= TELLING_S
+            && let Some(talk) = &mut self.talk
+        {
+            talk.set_language(words.language);
         }
     }
 
@@ -330,6 +346,7 @@ impl Session {
         let Some(words) = words.filter(|words| !words.text.is_empty()) else {
             return;
         };
+        self.settle_language(said, &words);
         self.tell_only(&ServerMessage::Partial(Partial {
             speaker: said.speaker,
             role: said.role,
@@ -344,9 +361,7 @@ impl Session {
         if words.text.is_empty() {
             return Ok(());
         }
-        if let Some(talk) = &mut self.talk {
-            talk.set_language(words.language);
-        }
+        self.settle_language(&said, &words);
         let turn = Turn {
             i: u32::try_from(self.count() + 1).unwrap_or(u32::MAX),
             role: said.role,
