@@ -16,6 +16,7 @@ use crate::domain::{Role, Turn};
 use crate::live::protocol::{Partial, Problem, ProblemCode, Received, ServerMessage, turn_of};
 use crate::live::{self, Engine, Talk, Utterance, Words};
 use crate::store::{self, CallId, LiveEnd, LiveNews, WorkspaceId};
+use crate::transcribe::{Speech, Until};
 use crate::work::{bad_input, call_failed, job, worker};
 
 /// A sign of life to the store, and to the disk.
@@ -37,6 +38,8 @@ pub struct Session {
     /// Last number that was given.
     seq: u64,
     told: broadcast::Sender<Told>,
+    /// Of each channel, the second up to which words were told: two recognisers may overtake each other.
+    heard_s: [f64; 2],
     connection: Option<u64>,
     alone_since: Instant,
     finals: FuturesOrdered<Pin<Box<dyn Future<Output = (Said, Result<Words, live::Error>)> + Send>>>,
@@ -46,6 +49,7 @@ pub struct Session {
 /// Who said something, and when.
 #[derive(Debug, Clone)]
 struct Said {
+    channel: usize,
     speaker: &'static str,
     role: Role,
     start_s: f64,
@@ -80,6 +84,7 @@ impl Session {
             sound,
             seq,
             told,
+            heard_s: [0.0; 2],
             connection: None,
             alone_since: Instant::now(),
             finals: FuturesOrdered::new(),
@@ -301,32 +306,34 @@ impl Session {
     }
 
     /// Asks the recogniser for the words of speech.
-    fn listen(&mut self, found: Vec<crate::transcribe::Speech>) {
+    fn listen(&mut self, found: Vec<Speech>) {
         let Some(voices) = self.voices else { return };
         let language = self.talk.as_ref().and_then(Talk::language);
         for speech in found {
             let (start_s, end_s) = times(&speech);
             let said = Said {
+                channel: speech.channel,
                 speaker: voices.speaker(speech.channel),
                 role: voices.role(speech.channel),
                 start_s,
                 end_s,
             };
             let engine = self.engine.clone();
+            let until = speech.until;
             let utterance = Utterance {
                 speaker: speaker_number(&self.id, speech.channel),
                 from: speech.from,
                 samples: speech.samples,
                 language,
             };
-            if speech.ended {
+            if until == Until::End {
                 self.finals.push_back(Box::pin(async move {
                     let words = engine.hear(utterance).await;
                     (said, words)
                 }));
             } else {
                 self.partials.push(Box::pin(async move {
-                    let words = engine.hear_so_far(utterance).await;
+                    let words = engine.hear_so_far(utterance, until == Until::Pause).await;
                     (said, words.ok().flatten())
                 }));
             }
@@ -342,11 +349,23 @@ impl Session {
         }
     }
 
+    fn is_news(&mut self, said: &Said) -> bool {
+        let Some(heard_s) = self.heard_s.get_mut(said.channel) else {
+            return true;
+        };
+        let is_news = said.end_s > *heard_s;
+        *heard_s = heard_s.max(said.end_s);
+        is_news
+    }
+
     fn so_far(&mut self, said: &Said, words: Option<Words>) {
         let Some(words) = words.filter(|words| !words.text.is_empty()) else {
             return;
         };
         self.settle_language(said, &words);
+        if !self.is_news(said) {
+            return;
+        }
         self.tell_only(&ServerMessage::Partial(Partial {
             speaker: said.speaker,
             role: said.role,
@@ -358,6 +377,7 @@ impl Session {
 
     /// The words of a turn have been heard.
     async fn said(&mut self, said: Said, words: Words) -> Result<(), Error> {
+        self.is_news(&said);
         if words.text.is_empty() {
             return Ok(());
         }
@@ -442,7 +462,7 @@ impl Session {
         let rest = tokio::task::spawn_blocking(move || sound.finish())
             .await
             .map_err(|_| live::Error::Broken)??;
-        self.listen(rest.into_iter().filter(|speech| speech.ended).collect());
+        self.listen(rest.into_iter().filter(Speech::ended).collect());
         while let Some((said, words)) = self.finals.next().await {
             self.said(said, words?).await?;
         }
