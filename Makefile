@@ -1,6 +1,6 @@
 # The two commands of the README are `make run` and `make test`; both are safe to repeat.
 
-.PHONY: run test test-llm setup lint release crash workers load fuzz
+.PHONY: run test test-llm setup lint release crash workers load fuzz bench-live
 
 run: release
 	target/release/dealstage analyze fixtures/audio/discovery-en.opus --call-date 2025-03-12
@@ -50,6 +50,9 @@ load: release
 
 fuzz: release
 	benches/fuzz.py $(service)
+
+bench-live: release
+	benches/live.py $(service)
 
 setup:
 	@.ci/setup

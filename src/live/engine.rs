@@ -20,8 +20,14 @@ use crate::understand::turn_model::TurnModel;
 /// Turns that go through the encoder together: more only make all of them wait.
 const BATCH: usize = 16;
 
-/// Loads a recogniser, the first time that a call has sound.
-pub type Recognisers = Box<dyn FnMut() -> Result<Box<dyn Transcriber>, String> + Send>;
+/// The recognisers that hear at the same time.
+pub struct Recognisers {
+    pub count: usize,
+    /// Loads one, the first time that it has something to hear.
+    pub load: Load,
+}
+
+pub type Load = Box<dyn FnMut() -> Result<Box<dyn Transcriber>, String> + Send>;
 
 #[derive(Clone)]
 pub struct Engine(Arc<Handles>);
@@ -35,6 +41,19 @@ struct TurnJob {
     talk: Talk,
     turns: Vec<Turn>,
     reply: oneshot::Sender<Result<(Talk, Vec<ServerMessage>), Error>>,
+}
+
+/// Speech that a recogniser is to hear: at most 30 s.
+#[derive(Debug, Clone)]
+pub struct Utterance {
+    /// Tells the speakers of all calls apart.
+    pub speaker: u64,
+    /// Place of the first sample, from the start of the call.
+    pub from: u64,
+    /// At 16 kHz.
+    pub samples: Vec<f32>,
+    /// None: it is to be told from this speech.
+    pub language: Option<Language>,
 }
 
 /// What a recogniser heard.
@@ -57,10 +76,13 @@ impl Engine {
         spawn("live-turns", move || run_turns(&turn_jobs, &pool, &model))?;
         let hearing = match recognisers {
             None => None,
-            Some(load) => {
+            Some(Recognisers { count, load }) => {
                 let hearing = Arc::new(Hearing::default());
-                let own = Arc::clone(&hearing);
-                spawn("live-hearing", move || own.run(load))?;
+                let load = Arc::new(Mutex::new(load));
+                for _ in 0..count {
+                    let (own, load) = (Arc::clone(&hearing), Arc::clone(&load));
+                    spawn("live-hearing", move || own.run(&load))?;
+                }
                 Some(hearing)
             }
         };
@@ -91,47 +113,30 @@ impl Engine {
         Ok(talk)
     }
 
-    /// The words of speech that has ended, of at most 30 s at 16 kHz.
-    pub async fn hear(&self, samples: Vec<f32>, language: Option<Language>) -> Result<Words, Error> {
-        let hearing = self.0.hearing.as_ref().ok_or(Error::NoRecogniser)?;
-        let (reply, answer) = oneshot::channel();
-        hearing.queue().ended.push_back(Ask {
-            samples,
-            language,
-            reply,
-        });
-        hearing.more.notify_one();
-        answer.await.map_err(|_| Error::Stopped)?
+    /// The words of speech that has ended.
+    pub async fn hear(&self, utterance: Utterance) -> Result<Words, Error> {
+        self.ask(utterance, Haste::Ended)?
+            .await
+            .map_err(|_| Error::Stopped)?
+            .map_err(Error::Recogniser)
     }
 
-    /// The words so far of somebody who still speaks; None where newer ones were asked for before these were heard.
-    /// `speaker` tells the speakers of all calls apart.
-    pub async fn hear_so_far(
-        &self,
-        speaker: u64,
-        samples: Vec<f32>,
-        language: Option<Language>,
-    ) -> Result<Option<Words>, Error> {
-        let hearing = self.0.hearing.as_ref().ok_or(Error::NoRecogniser)?;
-        let (reply, answer) = oneshot::channel();
-        let ask = Ask {
-            samples,
-            language,
-            reply,
-        };
-        {
-            let mut queue = hearing.queue();
-            match queue.open.iter_mut().find(|(of, _)| *of == speaker) {
-                // It keeps its place; whoever waits for the older one is told that nobody hears it.
-                Some((_, waiting)) => *waiting = ask,
-                None => queue.open.push_back((speaker, ask)),
-            }
-        }
-        hearing.more.notify_one();
-        match answer.await {
-            Ok(words) => words.map(Some),
+    /// The words so far of somebody who still speaks, or (`paused`) perhaps not; None where newer ones were asked for before
+    /// these were heard.
+    pub async fn hear_so_far(&self, utterance: Utterance, paused: bool) -> Result<Option<Words>, Error> {
+        let haste = if paused { Haste::Paused } else { Haste::Open };
+        match self.ask(utterance, haste)?.await {
+            Ok(words) => words.map(Some).map_err(Error::Recogniser),
             Err(_) => Ok(None),
         }
+    }
+
+    fn ask(&self, utterance: Utterance, haste: Haste) -> Result<oneshot::Receiver<Heard>, Error> {
+        let hearing = self.0.hearing.as_ref().ok_or(Error::NoRecogniser)?;
+        let (reply, answer) = oneshot::channel();
+        hearing.queue().ask(utterance, haste, reply);
+        hearing.more.notify_all();
+        Ok(answer)
     }
 }
 
@@ -202,75 +207,166 @@ fn tell(batch: Vec<TurnJob>, model: &TurnModel) {
     });
 }
 
+/// Words, or why there are none.
+type Heard = Result<Words, String>;
+
 #[derive(Default)]
 struct Hearing {
-    waiting: Mutex<Waiting>,
+    queue: Mutex<Queue>,
     more: Condvar,
 }
 
+/// How urgent words are: the first of them first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Haste {
+    Ended,
+    /// If nothing more is said, these words are the turn's.
+    Paused,
+    Open,
+}
+
 #[derive(Default)]
-struct Waiting {
-    /// In the order in which the speech ended.
-    ended: VecDeque<Ask>,
-    /// At most one for each speaker.
-    open: VecDeque<(u64, Ask)>,
+struct Queue {
+    /// Of each speaker at most one that has not ended.
+    waiting: VecDeque<Ask>,
+    /// What the recognisers are at. The sound is with them.
+    running: Vec<Running>,
+    /// What was heard last, of each speaker: a pause that ends a turn was heard when it began, and nothing has been said since.
+    recent: VecDeque<(Key, Words)>,
     closed: bool,
 }
 
 struct Ask {
-    samples: Vec<f32>,
+    haste: Haste,
+    utterance: Utterance,
+    reply: oneshot::Sender<Heard>,
+}
+
+struct Running {
+    key: Key,
     language: Option<Language>,
-    reply: oneshot::Sender<Result<Words, Error>>,
+    replies: Vec<oneshot::Sender<Heard>>,
+}
+
+/// Which speech it is: speaker, place of its first sample, count of its samples.
+type Key = (u64, u64, usize);
+
+/// Speakers whose last words are remembered.
+const RECENT: usize = 64;
+
+impl Utterance {
+    const fn key(&self) -> Key {
+        (self.speaker, self.from, self.samples.len())
+    }
+}
+
+impl Queue {
+    fn ask(&mut self, utterance: Utterance, haste: Haste, reply: oneshot::Sender<Heard>) {
+        let key = utterance.key();
+        // What this speaker said so far is of no interest any more: whoever waits for it is told that nobody hears it.
+        self.waiting
+            .retain(|ask| ask.utterance.speaker != key.0 || ask.haste == Haste::Ended);
+        let recent = self.recent.iter().find(|(known, _)| *known == key);
+        if let Some((_, words)) = recent
+            && utterance.language.is_none_or(|language| language == words.language)
+        {
+            let _ = reply.send(Ok(words.clone()));
+            return;
+        }
+        let running = self.running.iter_mut().find(|running| running.key == key);
+        if let Some(running) = running
+            && running.language == utterance.language
+        {
+            running.replies.push(reply);
+            return;
+        }
+        self.waiting.push_back(Ask {
+            haste,
+            utterance,
+            reply,
+        });
+    }
+
+    /// The most urgent. Of a speaker who goes on, only one text at a time is worth a recogniser.
+    fn next(&mut self) -> Option<Utterance> {
+        self.waiting.retain(|ask| !ask.reply.is_closed());
+        let heard = |ask: &Ask| self.running.iter().any(|running| running.key.0 == ask.utterance.speaker);
+        let (at, _) = self
+            .waiting
+            .iter()
+            .enumerate()
+            .filter(|(_, ask)| ask.haste != Haste::Open || !heard(ask))
+            .min_by_key(|(_, ask)| ask.haste)?;
+        let Ask { utterance, reply, .. } = self.waiting.remove(at)?;
+        self.running.push(Running {
+            key: utterance.key(),
+            language: utterance.language,
+            replies: vec![reply],
+        });
+        Some(utterance)
+    }
+
+    fn done(&mut self, utterance: &Utterance, heard: &Heard) {
+        let key = utterance.key();
+        let is_it = |running: &Running| running.key == key && running.language == utterance.language;
+        if let Some(at) = self.running.iter().position(is_it) {
+            for reply in self.running.swap_remove(at).replies {
+                // Whoever has gone away needs no answer.
+                let _ = reply.send(heard.clone());
+            }
+        }
+        if let Ok(words) = heard {
+            self.recent.retain(|((speaker, ..), _)| *speaker != key.0);
+            self.recent.truncate(RECENT - 1);
+            self.recent.push_front((key, words.clone()));
+        }
+    }
 }
 
 impl Hearing {
-    fn queue(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// None when the engine ends.
-    fn next(&self) -> Option<Ask> {
+    fn next(&self) -> Option<Utterance> {
         let mut queue = self.queue();
         loop {
             if queue.closed {
                 return None;
             }
-            let open = |queue: &mut Waiting| queue.open.pop_front().map(|(_, ask)| ask);
-            if let Some(ask) = queue.ended.pop_front().or_else(|| open(&mut queue)) {
-                return Some(ask);
+            if let Some(utterance) = queue.next() {
+                return Some(utterance);
             }
             queue = self.more.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    fn run(&self, mut load: Recognisers) {
+    fn run(&self, load: &Mutex<Load>) {
         let mut loaded: Option<Box<dyn Transcriber>> = None;
-        while let Some(ask) = self.next() {
-            if ask.reply.is_closed() {
-                continue;
-            }
+        while let Some(utterance) = self.next() {
             let heard = catch_unwind(AssertUnwindSafe(|| {
                 let recogniser = match &mut loaded {
                     Some(recogniser) => recogniser,
-                    empty => empty.insert(load()?),
+                    empty => empty.insert(load.lock().unwrap_or_else(PoisonError::into_inner)()?),
                 };
-                words(recogniser.as_mut(), &ask.samples, ask.language)
+                words(recogniser.as_mut(), &utterance)
             }));
-            let heard = match heard {
-                Ok(heard) => heard.map_err(Error::Recogniser),
-                Err(_) => {
-                    // Nobody knows what state it is in.
-                    loaded = None;
-                    Err(Error::Broken)
-                }
-            };
-            let _ = ask.reply.send(heard);
+            let heard = heard.unwrap_or_else(|_| {
+                // Nobody knows what state it is in.
+                loaded = None;
+                Err("it broke off".to_owned())
+            });
+            self.queue().done(&utterance, &heard);
+            // Text of the same speaker may have waited for this.
+            self.more.notify_all();
         }
     }
 }
 
-fn words(recogniser: &mut dyn Transcriber, speech: &[f32], language: Option<Language>) -> Result<Words, String> {
-    let language = match language {
+fn words(recogniser: &mut dyn Transcriber, utterance: &Utterance) -> Result<Words, String> {
+    let speech = &utterance.samples;
+    let language = match utterance.language {
         Some(language) => language,
         None => recogniser.detect_language(speech)?,
     };

@@ -12,7 +12,7 @@ mod talk;
 mod tests;
 pub mod twilio;
 
-pub use engine::{Engine, Recognisers, Words};
+pub use engine::{Engine, Load, Recognisers, Utterance, Words};
 pub use talk::Talk;
 
 use crate::{ingest, pipeline};

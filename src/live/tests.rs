@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use serde_json::Value;
 
 use super::protocol::{HintKind, ServerMessage};
-use super::{Engine, Error, Recognisers, Talk, Words};
+use super::{Engine, Error, Load, Recognisers, Talk, Utterance, Words};
 use crate::document::Document;
 use crate::domain::{Call, Language, Role, Turn, sample};
 use crate::ingest::{self, Input};
@@ -262,9 +262,22 @@ impl Transcriber for Counting {
     }
 }
 
+fn utterance(speaker: u64, samples: Vec<f32>, language: Option<Language>) -> Utterance {
+    Utterance {
+        speaker,
+        from: 0,
+        samples,
+        language,
+    }
+}
+
 fn hearing(takes_ms: u64) -> Engine {
-    let recognisers: Recognisers = Box::new(move || Ok(Box::new(Counting(std::time::Duration::from_millis(takes_ms)))));
-    Engine::start(model(), 2, Some(recognisers)).expect("an engine")
+    hearing_at_once(1, takes_ms)
+}
+
+fn hearing_at_once(count: usize, takes_ms: u64) -> Engine {
+    let load: Load = Box::new(move || Ok(Box::new(Counting(std::time::Duration::from_millis(takes_ms)))));
+    Engine::start(model(), 2, Some(Recognisers { count, load })).expect("an engine")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -273,12 +286,13 @@ async fn of_partial_texts_only_the_newest_of_a_speaker_is_heard() {
     // Keeps the recogniser busy while the others come.
     let first = tokio::spawn({
         let engine = engine.clone();
-        async move { engine.hear(vec![0.0; 7], None).await }
+        async move { engine.hear(utterance(9, vec![0.0; 7], None)).await }
     });
     tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     let ask = |speaker: u64, length: usize| {
         let engine = engine.clone();
-        tokio::spawn(async move { engine.hear_so_far(speaker, vec![0.0; length], Some(Language::En)).await })
+        tokio::spawn(async move { let speech = utterance(speaker, vec![0.0; length], Some(Language::En));
+            engine.hear_so_far(speech, false).await })
     };
     let mut asked = Vec::new();
     for (speaker, length) in [(1, 10), (2, 20), (1, 11), (1, 12)] {
@@ -298,12 +312,40 @@ async fn of_partial_texts_only_the_newest_of_a_speaker_is_heard() {
     assert_eq!(first.await.expect("joined").expect("heard"), words);
 }
 
+/// The pause that ends a turn was heard when it began.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_heard_at_the_pause_is_the_turn() {
+    let engine = hearing_at_once(2, 200);
+    let pause = tokio::spawn({
+        let engine = engine.clone();
+        async move { engine.hear_so_far(utterance(1, vec![0.0; 8], None), true).await }
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    let begun = std::time::Instant::now();
+    let words = engine.hear(utterance(1, vec![0.0; 8], None)).await.expect("heard");
+    assert_eq!(words.text, "ru 8");
+    assert!(begun.elapsed().as_millis() < 350, "{:?}", begun.elapsed());
+    assert_eq!(pause.await.expect("joined").expect("heard"), Some(words));
+    // Longer speech, another speaker and another language are not the same.
+    let others = [
+        (1, 9, None, "ru 9"),
+        (2, 8, None, "ru 8"),
+        (2, 8, Some(Language::En), "en 8"),
+    ];
+    for (speaker, length, language, text) in others {
+        let begun = std::time::Instant::now();
+        let words = engine.hear(utterance(speaker, vec![0.0; length], language)).await;
+        assert_eq!(words.expect("heard").text, text);
+        assert!(begun.elapsed().as_millis() >= 200, "{text}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recogniser_that_breaks_is_loaded_again() {
     let engine = hearing(0);
-    let error = engine.hear(vec![1.0; 5], None).await.expect_err("it breaks");
-    assert!(matches!(error, Error::Broken), "{error}");
-    assert_eq!(engine.hear(vec![0.0; 5], None).await.expect("heard").text, "ru 5");
+    let error = engine.hear(utterance(1, vec![1.0; 5], None)).await.expect_err("it breaks");
+    assert!(matches!(error, Error::Recogniser(_)), "{error}");
+    assert_eq!(engine.hear(utterance(1, vec![0.0; 5], None)).await.expect("heard").text, "ru 5");
     let deaf = Engine::start(model(), 2, None).expect("an engine");
-    assert!(matches!(deaf.hear(Vec::new(), None).await, Err(Error::NoRecogniser)));
+    assert!(matches!(deaf.hear(utterance(1, Vec::new(), None)).await, Err(Error::NoRecogniser)));
 }

@@ -10,6 +10,8 @@ mod calls;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod conformance_live;
+#[cfg(test)]
 mod conformance_privacy;
 mod deals;
 mod ids;

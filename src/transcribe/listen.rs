@@ -30,11 +30,25 @@ pub struct Speech {
     pub from: u64,
     /// At 16 kHz.
     pub samples: Vec<f32>,
-    /// Nothing is added to it any more: it is a turn. Else its speaker goes on, and it will come again, longer.
-    pub ended: bool,
+    pub until: Until,
+}
+
+/// Where speech was cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// Its speaker goes on: it will come again, longer.
+    Now,
+    /// A pause has begun: it will come again, longer or as it is.
+    Pause,
+    /// Nothing is added to it any more: it is a turn.
+    End,
 }
 
 impl Speech {
+    pub fn ended(&self) -> bool {
+        self.until == Until::End
+    }
+
     /// Place behind the last sample, from the start of the call.
     pub fn to(&self) -> u64 {
         self.from + self.samples.len() as u64
@@ -190,20 +204,21 @@ impl Channel {
         }
         open.asked = at;
         let (begin, end) = (open.begin, open.last_voice + 1);
-        Some(self.cut(channel, begin, end, at + 1, false))
+        let until = if pause == 0 { Until::Now } else { Until::Pause };
+        Some(self.cut(channel, begin, end, at + 1, until))
     }
 
     /// Ends what is open; `now` frames have been judged.
     fn close(&mut self, channel: usize, now: usize) -> Option<Speech> {
         let open = self.open.take()?;
         let end = open.last_voice + 1;
-        let speech = (end - open.begin >= SHORTEST).then(|| self.cut(channel, open.begin, end, now, true));
+        let speech = (end - open.begin >= SHORTEST).then(|| self.cut(channel, open.begin, end, now, Until::End));
         // The next may begin right here, and its margin is not to reach into these words.
         self.forget(now.saturating_sub(MARGIN).max((end + MARGIN).min(now)));
         speech
     }
 
-    fn cut(&self, channel: usize, begin: usize, end: usize, now: usize, ended: bool) -> Speech {
+    fn cut(&self, channel: usize, begin: usize, end: usize, now: usize, until: Until) -> Speech {
         let from = begin.saturating_sub(MARGIN).max(self.kept_from);
         let to = (end + MARGIN).min(now);
         let samples = (from - self.kept_from) * FRAME..(to - self.kept_from) * FRAME;
@@ -211,7 +226,7 @@ impl Channel {
             channel,
             from: (from * FRAME) as u64,
             samples: self.kept.range(samples).copied().collect(),
-            ended,
+            until,
         }
     }
 
@@ -296,7 +311,7 @@ mod tests {
         let frame = FRAME as u64;
         found
             .iter()
-            .map(|speech| (speech.from / frame, speech.to() / frame, speech.ended))
+            .map(|speech| (speech.from / frame, speech.to() / frame, speech.ended()))
             .collect()
     }
 

@@ -10,7 +10,7 @@ mod voice;
 #[cfg(feature = "whisper")]
 pub mod whisper;
 
-pub use self::listen::{Listener, Speech};
+pub use self::listen::{Listener, Speech, Until};
 use crate::domain::{Call, Language, Recording, Role, SAMPLE_RATE, Stopped, Turn, cut_sentences};
 
 #[derive(Debug, thiserror::Error)]

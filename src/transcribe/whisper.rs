@@ -24,23 +24,47 @@ const WEAK_LOG_PROBABILITY: f32 = -1.0;
 /// Nobody speaks this many letters a second; repeated text does.
 const MOST_LETTERS_PER_S: f32 = 35.0;
 
+/// The weights in memory; any number of recognisers use them at the same time.
+pub struct Weights {
+    context: WhisperContext,
+    path: String,
+}
+
 pub struct Whisper {
     state: WhisperState,
     threads: i32,
 }
 
-impl Whisper {
-    pub fn load(weights: &Path, threads: usize) -> Result<Self, Error> {
+impl Weights {
+    pub fn load(path: &Path) -> Result<Self, Error> {
         whisper_rs::install_logging_hooks();
-        let damaged = |cause: whisper_rs::WhisperError| Error::Weights {
-            path: weights.display().to_string(),
-            cause: cause.to_string(),
-        };
+        let path_text = path.display().to_string();
         let mut parameters = WhisperContextParameters::new();
         // Measured slower on processors.
         parameters.use_gpu(false).flash_attn(false);
-        let context = WhisperContext::new_with_params(weights, parameters).map_err(damaged)?;
-        let state = context.create_state().map_err(damaged)?;
+        match WhisperContext::new_with_params(path, parameters) {
+            Ok(context) => Ok(Self {
+                context,
+                path: path_text,
+            }),
+            Err(cause) => Err(Error::Weights {
+                path: path_text,
+                cause: cause.to_string(),
+            }),
+        }
+    }
+}
+
+impl Whisper {
+    pub fn load(weights: &Path, threads: usize) -> Result<Self, Error> {
+        Self::new(&Weights::load(weights)?, threads)
+    }
+
+    pub fn new(weights: &Weights, threads: usize) -> Result<Self, Error> {
+        let state = weights.context.create_state().map_err(|cause| Error::Weights {
+            path: weights.path.clone(),
+            cause: cause.to_string(),
+        })?;
         Ok(Self {
             state,
             threads: i32::try_from(threads).unwrap_or(1).max(1),

@@ -297,3 +297,227 @@ fn what_is_wrong_is_told() {
         id
     });
 }
+
+/// A client that reads nothing while much is told: it is told so, the call goes on, and nothing that is kept is missing.
+#[test]
+fn a_client_that_reads_too_slowly_is_told() {
+    let scratch = Scratch::new();
+    let service = Settings::new(&scratch.path("data")).start();
+    run(async {
+        let mut client = Client::connect(&service).await;
+        client.send(&json!({"type": "start", "call": {"lang": "en"}})).await;
+        client.until("ready").await;
+        let turn = |i: u32, text: &str| json!({"type": "turn", "turn": {"i": i, "role": "buyer", "text": text}});
+        client.send(&turn(1, "We lose ten orders a week.")).await;
+        // Each of these comes back with what is wrong in it: more than the sockets between the two hold.
+        let wrong = json!({"type": "turn", "turn": {"role": "x".repeat(120_000), "text": "Hello."}});
+        for _ in 0..300 {
+            client.send(&wrong).await;
+        }
+        client.send(&turn(2, "That costs us a lot of money.")).await;
+        client.send(&json!({"type": "stop"})).await;
+        let all = client.until("final").await;
+        let told = |code: &str| all.iter().filter(|message| message["code"] == code).count();
+        assert!(told("lagging") >= 1);
+        assert!(told("bad_message") < 300, "what is not kept is not kept waiting either");
+        let turns: Vec<&Value> = all.iter().filter(|message| message["type"] == "turn").collect();
+        assert_eq!(turns.len(), 2);
+        assert_eq!(all.last().expect("final")["analysis"]["turns"][1]["i"], 2);
+    });
+}
+
+#[cfg(feature = "whisper")]
+mod sound {
+    use std::time::Instant;
+
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
+    use crate::support::{alone, analyze};
+
+    const RATE: usize = 8_000;
+    /// A tenth of a second of two channels.
+    const PIECE: usize = RATE / 10 * 2;
+    /// Bytes before the sound in a recording of a live call.
+    const HEAD: usize = 46;
+
+    /// 9.6 s of µ-law, two channels: the seller on the left, then the buyer on the right.
+    fn sound() -> Vec<u8> {
+        let file = std::fs::read(fixture("audio/formats/ulaw-8k-stereo.wav")).expect("a fixture");
+        let at = file.windows(4).position(|name| name == b"data").expect("sound");
+        file[at + 8..].to_vec()
+    }
+
+    fn start() -> Value {
+        json!({"type": "start", "call": {}, "audio":
+            {"encoding": "mulaw", "sample_rate": RATE, "channels": 2, "rep": "left"}})
+    }
+
+    impl Client {
+        async fn hear(&mut self, sound: &[u8]) {
+            for piece in sound.chunks(PIECE) {
+                self.0.send(Message::binary(piece.to_vec())).await.expect("sent");
+            }
+        }
+    }
+
+    fn recording(service: &Service, id: &str) -> Vec<u8> {
+        let answer = service.ask("GET", &format!("/v1/calls/{id}/audio")).send().expect("an answer");
+        assert_eq!(answer.status(), 200);
+        answer.bytes().expect("sound").to_vec()
+    }
+
+    fn texts(turns: &Value, role: &str) -> String {
+        let of_role = turns.as_array().expect("turns").iter().filter(|turn| turn["role"] == role);
+        let texts: Vec<&str> = of_role.filter_map(|turn| turn["text"].as_str()).collect();
+        texts.join(" ")
+    }
+
+    #[test]
+    fn a_call_is_heard_while_it_goes_on() {
+        let _alone = alone();
+        let scratch = Scratch::new();
+        let service = Settings::new(&scratch.path("data")).start();
+        let sound = sound();
+        let all = run(async {
+            let mut client = Client::connect(&service).await;
+            client.send(&start()).await;
+            client.until("ready").await;
+            // The first speaker is in the middle of a sentence.
+            client.hear(&sound[..25 * PIECE]).await;
+            let mut all = client.until("partial").await;
+            client.hear(&sound[25 * PIECE..]).await;
+            client.send(&json!({"type": "stop"})).await;
+            all.extend(client.until("final").await);
+            all
+        });
+        let numbers = seqs(&all);
+        assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
+        assert_eq!(all[0]["speaker"], "left");
+        assert_eq!(all[0]["role"], "rep");
+        let last = all.last().expect("final");
+        let analysis = &last["analysis"];
+        let told: Vec<&Value> = all.iter().filter(|message| message["type"] == "turn").collect();
+        let told: Vec<&Value> = told.iter().map(|message| &message["turn"]["text"]).collect();
+        let ended: Vec<&Value> = analysis["turns"].as_array().expect("turns").iter().map(|turn| &turn["text"]).collect();
+        assert_eq!(told, ended);
+        assert!(texts(&analysis["turns"], "rep").contains("Mark"), "{ended:?}");
+        assert!(texts(&analysis["turns"], "buyer").contains("twenty minutes") || texts(&analysis["turns"], "buyer").contains("20 minutes"), "{ended:?}");
+        assert_eq!(analysis["call"]["language"], "en");
+        assert_eq!(analysis["call"]["channels"], 2);
+        let id = last["call_id"].as_str().expect("an id");
+        assert_eq!(service.ended(id)["status"], "done");
+        assert_eq!(service.analysed(id), *analysis);
+        assert_eq!(recording(&service, id)[HEAD..], sound);
+    }
+
+    /// The process dies in the middle; of one call the client comes back, of the other it does not.
+    #[test]
+    fn a_crash_costs_at_most_two_seconds_of_sound() {
+        let alone = alone();
+        let scratch = Scratch::new();
+        let settings = || Settings::new(&scratch.path("data")).arg("--live-patience", "5");
+        let service = settings().start();
+        let sound = sound();
+        let at = 55 * PIECE;
+        let ids = run(async {
+            let mut clients = [Client::connect(&service).await, Client::connect(&service).await];
+            let mut ids = Vec::new();
+            for client in &mut clients {
+                client.send(&start()).await;
+                let ready = client.until("ready").await;
+                ids.push(ready[0]["call_id"].as_str().expect("an id").to_owned());
+            }
+            // At the speed of a mouth: what counts is time.
+            let begun = Instant::now();
+            for (count, piece) in sound[..at].chunks(PIECE).enumerate() {
+                let due = Duration::from_millis(100) * u32::try_from(count).expect("a count");
+                tokio::time::sleep(due.saturating_sub(begun.elapsed())).await;
+                for client in &mut clients {
+                    client.hear(piece).await;
+                }
+            }
+            ids
+        });
+        service.kill();
+        let service = settings().start();
+        let all = run(async {
+            let mut client = Client::connect(&service).await;
+            client.send(&json!({"type": "resume", "call_id": ids[0], "after": 0})).await;
+            let mut all = client.until("ready").await;
+            let ready = all.pop().expect("ready");
+            let received = usize::try_from(ready["received"]["bytes"].as_u64().expect("bytes")).expect("a count");
+            assert!(received <= at && at - received <= 2 * RATE * 2, "{received} of {at}");
+            client.hear(&sound[received..]).await;
+            client.send(&json!({"type": "stop"})).await;
+            all.extend(client.until("final").await);
+            all
+        });
+        let analysis = &all.last().expect("final")["analysis"];
+        let numbers: Vec<u64> = all.iter().filter_map(|message| message["turn"]["i"].as_u64()).collect();
+        assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
+        assert_eq!(analysis["turns"].as_array().expect("turns").len(), numbers.len());
+        assert!(texts(&analysis["turns"], "rep").contains("Mark"), "{analysis}");
+        assert_eq!(recording(&service, &ids[0])[HEAD..], sound);
+        // The other is ended by the service.
+        let analysis = service.analysed(&ids[1]);
+        assert!(texts(&analysis["turns"], "rep").contains("Mark"), "{analysis}");
+        let left = recording(&service, &ids[1]);
+        let kept = left.len() - HEAD;
+        assert!(at - kept <= 2 * RATE * 2, "{kept} of {at}");
+        assert_eq!(left[HEAD..], sound[..kept]);
+        drop((service, alone));
+        let path = scratch.write("left.wav", &left);
+        let again = analyze(&[&path, "--rep", "left", "--language", "en"]);
+        assert!(texts(&again["turns"], "rep").contains("Mark"), "{again}");
+    }
+
+    /// Frames as Twilio sends them, through the front door.
+    #[test]
+    fn a_telephone_call_is_heard() {
+        let _alone = alone();
+        let scratch = Scratch::new();
+        let service = Settings::new(&scratch.path("data")).start();
+        let sound = sound();
+        let calls = || service.get("/v1/calls")["items"].as_array().expect("calls").clone();
+        let begin = |key: &str| {
+            json!({"event": "start", "sequenceNumber": "1", "streamSid": "MZ1", "start": {
+                "accountSid": "AC1", "streamSid": "MZ1", "callSid": "CA1", "tracks": ["inbound", "outbound"],
+                "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+                "customParameters": {"key": key, "rep": "inbound", "lang": "en"}}})
+        };
+        let connected = json!({"event": "connected", "protocol": "Call", "version": "1.0.0"});
+        run(async {
+            let mut client = Client::connect_to(&service, "/v1/live/twilio", None).await.expect("connected");
+            client.send(&connected).await;
+            client.send(&begin("dsk_no_such_key")).await;
+            assert!(client.next().await.is_none(), "closed");
+        });
+        assert!(calls().is_empty());
+        run(async {
+            let mut client = Client::connect_to(&service, "/v1/live/twilio", None).await.expect("connected");
+            client.send(&connected).await;
+            client.send(&begin(KEY)).await;
+            for (count, piece) in sound.chunks(160 * 2).enumerate() {
+                for (side, track) in ["inbound", "outbound"].into_iter().enumerate() {
+                    let payload: Vec<u8> = piece.iter().skip(side).step_by(2).copied().collect();
+                    let media = json!({"track": track, "chunk": count.to_string(), "timestamp": (count * 20).to_string(),
+                        "payload": STANDARD.encode(payload)});
+                    let frame = json!({"event": "media", "sequenceNumber": "2", "streamSid": "MZ1", "media": media});
+                    client.send(&frame).await;
+                }
+            }
+            client.send(&json!({"event": "mark", "streamSid": "MZ1", "mark": {"name": "x"}})).await;
+            client.send(&json!({"event": "stop", "streamSid": "MZ1", "stop": {"callSid": "CA1"}})).await;
+            assert!(client.next().await.is_none(), "closed");
+        });
+        let calls = calls();
+        assert_eq!(calls.len(), 1);
+        let id = calls[0]["id"].as_str().expect("an id");
+        let analysis = service.analysed(id);
+        assert!(texts(&analysis["turns"], "rep").contains("Mark"), "{analysis}");
+        assert!(!texts(&analysis["turns"], "buyer").is_empty());
+        assert_eq!(recording(&service, id)[HEAD..], sound);
+    }
+}

@@ -84,7 +84,7 @@ impl Live for Sql {
         let last = news.messages.last().map_or(0, |(seq, _)| *seq);
         let kept = sqlx::query(
             "update live_calls set turns = turns + $4, seq = case when seq < $5 then $5 else seq end, last_seen_at = $6
-             where call = $1 and workspace = $2 and turns = $3",
+             where call = $1 and workspace = $2 and turns = $3 and ended_at is null",
         )
         .bind(id)
         .bind(workspace)

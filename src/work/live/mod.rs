@@ -431,20 +431,39 @@ impl Inner {
     }
 }
 
+/// Recognisers of calls that go on; each takes memory. As many with few threads are better than one with many: the threads
+/// of one wait for each other by spinning, which on a busy machine takes ten times as long as the work.
+#[cfg(feature = "whisper")]
+const MOST_RECOGNISERS: usize = 4;
+
 #[cfg(feature = "whisper")]
 fn recognisers(options: &Options) -> Option<Recognisers> {
     use crate::transcribe::Transcriber;
-    use crate::transcribe::whisper::Whisper;
+    use crate::transcribe::whisper::{Weights, Whisper};
 
     let (recogniser, threads) = (options.recogniser.clone(), options.threads);
-    Some(Box::new(move || {
-        let path = match &recogniser {
-            pipeline::Recogniser::File { path, .. } => path.clone(),
-            pipeline::Recogniser::Named(name) => crate::weights::recogniser(name).map_err(|error| error.to_string())?,
+    let count = threads.clamp(1, MOST_RECOGNISERS);
+    let mut weights: Option<Weights> = None;
+    let load = move || {
+        let weights = match &mut weights {
+            Some(weights) => weights,
+            empty => {
+                let path = match &recogniser {
+                    pipeline::Recogniser::File { path, .. } => path.clone(),
+                    pipeline::Recogniser::Named(name) => {
+                        crate::weights::recogniser(name).map_err(|error| error.to_string())?
+                    }
+                };
+                empty.insert(Weights::load(&path).map_err(|error| error.to_string())?)
+            }
         };
-        let whisper = Whisper::load(&path, threads).map_err(|error| error.to_string())?;
+        let whisper = Whisper::new(weights, threads / count).map_err(|error| error.to_string())?;
         Ok(Box::new(whisper) as Box<dyn Transcriber>)
-    }))
+    };
+    Some(Recognisers {
+        count,
+        load: Box::new(load),
+    })
 }
 
 #[cfg(not(feature = "whisper"))]

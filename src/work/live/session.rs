@@ -14,13 +14,16 @@ use super::sound::{Sound, Voices, times};
 use super::{Content, Desk, Error, Letter, Told};
 use crate::domain::{Role, Turn};
 use crate::live::protocol::{Partial, Problem, ProblemCode, Received, ServerMessage, turn_of};
-use crate::live::{self, Engine, Talk, Words};
+use crate::live::{self, Engine, Talk, Utterance, Words};
 use crate::store::{self, CallId, LiveEnd, LiveNews, WorkspaceId};
+use crate::transcribe::{Speech, Until};
 use crate::work::{bad_input, call_failed, job, worker};
 
 /// A sign of life to the store, and to the disk.
 const BEAT: Duration = Duration::from_secs(1);
 const BEATS_TO_STORE: u32 = 10;
+/// Speech of this length tells the language of its call, in seconds; a greeting does not.
+const TELLING_S: f64 = 3.0;
 
 pub struct Session {
     desk: Desk,
@@ -35,6 +38,8 @@ pub struct Session {
     /// Last number that was given.
     seq: u64,
     told: broadcast::Sender<Told>,
+    /// Of each channel, the second up to which words were told: two recognisers may overtake each other.
+    heard_s: [f64; 2],
     connection: Option<u64>,
     alone_since: Instant,
     finals: FuturesOrdered<Pin<Box<dyn Future<Output = (Said, Result<Words, live::Error>)> + Send>>>,
@@ -79,6 +84,7 @@ impl Session {
             sound,
             seq,
             told,
+            heard_s: [0.0; 2],
             connection: None,
             alone_since: Instant::now(),
             finals: FuturesOrdered::new(),
@@ -251,6 +257,7 @@ impl Session {
         if turns.is_empty() {
             return Ok(());
         }
+        let begun = Instant::now();
         let bodies = turns
             .iter()
             .map(serde_json::to_string)
@@ -276,6 +283,7 @@ impl Session {
         for (seq, json) in frames {
             let _ = self.told.send(Told::Frame { seq, json });
         }
+        metrics::histogram!("dealstage_live_turn_seconds").record(begun.elapsed().as_secs_f64());
         Ok(())
     }
 
@@ -298,7 +306,7 @@ impl Session {
     }
 
     /// Asks the recogniser for the words of speech.
-    fn listen(&mut self, found: Vec<crate::transcribe::Speech>) {
+    fn listen(&mut self, found: Vec<Speech>) {
         let Some(voices) = self.voices else { return };
         let language = self.talk.as_ref().and_then(Talk::language);
         for speech in found {
@@ -311,25 +319,53 @@ impl Session {
                 end_s,
             };
             let engine = self.engine.clone();
-            if speech.ended {
+            let until = speech.until;
+            let utterance = Utterance {
+                speaker: speaker_number(&self.id, speech.channel),
+                from: speech.from,
+                samples: speech.samples,
+                language,
+            };
+            if until == Until::End {
                 self.finals.push_back(Box::pin(async move {
-                    let words = engine.hear(speech.samples, language).await;
+                    let words = engine.hear(utterance).await;
                     (said, words)
                 }));
             } else {
-                let speaker = speaker_number(&self.id, said.channel);
                 self.partials.push(Box::pin(async move {
-                    let words = engine.hear_so_far(speaker, speech.samples, language).await;
+                    let words = engine.hear_so_far(utterance, until == Until::Pause).await;
                     (said, words.ok().flatten())
                 }));
             }
         }
     }
 
+    /// Once the language is known it need not be told from every speech anew.
+    fn settle_language(&mut self, said: &Said, words: &Words) {
+        if said.end_s - said.start_s >= TELLING_S
+            && let Some(talk) = &mut self.talk
+        {
+            talk.set_language(words.language);
+        }
+    }
+
+    fn is_news(&mut self, said: &Said) -> bool {
+        let Some(heard_s) = self.heard_s.get_mut(said.channel) else {
+            return true;
+        };
+        let is_news = said.end_s > *heard_s;
+        *heard_s = heard_s.max(said.end_s);
+        is_news
+    }
+
     fn so_far(&mut self, said: &Said, words: Option<Words>) {
         let Some(words) = words.filter(|words| !words.text.is_empty()) else {
             return;
         };
+        self.settle_language(said, &words);
+        if !self.is_news(said) {
+            return;
+        }
         self.tell_only(&ServerMessage::Partial(Partial {
             speaker: said.speaker,
             role: said.role,
@@ -341,12 +377,11 @@ impl Session {
 
     /// The words of a turn have been heard.
     async fn said(&mut self, said: Said, words: Words) -> Result<(), Error> {
+        self.is_news(&said);
         if words.text.is_empty() {
             return Ok(());
         }
-        if let Some(talk) = &mut self.talk {
-            talk.set_language(words.language);
-        }
+        self.settle_language(&said, &words);
         let turn = Turn {
             i: u32::try_from(self.count() + 1).unwrap_or(u32::MAX),
             role: said.role,
@@ -427,7 +462,7 @@ impl Session {
         let rest = tokio::task::spawn_blocking(move || sound.finish())
             .await
             .map_err(|_| live::Error::Broken)??;
-        self.listen(rest.into_iter().filter(|speech| speech.ended).collect());
+        self.listen(rest.into_iter().filter(Speech::ended).collect());
         while let Some((said, words)) = self.finals.next().await {
             self.said(said, words?).await?;
         }

@@ -32,7 +32,7 @@ impl Sound {
         let recorder = if path.exists() {
             let mut replay = Replay::open(path)?;
             while let Some(piece) = replay.next_piece()? {
-                unheard.extend(ear.push(&piece)?.into_iter().filter(|speech| speech.ended));
+                unheard.extend(ear.push(&piece)?.into_iter().filter(|speech| speech.ended()));
             }
             Recorder::resume(path)?
         } else {
