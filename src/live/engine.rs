@@ -264,8 +264,11 @@ impl Queue {
     fn ask(&mut self, utterance: Utterance, haste: Haste, reply: oneshot::Sender<Heard>) {
         let key = utterance.key();
         // What this speaker said so far is of no interest any more: whoever waits for it is told that nobody hears it.
-        self.waiting
-            .retain(|ask| ask.utterance.speaker != key.0 || ask.haste == Haste::Ended);
+        let is_older = |ask: &Ask| ask.utterance.speaker == key.0 && ask.haste != Haste::Ended;
+        let place = self.waiting.iter().position(is_older);
+        if let Some(at) = place {
+            self.waiting.remove(at);
+        }
         let recent = self.recent.iter().find(|(known, _)| *known == key);
         if let Some((_, words)) = recent
             && utterance.language.is_none_or(|language| language == words.language)
@@ -280,17 +283,23 @@ impl Queue {
             running.replies.push(reply);
             return;
         }
-        self.waiting.push_back(Ask {
+        let ask = Ask {
             haste,
             utterance,
             reply,
-        });
+        };
+        // It keeps its place: who asks often would else be heard last.
+        self.waiting.insert(place.unwrap_or(self.waiting.len()), ask);
     }
 
     /// The most urgent. Of a speaker who goes on, only one text at a time is worth a recogniser.
     fn next(&mut self) -> Option<Utterance> {
         self.waiting.retain(|ask| !ask.reply.is_closed());
-        let heard = |ask: &Ask| self.running.iter().any(|running| running.key.0 == ask.utterance.speaker);
+        let heard = |ask: &Ask| {
+            self.running
+                .iter()
+                .any(|running| running.key.0 == ask.utterance.speaker)
+        };
         let (at, _) = self
             .waiting
             .iter()

@@ -291,8 +291,10 @@ async fn of_partial_texts_only_the_newest_of_a_speaker_is_heard() {
     tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     let ask = |speaker: u64, length: usize| {
         let engine = engine.clone();
-        tokio::spawn(async move { let speech = utterance(speaker, vec![0.0; length], Some(Language::En));
-            engine.hear_so_far(speech, false).await })
+        tokio::spawn(async move {
+            let speech = utterance(speaker, vec![0.0; length], Some(Language::En));
+            engine.hear_so_far(speech, false).await
+        })
     };
     let mut asked = Vec::new();
     for (speaker, length) in [(1, 10), (2, 20), (1, 11), (1, 12)] {
@@ -343,9 +345,18 @@ async fn what_was_heard_at_the_pause_is_the_turn() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recogniser_that_breaks_is_loaded_again() {
     let engine = hearing(0);
-    let error = engine.hear(utterance(1, vec![1.0; 5], None)).await.expect_err("it breaks");
+    let error = engine
+        .hear(utterance(1, vec![1.0; 5], None))
+        .await
+        .expect_err("it breaks");
     assert!(matches!(error, Error::Recogniser(_)), "{error}");
-    assert_eq!(engine.hear(utterance(1, vec![0.0; 5], None)).await.expect("heard").text, "ru 5");
+    assert_eq!(
+        engine.hear(utterance(1, vec![0.0; 5], None)).await.expect("heard").text,
+        "ru 5"
+    );
     let deaf = Engine::start(model(), 2, None).expect("an engine");
-    assert!(matches!(deaf.hear(utterance(1, Vec::new(), None)).await, Err(Error::NoRecogniser)));
+    assert!(matches!(
+        deaf.hear(utterance(1, Vec::new(), None)).await,
+        Err(Error::NoRecogniser)
+    ));
 }

@@ -91,10 +91,7 @@ async fn a_live_call_is_one_processs(store: &dyn Store) {
     }
     assert_eq!(store.live_turns(&ws, &id).await.expect("turns"), ["a"]);
     assert_eq!(store.live_messages(&ws, &id, 0, 9).await.expect("messages").len(), 1);
-    let both = tokio::join!(
-        keep(1, news(&["b"], &[(2, "B")])),
-        keep(1, news(&["c"], &[(2, "C")])),
-    );
+    let both = tokio::join!(keep(1, news(&["b"], &[(2, "B")])), keep(1, news(&["c"], &[(2, "C")])),);
     assert_eq!(usize::from(both.0.is_ok()) + usize::from(both.1.is_ok()), 1, "{both:?}");
     assert_eq!(store.live_turns(&ws, &id).await.expect("turns").len(), 2);
 }
@@ -113,7 +110,10 @@ async fn a_live_call_ends_once_and_is_a_call_like_others(store: &dyn Store) {
     };
     let claimed = close(2).await.expect("ended");
     assert_eq!((&claimed.call.id, claimed.call.status), (&id, CallStatus::Running));
-    assert_eq!((claimed.call.blob.clone(), claimed.call.size), (Some("cd".repeat(32)), Some(77)));
+    assert_eq!(
+        (claimed.call.blob.clone(), claimed.call.size),
+        (Some("cd".repeat(32)), Some(77))
+    );
     assert_eq!(claimed.call.media.as_deref(), Some("recording"));
     assert!(matches!(close(3).await, Err(Error::Conflict(_))));
     // Nothing more comes in.
@@ -200,7 +200,10 @@ async fn live_calls_of_which_nothing_is_heard_are_found(store: &dyn Store) {
     assert_eq!(found(40).await.expect("asks"), [(ws.clone(), silent.clone())]);
     assert_eq!(found(60).await.expect("asks").len(), 2);
     assert!(found(0).await.expect("asks").is_empty());
-    assert_eq!(store.silent_live(at(60), 1).await.expect("asks"), [(ws.clone(), silent)]);
+    assert_eq!(
+        store.silent_live(at(60), 1).await.expect("asks"),
+        [(ws.clone(), silent)]
+    );
 }
 
 async fn live_calls_are_seen_by_their_own(store: &dyn Store) {
@@ -210,7 +213,13 @@ async fn live_calls_are_seen_by_their_own(store: &dyn Store) {
         .keep_live(&ours, &id, 0, news(&["a"], &[(1, "A")]), at(1))
         .await
         .expect("kept");
-    assert!(store.live_call(&Scope::all(theirs.clone()), &id).await.expect("asks").is_none());
+    assert!(
+        store
+            .live_call(&Scope::all(theirs.clone()), &id)
+            .await
+            .expect("asks")
+            .is_none()
+    );
     assert!(store.live_turns(&theirs, &id).await.expect("asks").is_empty());
     assert!(store.live_messages(&theirs, &id, 0, 9).await.expect("asks").is_empty());
     let kept = store.keep_live(&theirs, &id, 1, news(&["x"], &[(2, "X")]), at(2)).await;
@@ -219,6 +228,10 @@ async fn live_calls_are_seen_by_their_own(store: &dyn Store) {
         .end_live(&theirs, &id, end(None), "w1", Duration::seconds(10), at(2))
         .await;
     assert!(matches!(ended, Err(Error::Conflict(_))), "{ended:?}");
-    let known = store.live_call(&Scope::all(ours), &id).await.expect("asks").expect("there");
+    let known = store
+        .live_call(&Scope::all(ours), &id)
+        .await
+        .expect("asks")
+        .expect("there");
     assert_eq!((known.turns, known.ended_at), (1, None));
 }

@@ -363,13 +363,20 @@ mod sound {
     }
 
     fn recording(service: &Service, id: &str) -> Vec<u8> {
-        let answer = service.ask("GET", &format!("/v1/calls/{id}/audio")).send().expect("an answer");
+        let answer = service
+            .ask("GET", &format!("/v1/calls/{id}/audio"))
+            .send()
+            .expect("an answer");
         assert_eq!(answer.status(), 200);
         answer.bytes().expect("sound").to_vec()
     }
 
     fn texts(turns: &Value, role: &str) -> String {
-        let of_role = turns.as_array().expect("turns").iter().filter(|turn| turn["role"] == role);
+        let of_role = turns
+            .as_array()
+            .expect("turns")
+            .iter()
+            .filter(|turn| turn["role"] == role);
         let texts: Vec<&str> = of_role.filter_map(|turn| turn["text"].as_str()).collect();
         texts.join(" ")
     }
@@ -400,10 +407,19 @@ mod sound {
         let analysis = &last["analysis"];
         let told: Vec<&Value> = all.iter().filter(|message| message["type"] == "turn").collect();
         let told: Vec<&Value> = told.iter().map(|message| &message["turn"]["text"]).collect();
-        let ended: Vec<&Value> = analysis["turns"].as_array().expect("turns").iter().map(|turn| &turn["text"]).collect();
+        let ended: Vec<&Value> = analysis["turns"]
+            .as_array()
+            .expect("turns")
+            .iter()
+            .map(|turn| &turn["text"])
+            .collect();
         assert_eq!(told, ended);
         assert!(texts(&analysis["turns"], "rep").contains("Mark"), "{ended:?}");
-        assert!(texts(&analysis["turns"], "buyer").contains("twenty minutes") || texts(&analysis["turns"], "buyer").contains("20 minutes"), "{ended:?}");
+        assert!(
+            texts(&analysis["turns"], "buyer").contains("twenty minutes")
+                || texts(&analysis["turns"], "buyer").contains("20 minutes"),
+            "{ended:?}"
+        );
         assert_eq!(analysis["call"]["language"], "en");
         assert_eq!(analysis["call"]["channels"], 2);
         let id = last["call_id"].as_str().expect("an id");
@@ -444,7 +460,9 @@ mod sound {
         let service = settings().start();
         let all = run(async {
             let mut client = Client::connect(&service).await;
-            client.send(&json!({"type": "resume", "call_id": ids[0], "after": 0})).await;
+            client
+                .send(&json!({"type": "resume", "call_id": ids[0], "after": 0}))
+                .await;
             let mut all = client.until("ready").await;
             let ready = all.pop().expect("ready");
             let received = usize::try_from(ready["received"]["bytes"].as_u64().expect("bytes")).expect("a count");
@@ -489,14 +507,18 @@ mod sound {
         };
         let connected = json!({"event": "connected", "protocol": "Call", "version": "1.0.0"});
         run(async {
-            let mut client = Client::connect_to(&service, "/v1/live/twilio", None).await.expect("connected");
+            let mut client = Client::connect_to(&service, "/v1/live/twilio", None)
+                .await
+                .expect("connected");
             client.send(&connected).await;
             client.send(&begin("dsk_no_such_key")).await;
             assert!(client.next().await.is_none(), "closed");
         });
         assert!(calls().is_empty());
         run(async {
-            let mut client = Client::connect_to(&service, "/v1/live/twilio", None).await.expect("connected");
+            let mut client = Client::connect_to(&service, "/v1/live/twilio", None)
+                .await
+                .expect("connected");
             client.send(&connected).await;
             client.send(&begin(KEY)).await;
             for (count, piece) in sound.chunks(160 * 2).enumerate() {
@@ -508,8 +530,12 @@ mod sound {
                     client.send(&frame).await;
                 }
             }
-            client.send(&json!({"event": "mark", "streamSid": "MZ1", "mark": {"name": "x"}})).await;
-            client.send(&json!({"event": "stop", "streamSid": "MZ1", "stop": {"callSid": "CA1"}})).await;
+            client
+                .send(&json!({"event": "mark", "streamSid": "MZ1", "mark": {"name": "x"}}))
+                .await;
+            client
+                .send(&json!({"event": "stop", "streamSid": "MZ1", "stop": {"callSid": "CA1"}}))
+                .await;
             assert!(client.next().await.is_none(), "closed");
         });
         let calls = calls();
