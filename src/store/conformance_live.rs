@@ -13,6 +13,7 @@ suite! {
     a_live_call_without_words_has_failed,
     live_calls_of_which_nothing_is_heard_are_found,
     live_calls_are_seen_by_their_own,
+    calls_that_go_on_at_once_are_kept_together,
 }
 
 async fn start(store: &dyn Store, workspace: &WorkspaceId, second: i64) -> CallId {
@@ -234,4 +235,27 @@ async fn live_calls_are_seen_by_their_own(store: &dyn Store) {
         .expect("asks")
         .expect("there");
     assert_eq!((known.turns, known.ended_at), (1, None));
+}
+
+/// Written in one transaction where they meet; what one has lost takes nothing from the others.
+async fn calls_that_go_on_at_once_are_kept_together(store: &dyn Store) {
+    let ws = workspace(store).await;
+    let mut ids = Vec::new();
+    for _ in 0..20 {
+        ids.push(start(store, &ws, 0).await);
+    }
+    let keep = |number: usize, id: &CallId| {
+        // Every fifth comes with a count that is not so.
+        let seen = i64::from(number.is_multiple_of(5));
+        let (ws, id) = (ws.clone(), id.clone());
+        async move { store.keep_live(&ws, &id, seen, news(&["a"], &[(1, "A")]), at(1)).await }
+    };
+    let all = ids.iter().enumerate().map(|(number, id)| keep(number, id));
+    let kept = futures_util::future::join_all(all).await;
+    for (number, (id, kept)) in ids.iter().zip(kept).enumerate() {
+        let lost = number.is_multiple_of(5);
+        assert_eq!(matches!(kept, Err(Error::Conflict(_))), lost, "{number}: {kept:?}");
+        let turns = store.live_turns(&ws, id).await.expect("turns");
+        assert_eq!(turns.len(), usize::from(!lost), "{number}");
+    }
 }

@@ -1,8 +1,11 @@
 //! See `store::live`.
 
+use std::sync::PoisonError;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Duration, Utc};
 use sqlx::Row as _;
+use tokio::sync::oneshot;
 
 use super::calls::{insert_call, seen_call};
 use super::jobs::{fail_call, keep_result};
@@ -24,6 +27,98 @@ async fn close(tx: &mut Tx, workspace: &WorkspaceId, id: &CallId, now: DateTime<
     .await?;
     if closed.rows_affected() == 0 {
         return Err(Error::Conflict("the call has ended".to_owned()));
+    }
+    Ok(())
+}
+
+/// News of a live call that is to be kept.
+pub(super) struct Waiting {
+    workspace: WorkspaceId,
+    id: CallId,
+    seen: i64,
+    news: LiveNews,
+    now: DateTime<Utc>,
+    reply: oneshot::Sender<Result<()>>,
+}
+
+impl Sql {
+    /// Keeps the news of several calls in one transaction, and tells each what came of it.
+    async fn keep_all(&self, batch: Vec<Waiting>) {
+        match self.keep_together(&batch).await {
+            Ok(results) => {
+                for (one, kept) in batch.into_iter().zip(results) {
+                    let _ = one.reply.send(kept);
+                }
+            }
+            // What one of them broke is not to be the end of the others.
+            Err(_) => {
+                for one in batch {
+                    let alone = self.keep_together(std::slice::from_ref(&one)).await;
+                    let kept = alone.and_then(|results| results.into_iter().collect());
+                    let _ = one.reply.send(kept);
+                }
+            }
+        }
+    }
+
+    async fn keep_together(&self, batch: &[Waiting]) -> Result<Vec<Result<()>>> {
+        let mut tx = self.begin().await?;
+        let mut results = Vec::with_capacity(batch.len());
+        for one in batch {
+            let kept = match keep_one(&mut tx, one).await {
+                Err(error @ Error::Conflict(_)) => Err(error),
+                other => Ok(other?),
+            };
+            results.push(kept);
+        }
+        tx.commit().await?;
+        Ok(results)
+    }
+}
+
+async fn keep_one(tx: &mut Tx, one: &Waiting) -> Result<()> {
+    let Waiting {
+        workspace,
+        id,
+        seen,
+        news,
+        now,
+        ..
+    } = one;
+    let count = i64::try_from(news.turns.len()).unwrap_or(i64::MAX);
+    let last = news.messages.last().map_or(0, |(seq, _)| *seq);
+    let kept = sqlx::query(
+        "update live_calls set turns = turns + $4, seq = case when seq < $5 then $5 else seq end, last_seen_at = $6
+         where call = $1 and workspace = $2 and turns = $3 and ended_at is null",
+    )
+    .bind(id)
+    .bind(workspace)
+    .bind(seen)
+    .bind(count)
+    .bind(last)
+    .bind(millis(*now))
+    .execute(&mut **tx)
+    .await?;
+    if kept.rows_affected() == 0 {
+        return Err(Error::Conflict("the call goes on elsewhere".to_owned()));
+    }
+    for (number, body) in (seen + 1..).zip(&news.turns) {
+        sqlx::query("insert into live_turns (call, number, workspace, body) values ($1, $2, $3, $4)")
+            .bind(id)
+            .bind(number)
+            .bind(workspace)
+            .bind(body)
+            .execute(&mut **tx)
+            .await?;
+    }
+    for (seq, body) in &news.messages {
+        sqlx::query("insert into live_messages (call, seq, workspace, body) values ($1, $2, $3, $4)")
+            .bind(id)
+            .bind(seq)
+            .bind(workspace)
+            .bind(body)
+            .execute(&mut **tx)
+            .await?;
     }
     Ok(())
 }
@@ -79,44 +174,28 @@ impl Live for Sql {
         news: LiveNews,
         now: DateTime<Utc>,
     ) -> Result<()> {
-        let mut tx = self.begin().await?;
-        let count = i64::try_from(news.turns.len()).unwrap_or(i64::MAX);
-        let last = news.messages.last().map_or(0, |(seq, _)| *seq);
-        let kept = sqlx::query(
-            "update live_calls set turns = turns + $4, seq = case when seq < $5 then $5 else seq end, last_seen_at = $6
-             where call = $1 and workspace = $2 and turns = $3 and ended_at is null",
-        )
-        .bind(id)
-        .bind(workspace)
-        .bind(seen)
-        .bind(count)
-        .bind(last)
-        .bind(millis(now))
-        .execute(&mut *tx)
-        .await?;
-        if kept.rows_affected() == 0 {
-            return Err(Error::Conflict("the call goes on elsewhere".to_owned()));
+        let (reply, kept) = oneshot::channel();
+        let news = Waiting {
+            workspace: workspace.clone(),
+            id: id.clone(),
+            seen,
+            news,
+            now,
+            reply,
+        };
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(news);
+        // Whoever comes to write next writes for all who wait: many calls cost one flush of the disk.
+        let writing = self.keeping.lock().await;
+        let batch = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        if !batch.is_empty() {
+            self.keep_all(batch).await;
         }
-        for (number, body) in (seen + 1..).zip(&news.turns) {
-            sqlx::query("insert into live_turns (call, number, workspace, body) values ($1, $2, $3, $4)")
-                .bind(id)
-                .bind(number)
-                .bind(workspace)
-                .bind(body)
-                .execute(&mut *tx)
-                .await?;
-        }
-        for (seq, body) in &news.messages {
-            sqlx::query("insert into live_messages (call, seq, workspace, body) values ($1, $2, $3, $4)")
-                .bind(id)
-                .bind(seq)
-                .bind(workspace)
-                .bind(body)
-                .execute(&mut *tx)
-                .await?;
-        }
-        tx.commit().await?;
-        Ok(())
+        drop(writing);
+        kept.await.unwrap_or_else(|_| {
+            Err(Error::Conflict(
+                "the news of the call was not kept; resume it".to_owned(),
+            ))
+        })
     }
 
     async fn live_messages(

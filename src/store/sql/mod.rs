@@ -7,6 +7,8 @@ mod jobs;
 mod live;
 mod privacy;
 
+use std::sync::Mutex;
+
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 use sqlx::{Pool, Row as _, Transaction};
@@ -18,14 +20,22 @@ use crate::store::{CallId, DealId, Error, EventId, NewEvent, Result, Store, Work
 pub struct Sql {
     write: Pool<Db>,
     read: Pool<Db>,
+    /// News of live calls that wait to be written, and the right to write them.
+    waiting: Mutex<Vec<live::Waiting>>,
+    keeping: tokio::sync::Mutex<()>,
 }
 
 type Tx = Transaction<'static, Db>;
 type Row = <Db as sqlx::Database>::Row;
 
 impl Sql {
-    pub const fn new(write: Pool<Db>, read: Pool<Db>) -> Self {
-        Self { write, read }
+    pub fn new(write: Pool<Db>, read: Pool<Db>) -> Self {
+        Self {
+            write,
+            read,
+            waiting: Mutex::default(),
+            keeping: tokio::sync::Mutex::default(),
+        }
     }
 
     async fn begin(&self) -> Result<Tx> {
