@@ -478,7 +478,7 @@ async fn calls_find_their_deal(store: &dyn Store) {
         .into_iter()
         .map(|call| call.id)
         .collect();
-    assert_eq!(waiting, [stranger.clone()]);
+    assert_eq!(waiting, std::slice::from_ref(&stranger));
     store
         .move_call(&scope, &stranger, Some(&deal), "test", at(5))
         .await

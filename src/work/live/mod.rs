@@ -141,6 +141,9 @@ pub(super) struct Start {
     audio: Option<AudioFormat>,
 }
 
+/// Where what is sent to each call goes, and where what it tells comes from.
+type OpenCalls = HashMap<CallId, (mpsc::Sender<Letter>, broadcast::Sender<Told>)>;
+
 #[derive(Clone)]
 pub struct Desk(Arc<Inner>);
 
@@ -155,7 +158,7 @@ struct Inner {
     folder: PathBuf,
     /// A call without a client is ended after so long.
     patience: Duration,
-    open: Mutex<HashMap<CallId, (mpsc::Sender<Letter>, broadcast::Sender<Told>)>>,
+    open: Mutex<OpenCalls>,
     connections: std::sync::atomic::AtomicU64,
     /// Name of the recogniser, for the analysis.
     asr_model: String,
@@ -426,7 +429,7 @@ impl Desk {
 }
 
 impl Inner {
-    fn open(&self) -> MutexGuard<'_, HashMap<CallId, (mpsc::Sender<Letter>, broadcast::Sender<Told>)>> {
+    fn open(&self) -> MutexGuard<'_, OpenCalls> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,11 +1,11 @@
 //! The task of one call.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesOrdered, FuturesUnordered};
 use tokio::sync::{broadcast, mpsc};
 use tracing::{info, warn};
@@ -42,8 +42,8 @@ pub struct Session {
     heard_s: [f64; 2],
     connection: Option<u64>,
     alone_since: Instant,
-    finals: FuturesOrdered<Pin<Box<dyn Future<Output = (Said, Result<Words, live::Error>)> + Send>>>,
-    partials: FuturesUnordered<Pin<Box<dyn Future<Output = (Said, Option<Words>)> + Send>>>,
+    finals: FuturesOrdered<BoxFuture<'static, (Said, Result<Words, live::Error>)>>,
+    partials: FuturesUnordered<BoxFuture<'static, (Said, Option<Words>)>>,
 }
 
 /// Who said something, and when.
