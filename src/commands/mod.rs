@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use dealstage::understand::turn_model;
-use dealstage::{ingest, learn, llm, pipeline, transcribe, understand, weights};
+use dealstage::{ingest, learn, llm, pipeline, store, transcribe, understand, weights};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// The input or the flags are wrong.
@@ -88,6 +88,9 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         }
         if cause.is::<Missing>() {
             return MISSING;
+        }
+        if matches!(cause.downcast_ref(), Some(store::Error::Setting(_))) {
+            return BAD_INPUT;
         }
         if let Some(error) = cause.downcast_ref::<weights::Error>() {
             return weights_code(error);
