@@ -15,10 +15,10 @@
 //! | [`pipeline`] | the one place that runs the steps in order | all of the above |
 //! | [`document`] | the analysis document and its JSON, Markdown and terminal forms | domain, pipeline |
 //! | [`store`] | everything durable and all SQL: calls, jobs, deals, people and keys, events, recordings | domain |
-//! | [`work`] | stored calls from the queue to the analysis: jobs, leases, steps, events; calls that go on | the steps, pipeline, document, live, store |
+//! | [`service`] | stored calls from the queue to the analysis: jobs, leases, steps, events; calls that go on | the steps, pipeline, document, live, store |
 //! | [`live`] | a call while it goes on: wire messages, sound as it comes, labels and hints at once, many calls on one set of models | domain, process, ingest, transcribe, understand, pipeline, document |
 //! | [`insights`] | figures of calls → pipeline figures: funnel, cycle, process, forecast, coaching | domain, process |
-//! | [`http`] | routes, who may use them, limits, wire types | work, live, insights, store, process, ingest, domain |
+//! | [`http`] | routes, who may use them, limits, wire types | service, live, insights, store, process, ingest, domain |
 //! | [`learn`] | labelled calls → heads of the turn model; measuring it and the drafts | domain, process, ingest, understand, decide |
 //!
 //! Invariants, checked by `tests/it/architecture.rs`: a module imports only what its row allows; candle is used
@@ -42,5 +42,5 @@ pub mod insights;
 pub mod learn;
 pub mod live;
 pub mod pipeline;
+pub mod service;
 pub mod store;
-pub mod work;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use dealstage::service;
 use dealstage::store::CallId;
-use dealstage::work;
 use serde_json::Value;
 
 use super::Usage;
@@ -33,9 +33,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let replay = runtime.block_on(async {
         let (shop, options) = serve::shop(&settings).await?;
-        let thread = work::Thread::new(options.clone());
+        let thread = service::Thread::new(options.clone());
         let id = CallId::from(args.call.as_str());
-        anyhow::Ok(work::replay(&shop, &options, &id, &thread).await?)
+        anyhow::Ok(service::replay(&shop, &options, &id, &thread).await?)
     })?;
     let Some(replay) = replay else {
         return Err(Usage(format!("{}: no analysis of such a call is stored", args.call)).into());

@@ -13,9 +13,9 @@ use chrono::Utc;
 use clap::{Parser, ValueEnum};
 use dealstage::http::{self, App, Limits, Metrics, Site};
 use dealstage::pipeline::{self, Recogniser};
+use dealstage::service::live::Desk;
+use dealstage::service::{self, Shop, Stats};
 use dealstage::store::{self, Blobs, KeyId, NewKey, PersonRole, Store, WorkspaceId};
-use dealstage::work::live::Desk;
-use dealstage::work::{self, Shop, Stats};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tokio::net::TcpListener;
@@ -279,13 +279,13 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         let name = format!("{}-{}", std::process::id(), uuid::Uuid::now_v7().simple());
         let (shop, stats, until) = (shop.clone(), stats.clone(), shutdown.clone());
         let answers = options.llm.as_ref().map(|(_, llm)| llm.answers.clone());
-        let sweeper = work::sweep(shop.clone(), answers, shutdown.clone());
+        let sweeper = service::sweep(shop.clone(), answers, shutdown.clone());
         tasks.spawn(async move {
             sweeper.await;
             Ok(())
         });
         tasks.spawn(async move {
-            work::run(shop, options, name, stats, until).await;
+            service::run(shop, options, name, stats, until).await;
             Ok(())
         });
         info!("workers have started");
@@ -311,11 +311,11 @@ fn database_url(settings: &Settings, data: &Path) -> String {
 }
 
 /// What the service keeps, for a look from the command line.
-pub async fn shop(settings: &Settings) -> anyhow::Result<(Shop, work::Options)> {
+pub async fn shop(settings: &Settings) -> anyhow::Result<(Shop, service::Options)> {
     open(settings, &data_folder(settings)?).await
 }
 
-async fn open(settings: &Settings, data: &Path) -> anyhow::Result<(Shop, work::Options)> {
+async fn open(settings: &Settings, data: &Path) -> anyhow::Result<(Shop, service::Options)> {
     let process = super::process::load(settings.process.as_deref().unwrap_or("ppvvc"))?;
     let mut options = work_options(settings)?;
     if let Some((_, llm)) = &mut options.llm {
@@ -336,11 +336,11 @@ async fn open(settings: &Settings, data: &Path) -> anyhow::Result<(Shop, work::O
 fn live_desk(
     shop: &Shop,
     settings: &Settings,
-    options: work::Options,
+    options: service::Options,
     data: &Path,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<Desk> {
-    let options = work::Options {
+    let options = service::Options {
         threads: settings.threads.map_or_else(super::default_threads, usize::from),
         ..options
     };
@@ -354,9 +354,9 @@ fn live_desk(
     )?)
 }
 
-fn work_options(settings: &Settings) -> anyhow::Result<work::Options> {
+fn work_options(settings: &Settings) -> anyhow::Result<service::Options> {
     let slots = usize::from(settings.slots.unwrap_or(1));
-    Ok(work::Options {
+    Ok(service::Options {
         slots,
         threads: (settings.threads).map_or_else(|| (super::default_threads() / slots).max(1), usize::from),
         lease: chrono::Duration::seconds(i64::from(settings.lease.unwrap_or(30))),
@@ -371,7 +371,7 @@ fn work_options(settings: &Settings) -> anyhow::Result<work::Options> {
     })
 }
 
-fn check_options(options: &work::Options) -> pipeline::Options {
+fn check_options(options: &service::Options) -> pipeline::Options {
     pipeline::Options {
         call_date: chrono::NaiveDate::default(),
         call_date_is_said: false,

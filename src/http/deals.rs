@@ -12,8 +12,8 @@ use super::auth::{Resource, User};
 use super::error::ProblemDocument;
 use super::extract::{Json, Page, PageQuery, Path, Query};
 use super::{App, Error};
+use crate::service::Contact;
 use crate::store::{self, ContactKey, ContactKind, DealId, DealPage, DealRecord, NewDeal};
-use crate::work::Contact;
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()

@@ -1,6 +1,6 @@
 //! `GET /v1/live`: calls while they go on, over a WebSocket; and `GET /v1/live/twilio` for telephony.
 //!
-//! A connection is a window on a call that lives without it (see `work::live`): what it missed, or was too slow for, it
+//! A connection is a window on a call that lives without it (see `service::live`): what it missed, or was too slow for, it
 //! reads from the store.
 
 use std::time::{Duration, Instant};
@@ -28,8 +28,8 @@ use crate::live::protocol::{
     AudioFormat, ClientMessage, Encoding, LONGEST_MESSAGE, Problem, ProblemCode, ServerMessage, Side,
 };
 use crate::live::twilio::{self, Frame, Tracks};
+use crate::service::live::{Desk, Error as LiveError, Line, Starter, Told};
 use crate::store::{CallId, CallStatus, Scope, Step};
-use crate::work::live::{Desk, Error as LiveError, Line, Starter, Told};
 
 /// A client that says nothing at the beginning has gone.
 const FIRST: Duration = Duration::from_secs(30);

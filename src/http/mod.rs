@@ -1,7 +1,7 @@
 //! The service over HTTP: routes, who may use them, limits, and the shapes that clients read.
 //!
 //! Each resource has a file with its routes, wire types and handlers. A handler takes its input apart, calls one method,
-//! and gives a wire type back. What is stored is *not* here: see `store`; nor what is done with a call: see `work`.
+//! and gives a wire type back. What is stored is *not* here: see `store`; nor what is done with a call: see `service`.
 
 mod audit;
 mod auth;
@@ -49,7 +49,7 @@ pub use error::Error;
 pub use metrics::{Metrics, serve as serve_metrics};
 pub use sessions::Site;
 
-use crate::work::{Shop, live::Desk};
+use crate::service::{Shop, live::Desk};
 
 /// What is refused at the door.
 #[derive(Debug, Clone)]

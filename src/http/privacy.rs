@@ -13,8 +13,8 @@ use super::calls::{Call, seen};
 use super::error::ProblemDocument;
 use super::extract::{Json, Path, Query};
 use super::{App, Error};
+use crate::service::tidy;
 use crate::store::{CallId, Consent, ConsentMethod, ConsentSaid, DealId, PersonRole, Retention};
-use crate::work::tidy;
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()

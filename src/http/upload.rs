@@ -21,8 +21,8 @@ use super::extract::Json;
 use super::{App, Error, idempotency};
 use crate::domain::hex;
 use crate::ingest;
+use crate::service::Meta;
 use crate::store::{Accepted, CallId, CallStatus, Consent, Idempotent, NewCall, Origin, Priority, Staged, UserId};
-use crate::work::Meta;
 
 /// What is said about a file.
 const LONGEST_META: usize = 64 << 10;

@@ -104,7 +104,7 @@ pub struct NewCall {
     pub source: String,
     /// SHA-256 of its bytes, hex, and how many; None for a live call.
     pub blob: Option<(String, u64)>,
-    /// JSON, as `work::Meta` writes it.
+    /// JSON, as `service::Meta` writes it.
     pub meta: String,
     pub call_date: Option<NaiveDate>,
     pub started_at: Option<DateTime<Utc>>,

@@ -2,7 +2,7 @@
 //!
 //! Owns all SQL. One text of it serves SQLite and PostgreSQL: the files under `sql/` are compiled once for each driver.
 //! Every method is one transaction, and what belongs to a workspace cannot be asked for without naming it. What the rows
-//! mean for the sale is *not* here: see `work`; nor who may ask: see `http`.
+//! mean for the sale is *not* here: see `service`; nor who may ask: see `http`.
 
 mod access;
 mod blobs;

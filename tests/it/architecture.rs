@@ -15,8 +15,8 @@ fn map() -> BTreeMap<&'static str, Vec<&'static str>> {
         "understand",
         "decide",
     ];
-    let mut work = steps.clone();
-    work.extend(["pipeline", "document", "live", "store"]);
+    let mut service = steps.clone();
+    service.extend(["pipeline", "document", "live", "store"]);
     BTreeMap::from([
         ("domain", vec![]),
         ("weights", vec![]),
@@ -29,7 +29,7 @@ fn map() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("pipeline", steps),
         ("document", vec!["domain", "pipeline"]),
         ("store", vec!["domain"]),
-        ("work", work),
+        ("service", service),
         (
             "live",
             vec![
@@ -45,7 +45,7 @@ fn map() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("insights", vec!["domain", "process"]),
         (
             "http",
-            vec!["work", "live", "insights", "store", "process", "ingest", "domain"],
+            vec!["service", "live", "insights", "store", "process", "ingest", "domain"],
         ),
         ("learn", vec!["domain", "process", "ingest", "understand", "decide"]),
     ])

@@ -1,8 +1,8 @@
 //! Stored calls, from the queue to the analysis.
 //!
 //! Owns what a client may say about a call ([`Meta`]), the worker that claims jobs, keeps their leases and stores each
-//! step before the next, what events tell, and the sweep that takes away what is not kept. How a call is understood is *not* here: see `pipeline`; nor how the
-//! queue is kept: see `store`.
+//! step before the next, what events tell, the desk of calls that go on, and the sweep that takes away what is not kept. How a
+//! call is understood is *not* here: see `pipeline`; nor how the queue is kept: see `store`.
 
 mod events;
 mod job;

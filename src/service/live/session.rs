@@ -15,9 +15,9 @@ use super::{Content, Desk, Error, Letter, Told};
 use crate::domain::{Role, Turn};
 use crate::live::protocol::{Partial, Problem, ProblemCode, Received, ServerMessage, turn_of};
 use crate::live::{self, Engine, Talk, Utterance, Words};
+use crate::service::{bad_input, call_failed, job, worker};
 use crate::store::{self, CallId, LiveEnd, LiveNews, WorkspaceId};
 use crate::transcribe::{Speech, Until};
-use crate::work::{bad_input, call_failed, job, worker};
 
 /// A sign of life to the store, and to the disk.
 const BEAT: Duration = Duration::from_secs(1);
