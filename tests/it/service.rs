@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::served::{self, Service, Settings};
-use crate::support::{Scratch, alone, analyze, dealstage_with, fixture, stdout};
+use crate::support::{Scratch, alone, analyze, dealstage, dealstage_with, fixture, stderr, stdout};
 
 fn sqlite(scratch: &Scratch) -> Service {
     Settings::new(&scratch.path("data")).start()
@@ -687,4 +687,79 @@ fn a_recording_that_never_ends_is_refused_while_it_is_read() {
     );
     let message = call["error"]["message"].as_str().expect("a message");
     assert!(message.contains("longer than the limit of 1 minutes"), "{message}");
+}
+
+#[test]
+fn flags_go_before_the_environment_and_that_before_the_file() {
+    let scratch = Scratch::new();
+    let config = scratch.path("serve.toml");
+    let start = |data: &str| {
+        let config = config.to_str().expect("a path");
+        Settings::new(&scratch.path(data)).arg("--config", config)
+    };
+    // How large an upload may be tells which setting counts.
+    let is_limit = |service: &Service, mib: usize| {
+        let large = scratch.path("large.vtt");
+        std::fs::write(&large, vec![b'a'; (mib << 20) + 1]).expect("written");
+        let detail = served::problem(service.upload(&large, &json!({})), 413);
+        assert!(detail.contains(&format!("limit of {mib} MiB")), "{detail}");
+    };
+    std::fs::write(&config, "max_upload = 1\ncors = [\"https://crm.example.com\"]\n").expect("written");
+    let service = start("file").start();
+    is_limit(&service, 1);
+    let asked = service
+        .bare("GET", "/healthz")
+        .header("origin", "https://crm.example.com");
+    let answer = asked.send().expect("an answer");
+    assert_eq!(
+        answer.headers()["access-control-allow-origin"],
+        "https://crm.example.com"
+    );
+    drop(service);
+    let service = start("environment").env("DEALSTAGE_MAX_UPLOAD", "2").start();
+    is_limit(&service, 2);
+    drop(service);
+    let service = start("flag")
+        .env("DEALSTAGE_MAX_UPLOAD", "2")
+        .arg("--max-upload", "3")
+        .start();
+    is_limit(&service, 3);
+    drop(service);
+    // Pages of other hosts are let in only where somebody said so.
+    let service = sqlite(&scratch);
+    let asked = service
+        .bare("GET", "/healthz")
+        .header("origin", "https://crm.example.com");
+    let answer = asked.send().expect("an answer");
+    assert!(answer.headers().get("access-control-allow-origin").is_none());
+    drop(service);
+    std::fs::write(&config, "max_uplaod = 1\n").expect("written");
+    let config = config.to_str().expect("a path");
+    let output = dealstage(&["serve", "--config", config]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("max_uplaod"), "{}", stderr(&output));
+}
+
+#[test]
+fn work_that_is_cancelled_stops_and_may_be_run_again() {
+    let scratch = Scratch::new();
+    let _alone = alone();
+    let service = sqlite(&scratch);
+    let id = service.take(&fixture("audio/discovery-en.opus"), &json!({}));
+    let started = Instant::now();
+    while service.get(&format!("/v1/calls/{id}"))["status"] != "running" {
+        assert!(started.elapsed() < Duration::from_secs(30), "it does not begin");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let cancel = || {
+        let request = service.ask("POST", &format!("/v1/calls/{id}/cancel"));
+        request.send().expect("an answer")
+    };
+    assert_eq!(served::json(cancel(), StatusCode::OK)["status"], "cancelled");
+    served::problem(cancel(), 409);
+    // The worker is free for another call.
+    service.analysed(&service.take(&fixture("deals/clinic-1.json"), &json!({})));
+    assert_eq!(service.get(&format!("/v1/calls/{id}"))["status"], "cancelled");
+    service.post(&format!("/v1/calls/{id}/rerun"), &json!({}), StatusCode::ACCEPTED);
+    service.analysed(&id);
 }
