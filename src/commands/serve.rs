@@ -231,7 +231,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let _lock = if is_shared { None } else { Some(lock(&data)?) };
     let (shop, options) = open(&settings, &data).await?;
     // Weights and settings that are missing are told now, not to each call.
-    pipeline::Models::new(&check_options(&options))?;
+    options.check()?;
     let store = shop.store.clone();
     if !is_shared {
         shop.blobs.sweep_staging()?;
@@ -369,21 +369,6 @@ fn work_options(settings: &Settings) -> anyhow::Result<service::Options> {
         llm: settings.llm.unwrap_or(LlmChoice::Off).settings()?,
         turn_model: pipeline::SharedTurnModel::default(),
     })
-}
-
-fn check_options(options: &service::Options) -> pipeline::Options {
-    pipeline::Options {
-        call_date: chrono::NaiveDate::default(),
-        call_date_is_said: false,
-        language: None,
-        rep: None,
-        threads: 1,
-        recogniser: options.recogniser.clone(),
-        heads: options.heads.clone(),
-        prompts: options.prompts.clone(),
-        llm: options.llm.clone(),
-        history: None,
-    }
 }
 
 fn limits(settings: &Settings) -> Limits {

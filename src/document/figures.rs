@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::SCHEMA;
-use super::previous::Error;
+use super::previous::{Error, Shape, Turn};
 use crate::domain::{
     Amount, Band, CallFigures, CallType, CardFigures, CustomerKind, ElementId, FieldName, FieldStatus, Language,
     LeadSource, Metric, MetricFigures, Move, ObjectionKind, ObjectionStatus, OpenPromise, Period, PrematureFigures,
@@ -16,11 +16,6 @@ use crate::domain::{
 };
 
 // Only what is asked for: documents of later versions may hold more.
-
-#[derive(Deserialize)]
-struct Shape {
-    schema: String,
-}
 
 #[derive(Deserialize)]
 struct Analysis {
@@ -38,17 +33,6 @@ struct Call {
     id: String,
     call_date: NaiveDate,
     language: Language,
-}
-
-#[derive(Deserialize)]
-struct Turn {
-    role: Role,
-    signals: Vec<Id>,
-}
-
-#[derive(Deserialize)]
-struct Id {
-    id: Signal,
 }
 
 #[derive(Deserialize)]

@@ -25,8 +25,8 @@ pub enum Error {
 // Only what is asked for: documents of later versions may hold more.
 
 #[derive(Deserialize)]
-struct Shape {
-    schema: String,
+pub(super) struct Shape {
+    pub schema: String,
 }
 
 #[derive(Deserialize)]
@@ -44,14 +44,14 @@ struct Call {
 }
 
 #[derive(Deserialize)]
-struct Turn {
-    role: Role,
-    signals: Vec<Id>,
+pub(super) struct Turn {
+    pub role: Role,
+    pub signals: Vec<Id>,
 }
 
 #[derive(Deserialize)]
-struct Id {
-    id: Signal,
+pub(super) struct Id {
+    pub id: Signal,
 }
 
 #[derive(Deserialize)]

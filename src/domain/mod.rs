@@ -38,7 +38,7 @@ pub use ids::{
 };
 pub use name::{DealStage, ElementId, StageId, StageKind};
 pub use scorecard::{MetricReading, MetricScore, Scorecard, Strength, Tip};
-pub use text::{cut_sentences, hex, sentences};
+pub use text::{EN_ORDINALS, cut_sentences, hex, sentences};
 
 /// A text that names none of the ids of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -150,12 +150,7 @@ async fn add(State(app): State<App>, user: User, Json(new): Json<Add>) -> Result
     };
     let mut keys = vec![name];
     for contact in &new.contacts {
-        for (kind, said) in [
-            (ContactKind::Phone, &contact.phone),
-            (ContactKind::Email, &contact.email),
-            (ContactKind::Name, &contact.name),
-        ] {
-            let Some(said) = said else { continue };
+        for (kind, said) in contact.said() {
             let key = ContactKey::new(kind, said);
             keys.push(key.ok_or_else(|| Error::unusable(format!("contacts: this is no {}", kind.as_str())))?);
         }
@@ -190,10 +185,10 @@ async fn seen(app: &App, user: &User, id: &DealId) -> Result<store::Deal, Error>
     responses((status = 200, body = DealState), (status = 404, body = ProblemDocument)))]
 async fn show(State(app): State<App>, user: User, Path(id): Path<DealId>) -> Result<Json<DealState>, Error> {
     let deal = seen(&app, &user, &id).await?;
-    let records = app.shop.store.deal_records(&user.scope(), &id, None).await?;
+    let last = app.shop.store.last_deal_record(&user.scope(), &id).await?;
     Ok(Json(DealState {
         deal: deal.into(),
-        known: records.last().map(body).transpose()?,
+        known: last.as_ref().map(body).transpose()?,
     }))
 }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::document::Document;
-use crate::store::{CallRecord, NewEvent, Problem};
+use crate::store::{CallRecord, NewEvent};
 
 /// Of a call that was analysed. `before`: the stage of its deal until now.
 pub fn analysed(call: &CallRecord, document: &Document, before: Option<Option<&str>>) -> Vec<NewEvent> {
@@ -51,13 +51,4 @@ pub fn analysed(call: &CallRecord, document: &Document, before: Option<Option<&s
         }
     }
     events
-}
-
-/// Of a call that failed.
-pub fn failed(call: &CallRecord, problem: &Problem) -> NewEvent {
-    NewEvent {
-        kind: "call.failed",
-        // The message may name the file.
-        payload: json!({"call_id": call.id, "deal_id": call.deal, "code": problem.code}).to_string(),
-    }
 }

@@ -61,6 +61,19 @@ pub struct Contact {
     pub name: Option<String>,
 }
 
+impl Contact {
+    /// What is said of them, each with its kind.
+    pub fn said(&self) -> impl Iterator<Item = (ContactKind, &str)> {
+        let said = [
+            (ContactKind::Phone, &self.phone),
+            (ContactKind::Email, &self.email),
+            (ContactKind::Name, &self.name),
+        ];
+        said.into_iter()
+            .filter_map(|(kind, said)| Some((kind, said.as_deref()?)))
+    }
+}
+
 const NAMES: &[&str] = &[
     "call_date",
     "started_at",
@@ -134,13 +147,9 @@ impl Meta {
         let Some(contact) = &self.contact else {
             return Vec::new();
         };
-        let said = [
-            (ContactKind::Phone, &contact.phone),
-            (ContactKind::Email, &contact.email),
-            (ContactKind::Name, &contact.name),
-        ];
-        said.into_iter()
-            .filter_map(|(kind, said)| ContactKey::new(kind, said.as_deref()?))
+        contact
+            .said()
+            .filter_map(|(kind, said)| ContactKey::new(kind, said))
             .collect()
     }
 }

@@ -20,12 +20,11 @@ use chrono::Duration;
 
 use crate::domain::Language;
 use crate::llm;
-use crate::pipeline::{self, Recogniser, SharedTurnModel};
+use crate::pipeline::{self, Models, Recogniser, SharedTurnModel};
 use crate::process::{self, Process};
 use crate::store::{Blobs, Problem, Store, Workspace};
 use crate::understand::fallback::Ask;
 
-pub use events::failed as call_failed;
 pub use job::{Error, problem};
 pub use meta::{Contact, DealMeta, Meta};
 pub use replay::{Replay, replay};
@@ -52,6 +51,13 @@ pub struct Options {
     pub llm: Option<(Ask, llm::Options)>,
     /// Half a gigabyte: slots and live calls share it.
     pub turn_model: SharedTurnModel,
+}
+
+impl Options {
+    /// Whether settings, letters and prompts can be used: known at the start, not by each call.
+    pub fn check(&self) -> Result<(), pipeline::Error> {
+        Models::new(&run_options(self, None, None)).map(drop)
+    }
 }
 
 /// What workers and requests share.

@@ -9,10 +9,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::job::{self, Blocking, Done, Error, Work};
-use super::{Options, Shop, events, run_options};
+use super::{Options, Shop, run_options};
 use crate::domain::Stopped;
 use crate::pipeline::{Models, Step, Transcribed};
-use crate::store::{self, Claimed, Heartbeat, Problem, Retry};
+use crate::store::{self, Claimed, Heartbeat, NewEvent, Problem, Retry};
 
 /// Where another process may have put work, nobody rings: so often it is looked for.
 const POLL: Duration = Duration::from_millis(500);
@@ -145,7 +145,7 @@ pub(super) async fn one(
         let wait = (BACKOFF_S << (claimed.tries - 1).clamp(0, 16)).min(LONGEST_BACKOFF_S);
         Retry::At(now + chrono::Duration::seconds(wait))
     } else {
-        Retry::Never(vec![events::failed(&claimed.call, &problem)])
+        Retry::Never(vec![NewEvent::call_failed(&claimed.call, &problem)])
     };
     match shop.store.fail_job(&claimed.fence, &problem, retry, now).await {
         Ok(()) | Err(store::Error::Fenced) => Ok(false),

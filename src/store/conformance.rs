@@ -133,6 +133,17 @@ pub(super) async fn add(store: &dyn Store, workspace: &WorkspaceId, call: NewCal
     id
 }
 
+/// The calls of a list, the newest first.
+async fn listed(store: &dyn Store, scope: &Scope, filter: CallFilter) -> Vec<CallId> {
+    let page = CallPage {
+        filter,
+        after: None,
+        limit: 10,
+    };
+    let calls = store.calls(scope, &page).await.expect("asks");
+    calls.into_iter().map(|call| call.id).collect()
+}
+
 pub(super) async fn claim(store: &dyn Store, second: i64) -> Option<Claimed> {
     store
         .claim_job("w1", at(second), Duration::seconds(10), 3)
@@ -220,12 +231,7 @@ async fn a_call_is_there_whole_or_not_at_all(store: &dyn Store) {
         .await
         .expect_err("no deal");
     assert!(matches!(error, Error::Missing { .. }), "{error}");
-    let all = CallPage {
-        filter: CallFilter::default(),
-        after: None,
-        limit: 10,
-    };
-    assert_eq!(store.calls(&scope, &all).await.expect("asks").len(), 1);
+    assert_eq!(listed(store, &scope, CallFilter::default()).await.len(), 1);
 }
 
 async fn a_repeated_upload_is_one_call(store: &dyn Store) {
@@ -275,19 +281,7 @@ async fn a_rep_sees_own_calls(store: &dyn Store) {
     };
     assert!(store.call(&scope, &own).await.expect("asks").is_some());
     assert!(store.call(&scope, &other).await.expect("asks").is_none());
-    let all = CallPage {
-        filter: CallFilter::default(),
-        after: None,
-        limit: 10,
-    };
-    let seen: Vec<CallId> = store
-        .calls(&scope, &all)
-        .await
-        .expect("asks")
-        .into_iter()
-        .map(|call| call.id)
-        .collect();
-    assert_eq!(seen, [own]);
+    assert_eq!(listed(store, &scope, CallFilter::default()).await, [own]);
 }
 
 async fn a_job_is_handed_out_once_and_comes_back_when_its_lease_ends(store: &dyn Store) {
@@ -463,22 +457,11 @@ async fn calls_find_their_deal(store: &dyn Store) {
     };
     let stranger = add(store, &ws, stranger).await;
     assert_eq!(deal_of(&stranger).await, None);
-    let inbox = CallPage {
-        filter: CallFilter {
-            inbox: true,
-            ..CallFilter::default()
-        },
-        after: None,
-        limit: 10,
+    let inbox = CallFilter {
+        inbox: true,
+        ..CallFilter::default()
     };
-    let waiting: Vec<CallId> = store
-        .calls(&scope, &inbox)
-        .await
-        .expect("asks")
-        .into_iter()
-        .map(|call| call.id)
-        .collect();
-    assert_eq!(waiting, std::slice::from_ref(&stranger));
+    assert_eq!(listed(store, &scope, inbox).await, std::slice::from_ref(&stranger));
     store
         .move_call(&scope, &stranger, Some(&deal), "test", at(5))
         .await
@@ -564,6 +547,14 @@ async fn a_deal_remembers_what_was_known_when(store: &dyn Store) {
     assert!(known(9).await.is_empty());
     assert_eq!(known(15).await, ["{\"of\":\"2026-03-01\"}"]);
     assert_eq!(known(20).await.len(), 2);
+    let last = store
+        .last_deal_record(&scope, &deal.id)
+        .await
+        .expect("asks")
+        .expect("there");
+    assert_eq!((last.revision, last.body.as_str()), (2, "{\"of\":\"2026-03-08\"}"));
+    let others = Scope::all(workspace(store).await);
+    assert!(store.last_deal_record(&others, &deal.id).await.expect("asks").is_none());
 }
 
 async fn figures_of_all_deals_are_listed(store: &dyn Store) {

@@ -145,6 +145,9 @@ pub trait Deals {
     /// Figures of all records of all deals, deal by deal, the oldest first. Each names its call by our id.
     async fn figures(&self, scope: &Scope) -> Result<Vec<FiguresRecord>>;
 
+    /// The last record of a deal: what is known now.
+    async fn last_deal_record(&self, scope: &Scope, id: &DealId) -> Result<Option<DealRecord>>;
+
     /// What was known when a call on this day began: the document of the last analysed call with the deal before it, by
     /// day and then by arrival, and the number of the deal's last record.
     async fn history_before(

@@ -5,6 +5,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Duration, NaiveDate, Utc};
+use serde_json::json;
 
 use super::{CallId, CallRecord, DealId, JobId, Problem, Result, Scope, Step, WorkspaceId};
 use crate::domain::CallFigures;
@@ -61,6 +62,16 @@ pub struct NewEvent {
     pub kind: &'static str,
     /// JSON
     pub payload: String,
+}
+
+impl NewEvent {
+    /// Of a call that failed. Without the message, which may name the file.
+    pub fn call_failed(call: &CallRecord, problem: &Problem) -> Self {
+        Self {
+            kind: "call.failed",
+            payload: json!({"call_id": call.id, "deal_id": call.deal, "code": problem.code}).to_string(),
+        }
+    }
 }
 
 /// What a step came to.

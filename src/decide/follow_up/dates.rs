@@ -2,7 +2,7 @@
 
 use chrono::{Datelike, NaiveDate, Weekday};
 
-use crate::domain::{DateQualifier, DateValue, Language};
+use crate::domain::{DateQualifier, DateValue, EN_ORDINALS, Language};
 
 const EN_DAYS: [&str; 7] = [
     "Monday",
@@ -156,28 +156,6 @@ pub fn month(word: &str) -> Option<u32> {
     Some(place as u32 + 1)
 }
 
-const EN_NUMBERS: [&str; 20] = [
-    "first",
-    "second",
-    "third",
-    "fourth",
-    "fifth",
-    "sixth",
-    "seventh",
-    "eighth",
-    "ninth",
-    "tenth",
-    "eleventh",
-    "twelfth",
-    "thirteenth",
-    "fourteenth",
-    "fifteenth",
-    "sixteenth",
-    "seventeenth",
-    "eighteenth",
-    "nineteenth",
-    "twentieth",
-];
 /// In the genitive, as days are named.
 const RU_NUMBERS: [&str; 20] = [
     "первого",
@@ -206,7 +184,7 @@ const RU_NUMBERS: [&str; 20] = [
 pub fn day_number(words: &[String]) -> Option<(u32, usize)> {
     let word = words.first()?.as_str();
     let unit = |word: &str| {
-        let place = (0..20).find(|&at| EN_NUMBERS[at] == word || RU_NUMBERS[at] == word)?;
+        let place = (0..20).find(|&at| EN_ORDINALS[at] == word || RU_NUMBERS[at] == word)?;
         Some(place as u32 + 1)
     };
     let tens = |word: &str| match word {

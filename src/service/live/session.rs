@@ -15,8 +15,8 @@ use super::{Content, Desk, Error, Letter, Told};
 use crate::domain::{Role, Turn};
 use crate::live::protocol::{Partial, Problem, ProblemCode, Received, ServerMessage, turn_of};
 use crate::live::{self, Engine, Talk, Utterance, Words};
-use crate::service::{bad_input, call_failed, job, worker};
-use crate::store::{self, CallId, LiveEnd, LiveNews, WorkspaceId};
+use crate::service::{bad_input, job, worker};
+use crate::store::{self, CallId, LiveEnd, LiveNews, NewEvent, WorkspaceId};
 use crate::transcribe::{Speech, Until};
 
 /// A sign of life to the store, and to the disk.
@@ -420,7 +420,7 @@ impl Session {
             Err(live::Error::NoTurns) => {
                 let problem = bad_input(live::Error::NoTurns.to_string());
                 let call = store.call(&scope, &self.id).await?.ok_or(Error::NoCall)?;
-                let events = vec![call_failed(&call, &problem)];
+                let events = vec![NewEvent::call_failed(&call, &problem)];
                 store
                     .fail_live(&self.workspace, &self.id, &problem, events, now)
                     .await?;

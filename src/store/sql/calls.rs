@@ -110,19 +110,20 @@ pub(super) async fn requeue(
     add_job(tx, workspace, call, priority, now).await
 }
 
+const ONE_CALL: &str =
+    "select id, deal, owner, origin, media, source, blob, size, meta, call_date, started_at, consent, consent_method,
+            consent_at, hold, recording_gone, transcript_gone, analysis_gone, status, step, progress, error, created_at,
+            updated_at, done_at
+     from calls where workspace = $1 and id = $2 and ($3 is null or owner = $3)";
+
 /// The row of a call within a transaction that is going to change it.
 pub(super) async fn seen_call(tx: &mut Tx, scope: &Scope, id: &CallId) -> Result<CallRecord> {
-    let row = sqlx::query(
-        "select id, deal, owner, origin, media, source, blob, size, meta, call_date, started_at, consent, consent_method,
-                consent_at, hold, recording_gone, transcript_gone, analysis_gone, status, step, progress, error, created_at,
-                updated_at, done_at
-         from calls where workspace = $1 and id = $2 and ($3 is null or owner = $3)",
-    )
-    .bind(&scope.workspace)
-    .bind(id)
-    .bind(&scope.owner)
-    .fetch_optional(&mut **tx)
-    .await?;
+    let row = sqlx::query(ONE_CALL)
+        .bind(&scope.workspace)
+        .bind(id)
+        .bind(&scope.owner)
+        .fetch_optional(&mut **tx)
+        .await?;
     row.as_ref().map_or_else(|| Err(no_call(id)), record)
 }
 
@@ -224,17 +225,12 @@ impl Calls for Sql {
     }
 
     async fn call(&self, scope: &Scope, id: &CallId) -> Result<Option<CallRecord>> {
-        let row = sqlx::query(
-            "select id, deal, owner, origin, media, source, blob, size, meta, call_date, started_at, consent, consent_method,
-                    consent_at, hold, recording_gone, transcript_gone, analysis_gone, status, step, progress, error, created_at,
-                    updated_at, done_at
-             from calls where workspace = $1 and id = $2 and ($3 is null or owner = $3)",
-        )
-        .bind(&scope.workspace)
-        .bind(id)
-        .bind(&scope.owner)
-        .fetch_optional(&self.read)
-        .await?;
+        let row = sqlx::query(ONE_CALL)
+            .bind(&scope.workspace)
+            .bind(id)
+            .bind(&scope.owner)
+            .fetch_optional(&self.read)
+            .await?;
         row.as_ref().map(record).transpose()
     }
 

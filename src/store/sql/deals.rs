@@ -14,6 +14,17 @@ use crate::store::{
     FiguresRecord, NewCall, NewDeal, Priority, Result, Scope, UserId, WorkspaceId, from_json, millis, moment,
 };
 
+fn deal_record(row: &Row) -> Result<DealRecord> {
+    Ok(DealRecord {
+        deal: row.try_get("deal")?,
+        revision: row.try_get("revision")?,
+        call: row.try_get("call")?,
+        call_date: day(&row.try_get::<String, _>("call_date")?)?,
+        known_at: moment(row.try_get("known_at")?),
+        body: row.try_get("body")?,
+    })
+}
+
 fn deal(row: &Row) -> Result<Deal> {
     Ok(Deal {
         id: row.try_get("id")?,
@@ -263,18 +274,22 @@ impl Deals for Sql {
         .bind(at.map(millis))
         .fetch_all(&self.read)
         .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(DealRecord {
-                    deal: row.try_get("deal")?,
-                    revision: row.try_get("revision")?,
-                    call: row.try_get("call")?,
-                    call_date: day(&row.try_get::<String, _>("call_date")?)?,
-                    known_at: moment(row.try_get("known_at")?),
-                    body: row.try_get("body")?,
-                })
-            })
-            .collect()
+        rows.iter().map(deal_record).collect()
+    }
+
+    async fn last_deal_record(&self, scope: &Scope, id: &DealId) -> Result<Option<DealRecord>> {
+        let row = sqlx::query(
+            "select r.deal, r.revision, r.call, r.call_date, r.known_at, r.body
+             from deal_records r join deals d on d.id = r.deal
+             where d.workspace = $1 and d.id = $2 and ($3 is null or d.owner = $3)
+             order by r.revision desc limit 1",
+        )
+        .bind(&scope.workspace)
+        .bind(id)
+        .bind(&scope.owner)
+        .fetch_optional(&self.read)
+        .await?;
+        row.as_ref().map(deal_record).transpose()
     }
 
     async fn figures(&self, scope: &Scope) -> Result<Vec<FiguresRecord>> {

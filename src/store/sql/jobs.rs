@@ -40,15 +40,9 @@ impl Jobs for Sql {
                     ),
                 };
                 end_failed(&mut tx, &workspace, &job, &problem, now).await?;
-                fail_call(
-                    &mut tx,
-                    &workspace,
-                    &call,
-                    &problem,
-                    &[failed_event(&call, &problem)],
-                    now,
-                )
-                .await?;
+                let lost = seen_call(&mut tx, &Scope::all(workspace.clone()), &call).await?;
+                let told = NewEvent::call_failed(&lost, &problem);
+                fail_call(&mut tx, &workspace, &call, &problem, &[told], now).await?;
                 tx.commit().await?;
                 continue;
             }
@@ -401,14 +395,6 @@ pub(super) async fn fail_call(
     .execute(&mut **tx)
     .await?;
     publish(tx, workspace, Some(call), None, events, now).await
-}
-
-/// What is told when a call failed.
-fn failed_event(call: &CallId, problem: &Problem) -> NewEvent {
-    NewEvent {
-        kind: "call.failed",
-        payload: json!({"call_id": call, "code": problem.code, "message": problem.message}).to_string(),
-    }
 }
 
 pub(super) async fn keep_result(

@@ -7,7 +7,7 @@ use regex::{Captures, Regex};
 
 use super::numbers;
 use super::text::{Found, tokens};
-use crate::domain::{DateQualifier, DateValue, Language, calendar};
+use crate::domain::{DateQualifier, DateValue, EN_ORDINALS, Language, calendar};
 
 type Rule = fn(&Captures<'_>, NaiveDate, Language) -> Option<DateValue>;
 
@@ -430,27 +430,6 @@ fn month(word: &str) -> Option<u32> {
 
 /// Day of the month from an ordinal in words or digits.
 fn ordinal(word: &str) -> Option<u32> {
-    const EN: [&str; 19] = [
-        "first",
-        "second",
-        "third",
-        "fourth",
-        "fifth",
-        "sixth",
-        "seventh",
-        "eighth",
-        "ninth",
-        "tenth",
-        "eleventh",
-        "twelfth",
-        "thirteenth",
-        "fourteenth",
-        "fifteenth",
-        "sixteenth",
-        "seventeenth",
-        "eighteenth",
-        "nineteenth",
-    ];
     const RU: [&str; 19] = [
         "перв",
         "втор",
@@ -491,9 +470,11 @@ fn ordinal(word: &str) -> Option<u32> {
             .strip_suffix("ье")
             .map_or_else(|| stem.to_owned(), |stem| format!("{stem}ь"));
         let unit = match unit {
-            "twentieth" => 20,
             "thirtieth" => 30,
-            _ => EN.iter().position(|known| *known == unit).map_or(0, |at| at as u32 + 1),
+            _ => EN_ORDINALS
+                .iter()
+                .position(|known| *known == unit)
+                .map_or(0, |at| at as u32 + 1),
         };
         let russian = match stem.as_str() {
             "двадцат" => 20,
