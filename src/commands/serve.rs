@@ -271,7 +271,17 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
             writeln!(out, "admin key, shown this once: {}", key.expose_secret())?;
         }
         out.flush()?;
-        metrics(&settings, Some(address), &store, &stats, &shutdown, &mut tasks).await?;
+        // Who takes any port for the one takes any port for the other: the next may be somebody's.
+        let any = listen.ends_with(":0");
+        let beside = SocketAddr::new(
+            address.ip(),
+            if any {
+                0
+            } else {
+                address.port().checked_add(1).unwrap_or(0)
+            },
+        );
+        metrics(&settings, Some(beside), &store, &stats, &shutdown, &mut tasks).await?;
     } else {
         metrics(&settings, None, &store, &stats, &shutdown, &mut tasks).await?;
     }
@@ -422,7 +432,7 @@ async fn bind(address: &str, flag: &str) -> anyhow::Result<TcpListener> {
     listener.map_err(|error| Usage(format!("{flag} {address}: {error}")).into())
 }
 
-/// Serves the metrics; where nobody said where, and the next port is taken, it goes without.
+/// Serves the metrics; where nobody said where, and `beside` is taken, it goes without.
 async fn metrics(
     settings: &Settings,
     beside: Option<SocketAddr>,
@@ -434,16 +444,13 @@ async fn metrics(
     let listener = match (settings.metrics_listen.as_deref(), beside) {
         (Some("off"), _) | (None, None) => return Ok(()),
         (Some(address), _) => bind(address, "--metrics-listen").await?,
-        (None, Some(beside)) => {
-            let next = SocketAddr::new(beside.ip(), beside.port().checked_add(1).unwrap_or(0));
-            match TcpListener::bind(next).await {
-                Ok(listener) => listener,
-                Err(error) => {
-                    warn!(%error, address = %next, "no metrics are served; --metrics-listen sets another address");
-                    return Ok(());
-                }
+        (None, Some(beside)) => match TcpListener::bind(beside).await {
+            Ok(listener) => listener,
+            Err(error) => {
+                warn!(%error, address = %beside, "no metrics are served; --metrics-listen sets another address");
+                return Ok(());
             }
-        }
+        },
     };
     let mut out = std::io::stdout().lock();
     writeln!(out, "metrics on http://{}/metrics", listener.local_addr()?)?;

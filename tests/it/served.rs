@@ -105,7 +105,11 @@ impl Service {
             .stderr(log_file)
             .spawn()
             .expect("the binary starts");
-        let lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
+        let (said, lines) = std::sync::mpsc::channel();
+        let out = BufReader::new(child.stdout.take().expect("stdout"));
+        std::thread::spawn(move || out.lines().try_for_each(|line| said.send(line)));
+        // Its end, or a silence, ends the wait.
+        let lines = std::iter::from_fn(|| lines.recv_timeout(PATIENCE).ok());
         let (mut base, mut metrics, mut greeting) = (None, None, Vec::new());
         for line in lines {
             let line = line.expect("a line");
