@@ -789,11 +789,13 @@ async fn erasing_and_working_at_the_same_time(store: &dyn Store) {
     let left = store.calls(&scope, &all).await.expect("asks");
     let left: Vec<(CallId, CallStatus)> = left.into_iter().map(|call| (call.id, call.status)).collect();
     assert_eq!(left, [(calls[23].clone(), CallStatus::Done)]);
-    let known: Vec<CallId> = records(store, &ws, &deal)
+    let mut known: Vec<CallId> = records(store, &ws, &deal)
         .await
         .into_iter()
         .map(|record| record.call)
         .collect();
+    // Its record from before an earlier call was known stays beside that from after.
+    known.dedup();
     assert_eq!(known, [calls[23].clone()]);
 }
 
