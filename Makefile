@@ -11,10 +11,11 @@ run: release
 	@echo "  target/release/dealstage analyze YOUR-FILE --json --out analysis.json"
 	@echo "  target/release/dealstage --help"
 
-# One profile for everything: the binary that fetches the weights is the one that the tests run.
+# One build for everything: the binary that fetches the weights is the one that the tests run. `cargo run` would build another,
+# without the features that tests add to libraries.
 test: setup
 	cargo test --locked --no-run
-	cargo run --locked --quiet -- models pull
+	target/debug/dealstage models pull
 	cargo fmt --check
 	.ci/with-servers cargo test --locked
 
