@@ -1,6 +1,6 @@
 # The two commands of the README are `make run` and `make test`; both are safe to repeat.
 
-.PHONY: run test test-llm setup lint release crash workers load fuzz bench-live
+.PHONY: run test test-llm setup lint release crash workers load fuzz hooks rates judge bench-live
 
 run: release
 	target/release/dealstage analyze fixtures/audio/discovery-en.opus --call-date 2025-03-12
@@ -41,6 +41,12 @@ crash: release
 	.ci/with-servers benches/crash.py $(service) --store postgres
 	.ci/with-servers benches/crash.py $(service) --store postgres --after-answer 100
 	benches/durable.py $(service)
+	benches/deliver.py $(service) --cuts 100
+	benches/deliver.py $(service) --kills 200
+	benches/deliver.py $(service) --failpoints
+	benches/deliver.py $(service) --faults 100
+	.ci/with-servers benches/deliver.py $(service) --store postgres --cuts 20
+	.ci/with-servers benches/deliver.py $(service) --store postgres --kills 10 --longest 100 --calls 10
 
 workers: release
 	benches/workers.py $(service)
@@ -51,6 +57,16 @@ load: release
 
 fuzz: release
 	benches/fuzz.py $(service)
+
+hooks: release
+	benches/hooks.py $(service)
+	.ci/with-servers benches/hooks.py $(service) --store postgres
+
+rates: release
+	benches/rates.py $(service)
+
+judge: release
+	benches/judge/judge.py $(service)
 
 bench-live: release
 	benches/live.py $(service)

@@ -81,7 +81,7 @@ def kill_at_random(server, options, choose):
         born = time.monotonic()
         for at, (_, share) in enumerate(begins):
             if begins[at][0] == life:
-                client = threading.Timer(share * length, send_until_answered, (uploads[at], server))
+                client = threading.Timer(share * length, uploads[at].send_until_answered, (server,))
                 client.daemon = True
                 client.start()
                 clients.append(client)
@@ -94,7 +94,7 @@ def kill_at_random(server, options, choose):
     for client in clients:
         client.join(60)
     ended = dealstage.wait_until_terminal(server, [upload.id for upload in uploads if upload.id], options.within)
-    check_none_failed(ended)
+    dealstage.check_none_failed(ended)
     dealstage.check_all_there_once(server, uploads)
     tries = sum(upload.attempts for upload in uploads)
     print(
@@ -119,25 +119,10 @@ def kill_after_each_answer(server, options, choose):
         restarts.append(server.start())
         server.get(f"/v1/calls/{upload.id}")
     ended = dealstage.wait_until_terminal(server, [upload.id for upload in uploads], options.within)
-    check_none_failed(ended)
+    dealstage.check_none_failed(ended)
     dealstage.check_all_there_once(server, uploads)
     print(f"{len(uploads)} kills right after a 2xx: 0 lost, 0 double, {len(ended)} done")
     return restarts
-
-
-def send_until_answered(upload, server):
-    try:
-        while not upload.send(server):
-            time.sleep(0.05)
-    except Broken as broken:
-        # The upload stays without an id, which the check reports; this line says why.
-        print(f"upload {upload.path.name}: {broken}", flush=True)
-
-
-def check_none_failed(ended):
-    failed = {call: shown.get("error") for call, shown in ended.items() if shown["status"] == "failed"}
-    if failed:
-        raise Broken(f"{len(failed)} calls failed: {failed}")
 
 
 if __name__ == "__main__":

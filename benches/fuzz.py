@@ -19,7 +19,6 @@ import service as dealstage
 from service import ADMIN_KEY, Broken, Service, Upload
 
 VERSION = "4.32.5"
-PACKAGES = dealstage.ROOT / "target/schemathesis" / VERSION
 
 
 def run():
@@ -29,7 +28,7 @@ def run():
     parser.add_argument("--seconds", type=int, default=300)
     parser.add_argument("--checks", default="not_a_server_error")
     options = parser.parse_args()
-    install()
+    packages = dealstage.packages(f"schemathesis=={VERSION}")
     folder = pathlib.Path(tempfile.mkdtemp(prefix="dealstage-fuzz-", dir="/var/tmp"))
     server = Service(options.binary, dealstage.storage(options.store, folder))
     server.start()
@@ -41,8 +40,8 @@ def run():
         dealstage.wait_until_terminal(server, [upload.id], 120)
         # Each operation by itself, then several in a row. Links are guessed from names, and a wrong guess about /v1/process, which
         # has no id, would end the second.
-        code = fuzz(server, options, 0.7, ["--phases", "examples,coverage,fuzzing"])
-        code = fuzz(server, options, 0.3, ["--phases", "stateful", "--exclude-path", "/v1/process"]) or code
+        code = fuzz(packages, server, options, 0.7, ["--phases", "examples,coverage,fuzzing"])
+        code = fuzz(packages, server, options, 0.3, ["--phases", "stateful", "--exclude-path", "/v1/process"]) or code
         if server.process.poll() is not None:
             raise Broken(f"the service died with {server.process.returncode}; its log: {server.log.name}")
         server.get("/v1/calls")
@@ -54,22 +53,14 @@ def run():
     shutil.rmtree(folder)
 
 
-def install():
-    if not PACKAGES.is_dir():
-        part = PACKAGES.with_suffix(".part")
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-warn-conflicts", "--root-user-action=ignore"]
-        subprocess.run([*pip, "--target", str(part), f"schemathesis=={VERSION}"], check=True)
-        part.rename(PACKAGES)
-
-
-def fuzz(server, options, share, more):
+def fuzz(packages, server, options, share, more):
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"http://{server.host}:{server.port}/openapi.json"]
     command += ["--header", f"Authorization: Bearer {ADMIN_KEY}", "--checks", options.checks, "--continue-on-failure"]
     # The event stream never ends by itself, and a WebSocket is no request.
     command += ["--exclude-path-regex", "^/v1/(events|live)", "--request-timeout", "20"]
     command += ["--max-time", str(int(options.seconds * share)), *more]
     command += ["--suppress-health-check", "all", "--output-sanitize", "true"]
-    hooks = f"{PACKAGES}:{dealstage.ROOT}/benches"
+    hooks = f"{packages}:{dealstage.ROOT}/benches"
     environment = {**os.environ, "PYTHONPATH": hooks, "SCHEMATHESIS_HOOKS": "fuzz_hooks"}
     return subprocess.run(command, env=environment, cwd=tempfile.gettempdir(), check=False).returncode
 

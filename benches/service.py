@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import secrets
+import shutil
 import signal
 import socket
 import sqlite3
@@ -33,6 +34,38 @@ def main(run):
         sys.exit(1)
 
 
+def packages(*wanted):
+    """Makes PyPI packages importable, from a folder in `target/`; the first time it installs them."""
+    folder = ROOT / "target/python" / "+".join(wanted)
+    if not folder.is_dir():
+        part = folder.with_name(f"{folder.name}.{os.getpid()}")
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-warn-conflicts", "--root-user-action=ignore"]
+        subprocess.run([*pip, "--target", str(part), *wanted], check=True)
+        try:
+            part.rename(folder)
+        except OSError:
+            # Another program was quicker.
+            shutil.rmtree(part)
+    sys.path.insert(0, str(folder))
+    return folder
+
+
+def node_packages(*wanted):
+    """The folder with npm packages, in `target/`; the first time it installs them."""
+    folder = ROOT / "target/node" / "+".join(one.replace("/", "-") for one in wanted)
+    if not folder.is_dir():
+        part = folder.with_name(f"{folder.name}.{os.getpid()}")
+        part.mkdir(parents=True)
+        (part / "package.json").write_text("{}")
+        npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(part)]
+        subprocess.run([*npm, *wanted], check=True)
+        try:
+            part.rename(folder)
+        except OSError:
+            shutil.rmtree(part)
+    return folder
+
+
 def free_port(host="127.0.0.1"):
     with socket.create_server((host, 0)) as server:
         return server.getsockname()[1]
@@ -50,6 +83,8 @@ def storage(kind, folder):
     psql(server, f"create database {name}")
     return {
         "DEALSTAGE_DATA": str(folder),
+        # Without a folder that all share, the key of what is encrypted must be told.
+        "DEALSTAGE_SECRET_KEY": secrets.token_hex(32),
         "DEALSTAGE_DATABASE_URL": server.rsplit("/", 1)[0] + "/" + name,
         "DEALSTAGE_BLOB_URL": f"{bucket}/{name}",
     }
@@ -75,11 +110,12 @@ class Service:
         self.log = (folder / "serve.log").open("ab")
         self.process = None
 
-    def start(self, ready=True):
-        """Starts the process; seconds until /readyz answers 200."""
+    def start(self, ready=True, more=None):
+        """Starts the process, with more environment if wanted; seconds until /readyz answers 200."""
         begun = time.monotonic()
+        environment = {**self.environment, **(more or {})}
         self.process = subprocess.Popen(
-            self.command, env=self.environment, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, start_new_session=True
+            self.command, env=environment, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL, start_new_session=True
         )
         while ready:
             if self.process.poll() is not None:
@@ -142,7 +178,8 @@ class Service:
         """All items of a list, over its pages."""
         cursor, items = None, []
         while True:
-            page = self.get(f"{path}?limit=100" + (f"&cursor={cursor}" if cursor else ""))
+            query = ("&" if "?" in path else "?") + "limit=100" + (f"&cursor={cursor}" if cursor else "")
+            page = self.get(path + query)
             items += page["items"]
             cursor = page.get("next_cursor")
             if not cursor:
@@ -209,6 +246,14 @@ class Upload:
         self.id = answered
         return True
 
+    def send_until_answered(self, service):
+        try:
+            while not self.send(service):
+                time.sleep(0.05)
+        except Broken as broken:
+            # The upload stays without an id, which the check reports; this line says why.
+            print(f"upload {self.path.name}: {broken}", flush=True)
+
 
 def multipart(name, data):
     mark = secrets.token_hex(16)
@@ -243,6 +288,12 @@ def wait_until_terminal(service, ids, within):
             raise Broken(f"{len(waiting)} of {len(ids)} calls have not ended after {within} s: {sorted(waiting)[:3]}…")
         time.sleep(0.1)
     return ended
+
+
+def check_none_failed(ended):
+    failed = {call: shown.get("error") for call, shown in ended.items() if shown["status"] == "failed"}
+    if failed:
+        raise Broken(f"{len(failed)} calls failed: {failed}")
 
 
 def check_all_there_once(service, uploads):

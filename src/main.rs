@@ -14,7 +14,8 @@ use tracing_subscriber::{EnvFilter, Layer as _};
 
 /// Listens to sales calls: who said what, where the deal stands and why, what to do next.
 ///
-/// Everything is decided on this machine; nothing is sent anywhere unless `--llm` switches a language model on.
+/// Everything is decided on this machine; nothing is sent anywhere but to a language model that `--llm` switches on, and to
+/// endpoints that an admin of the service names.
 #[derive(Debug, Parser)]
 #[command(name = "dealstage", version, max_term_width = 100)]
 struct Cli {
@@ -30,8 +31,14 @@ enum Command {
     Serve(Box<commands::serve::Args>),
     /// Run a stored call again: is the result the same, and if not, what differs
     Replay(Box<commands::replay::Args>),
+    /// What was sent where, with every attempt; sends again
+    Deliveries(Box<commands::deliveries::Args>),
+    /// What calls would change in the CRM: approve, reject, undo
+    Proposals(Box<commands::proposals::Args>),
     /// The sales process as a file: print it, check it, run its examples
     Process(commands::process::Args),
+    /// Connections to CRMs as files: list them, print one, check it, try it
+    Crm(commands::crm::Args),
     /// The JSON Schema of the analysis, or of the call file
     Schema(commands::schema::Args),
     /// Weights of the models: where from, licence, present or not; fetch and check them
@@ -51,7 +58,10 @@ fn main() -> ExitCode {
         Command::Analyze(args) => commands::analyze::run(args),
         Command::Serve(args) => commands::serve::run(*args),
         Command::Replay(args) => commands::replay::run(*args),
+        Command::Deliveries(args) => commands::deliveries::run(*args),
+        Command::Proposals(args) => commands::proposals::run(*args),
         Command::Process(args) => commands::process::run(args),
+        Command::Crm(args) => commands::crm::run(args),
         Command::Schema(args) => commands::schema::run(&args),
         Command::Models(args) => commands::models::run(args),
         Command::Train(args) => commands::train::run(args),

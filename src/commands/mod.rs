@@ -4,9 +4,12 @@
 
 pub mod analyze;
 pub mod bench;
+pub mod crm;
+pub mod deliveries;
 pub mod eval;
 pub mod models;
 pub mod process;
+pub mod proposals;
 pub mod replay;
 pub mod schema;
 pub mod serve;

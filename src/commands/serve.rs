@@ -11,11 +11,13 @@ use anyhow::Context as _;
 use axum::http::HeaderValue;
 use chrono::Utc;
 use clap::{Parser, ValueEnum};
+use dealstage::deliver::crm::{self, Crm};
+use dealstage::deliver::{self, Gate, Guard, Vault};
 use dealstage::http::{self, App, Limits, Metrics, Site};
 use dealstage::pipeline::{self, Recogniser};
 use dealstage::service::live::Desk;
 use dealstage::service::{self, Shop, Stats};
-use dealstage::store::{self, Blobs, KeyId, NewKey, PersonRole, Store, WorkspaceId};
+use dealstage::store::{self, Blobs, KeyId, NewKey, PersonRole, Scope, Store, WorkspaceId};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tokio::net::TcpListener;
@@ -121,6 +123,18 @@ pub struct Settings {
     /// Seconds that an upload may take [default: 900]
     #[arg(long, value_name = "S", env = "DEALSTAGE_UPLOAD_TIME")]
     upload_time: Option<u32>,
+    /// Networks that deliveries may reach although they are private, and without encryption, e.g. 10.0.0.0/8 [default: none]
+    #[arg(long, value_name = "NETWORK", env = "DEALSTAGE_ALLOW_PRIVATE", value_delimiter = ',')]
+    #[serde(default)]
+    allow_private: Vec<String>,
+    /// Encrypts stored secrets: 32 bytes as hex or base64; of several, the first encrypts and all decrypt. Several machines
+    /// need the same [default: the file `secret.key` in the data folder, if the database is a SQLite file]
+    #[arg(long, value_name = "KEY,…", env = "DEALSTAGE_SECRET_KEY", hide_env_values = true)]
+    #[serde(skip)]
+    secret_key: Option<SecretString>,
+    /// Seconds that the receiver of a webhook may take to answer [default: 15]
+    #[arg(long, value_name = "S", env = "DEALSTAGE_WEBHOOK_TIME", value_parser = clap::value_parser!(u32).range(1..=60))]
+    webhook_time: Option<u32>,
     /// Requests a minute for each key [default: 1200]
     #[arg(long, value_name = "N", env = "DEALSTAGE_RATE", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
@@ -128,6 +142,43 @@ pub struct Settings {
     #[arg(long, value_name = "ORIGIN", env = "DEALSTAGE_CORS", value_delimiter = ',')]
     #[serde(default)]
     cors: Vec<String>,
+}
+
+/// Where a command that looks at what the service keeps finds it.
+#[derive(Debug, clap::Args)]
+pub struct Place {
+    /// Id of the workspace [default: the first]
+    #[arg(long, value_name = "ID")]
+    workspace: Option<String>,
+    /// Settings of the service, as for `dealstage serve --config`
+    #[arg(long, value_name = "FILE", env = "DEALSTAGE_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+impl Place {
+    /// Runs one command on the database, in a workspace. A service may run beside it.
+    pub fn with_store(
+        self,
+        command: impl AsyncFnOnce(Arc<dyn Store>, Scope) -> anyhow::Result<()>,
+    ) -> anyhow::Result<ExitCode> {
+        let settings = self.settings.with_file(self.config.as_deref())?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let url = database_url(&settings, &data_folder(&settings)?);
+            let store = store::open(&url).await.context("the database cannot be opened")?;
+            let workspace = match self.workspace {
+                Some(id) => WorkspaceId::from(id),
+                None => {
+                    let first = store.first_workspace().await?;
+                    first.ok_or_else(|| Usage("there is no workspace yet: start `dealstage serve` once".to_owned()))?
+                }
+            };
+            command(store, Scope::all(workspace)).await
+        })?;
+        Ok(ExitCode::SUCCESS)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
@@ -156,7 +207,10 @@ impl Settings {
         for path in [&mut self.data, &mut self.turn_model] {
             *path = path.take().filter(|path| !path.as_os_str().is_empty());
         }
-        self.admin_key = self.admin_key.filter(|key| !key.expose_secret().is_empty());
+        for key in [&mut self.admin_key, &mut self.secret_key] {
+            *key = key.take().filter(|key| !key.expose_secret().trim().is_empty());
+        }
+        self.allow_private.retain(said);
         self
     }
 
@@ -184,6 +238,13 @@ impl Settings {
             max_upload: self.max_upload.or(below.max_upload),
             max_minutes: self.max_minutes.or(below.max_minutes),
             upload_time: self.upload_time.or(below.upload_time),
+            allow_private: if self.allow_private.is_empty() {
+                below.allow_private
+            } else {
+                self.allow_private
+            },
+            secret_key: self.secret_key.or(below.secret_key),
+            webhook_time: self.webhook_time.or(below.webhook_time),
             rate: self.rate.or(below.rate),
             cors: if self.cors.is_empty() { below.cors } else { self.cors },
         }
@@ -230,6 +291,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     // One process a file: a second would take the jobs of the first for abandoned.
     let _lock = if is_shared { None } else { Some(lock(&data)?) };
     let (shop, options) = open(&settings, &data).await?;
+    let gate = gate(&settings, &data)?;
     // Weights and settings that are missing are told now, not to each call.
     options.check()?;
     let store = shop.store.clone();
@@ -239,6 +301,14 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         if taken > 0 {
             info!(jobs = taken, "jobs of a process that ended early are taken up again");
         }
+        let taken = store.release_all_deliveries(Utc::now()).await?;
+        if taken > 0 {
+            info!(
+                deliveries = taken,
+                "deliveries of a process that ended early are taken up again"
+            );
+        }
+        store.release_all_connections().await?;
     }
     let key = first_key(&*store, settings.admin_key.as_ref()).await?;
 
@@ -260,7 +330,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
                 Ok(())
             }
         });
-        let app = App::new(shop.clone(), limits(&settings), site, shutdown.clone()).with_live(desk);
+        let app = App::new(shop.clone(), gate.clone(), limits(&settings), site, shutdown.clone()).with_live(desk);
         let origins = origins(&settings.cors)?;
         let router = http::router(app, &origins);
         let until = shutdown.clone();
@@ -294,8 +364,30 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
             sweeper.await;
             Ok(())
         });
+        let crm = Crm {
+            store: shop.store.clone(),
+            gate: gate.clone(),
+            bell: shop.courier.clone(),
+        };
+        let crm = crm::run(crm, name.clone(), shutdown.clone());
         tasks.spawn(async move {
-            service::run(shop, options, name, stats, until).await;
+            crm.await;
+            Ok(())
+        });
+        let work = shop.clone();
+        tasks.spawn(async move {
+            service::run(work, options, name, stats, until).await;
+            Ok(())
+        });
+        let deliver = deliver::run(
+            shop.store.clone(),
+            gate,
+            shop.courier.clone(),
+            deliver_options(&settings),
+            shutdown.clone(),
+        );
+        tasks.spawn(async move {
+            deliver.await;
             Ok(())
         });
         info!("workers have started");
@@ -318,6 +410,31 @@ fn data_folder(settings: &Settings) -> anyhow::Result<PathBuf> {
 fn database_url(settings: &Settings, data: &Path) -> String {
     let own = || format!("sqlite://{}", data.join("dealstage.db").display());
     settings.database_url.clone().unwrap_or_else(own)
+}
+
+/// What everything that leaves goes through. The key is a file only where no other machine needs it.
+fn gate(settings: &Settings, data: &Path) -> anyhow::Result<Gate> {
+    let allowed = settings
+        .allow_private
+        .iter()
+        .map(|said| deliver::network(said).map_err(|problem| Usage(format!("--allow-private {problem}"))));
+    let guard = Guard::new(allowed.collect::<Result<_, _>>()?).context("no address can be reached")?;
+    let folder = database_url(settings, data).starts_with("sqlite:").then_some(data);
+    let vault = Vault::new(settings.secret_key.as_ref(), folder).map_err(|problem| Usage(problem.to_string()))?;
+    Ok(Gate {
+        guard,
+        vault: Arc::new(vault),
+    })
+}
+
+fn deliver_options(settings: &Settings) -> deliver::Options {
+    deliver::Options {
+        slots: 256,
+        each: 8,
+        within: Duration::from_secs(u64::from(settings.webhook_time.unwrap_or(15))),
+        grace: Duration::from_secs(u64::from(settings.grace.unwrap_or(20))),
+        patience: chrono::Duration::days(5),
+    }
 }
 
 /// What the service keeps, for a look from the command line.

@@ -81,10 +81,13 @@ pub enum Resource {
     Audit,
     Settings,
     Workspaces,
+    Endpoints,
+    Deliveries,
+    Proposals,
 }
 
 impl Resource {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Calls,
         Self::Deals,
         Self::Events,
@@ -95,6 +98,9 @@ impl Resource {
         Self::Audit,
         Self::Settings,
         Self::Workspaces,
+        Self::Endpoints,
+        Self::Deliveries,
+        Self::Proposals,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -109,17 +115,24 @@ impl Resource {
             Self::Audit => "audit",
             Self::Settings => "settings",
             Self::Workspaces => "workspaces",
+            Self::Endpoints => "endpoints",
+            Self::Deliveries => "deliveries",
+            Self::Proposals => "proposals",
         }
     }
 
     /// The least role that may read it, and that may change it.
     const fn roles(self) -> (PersonRole, PersonRole) {
         match self {
-            Self::Calls | Self::Deals | Self::Events => (PersonRole::Rep, PersonRole::Rep),
+            Self::Calls | Self::Deals | Self::Events | Self::Proposals => (PersonRole::Rep, PersonRole::Rep),
             Self::Insights => (PersonRole::Manager, PersonRole::Manager),
             Self::Process => (PersonRole::Rep, PersonRole::Admin),
+            // Who sends again tells the customer's systems something.
+            Self::Deliveries => (PersonRole::Rep, PersonRole::Manager),
             Self::Users => (PersonRole::Manager, PersonRole::Admin),
-            Self::Keys | Self::Audit | Self::Settings | Self::Workspaces => (PersonRole::Admin, PersonRole::Admin),
+            Self::Keys | Self::Audit | Self::Settings | Self::Workspaces | Self::Endpoints => {
+                (PersonRole::Admin, PersonRole::Admin)
+            }
         }
     }
 }

@@ -174,7 +174,7 @@ async fn add(State(app): State<App>, user: User, Json(new): Json<Add>) -> Result
     Ok((StatusCode::CREATED, Json(deal.into())))
 }
 
-async fn seen(app: &App, user: &User, id: &DealId) -> Result<store::Deal, Error> {
+pub async fn seen(app: &App, user: &User, id: &DealId) -> Result<store::Deal, Error> {
     user.may_read(Resource::Deals)?;
     let deal = app.shop.store.deal(&user.scope(), id).await?;
     deal.ok_or_else(|| Error::not_found("deal"))

@@ -131,6 +131,7 @@ async fn change(
     let kept = store
         .change_draft(&user.scope(), id, change, &user.actor(), Utc::now())
         .await?;
+    app.shop.courier.notify_waiters();
     Ok(Json(show_letter(id, Some(kept), letter)?))
 }
 

@@ -50,6 +50,10 @@ async fn render(State(metrics): State<Metrics>) -> Result<String, Error> {
     metrics::gauge!("dealstage_jobs_queued").set(figures.queued as f64);
     metrics::gauge!("dealstage_jobs_running").set(figures.running as f64);
     metrics::gauge!("dealstage_jobs_oldest_seconds_waiting").set(figures.oldest_s as f64);
+    let figures = metrics.store.delivery_figures(Utc::now()).await?;
+    metrics::gauge!("dealstage_deliveries_pending").set(figures.pending as f64);
+    metrics::gauge!("dealstage_deliveries_oldest_seconds_waiting").set(figures.oldest_s as f64);
+    metrics::gauge!("dealstage_endpoints_disabled").set(figures.disabled_endpoints as f64);
     let stats = &metrics.stats;
     metrics::counter!("dealstage_calls_done_total").absolute(stats.done.load(Ordering::Relaxed));
     metrics::counter!("dealstage_calls_failed_total").absolute(stats.failed.load(Ordering::Relaxed));

@@ -7,7 +7,9 @@ mod audit;
 mod auth;
 mod calls;
 mod deals;
+mod deliveries;
 mod description;
+mod endpoints;
 mod error;
 mod events;
 mod extract;
@@ -21,6 +23,7 @@ mod metrics;
 mod passwords;
 mod privacy;
 mod processes;
+mod proposals;
 mod range;
 mod sessions;
 mod upload;
@@ -45,10 +48,13 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa_axum::router::OpenApiRouter;
 
 pub use auth::{ADMIN_SCOPE, fresh_key, key_hash, key_prefix};
+pub use deliveries::{Delivery, DeliveryWithAttempts};
 pub use error::Error;
 pub use metrics::{Metrics, serve as serve_metrics};
+pub use proposals::Proposal;
 pub use sessions::Site;
 
+use crate::deliver::Gate;
 use crate::service::{Shop, live::Desk};
 
 /// What is refused at the door.
@@ -70,6 +76,7 @@ pub struct Limits {
 #[derive(Clone)]
 pub struct App {
     pub shop: Shop,
+    gate: Gate,
     pub limits: Arc<Limits>,
     /// None where no live calls are taken.
     desk: Option<Desk>,
@@ -80,9 +87,10 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(shop: Shop, limits: Limits, site: Site, shutdown: CancellationToken) -> Self {
+    pub fn new(shop: Shop, gate: Gate, limits: Limits, site: Site, shutdown: CancellationToken) -> Self {
         Self {
             shop,
+            gate,
             rates: Arc::new(auth::Rates::new(&limits)),
             limits: Arc::new(limits),
             site: Arc::new(site),
@@ -127,6 +135,9 @@ fn resources() -> OpenApiRouter<App> {
         .merge(audit::router())
         .merge(insights::router())
         .merge(privacy::router())
+        .merge(endpoints::router())
+        .merge(deliveries::router())
+        .merge(proposals::router())
 }
 
 fn described() -> (Router<App>, Router<App>, serde_json::Value) {

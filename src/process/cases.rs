@@ -2,8 +2,8 @@
 
 use super::file::{Case, Expectation, TOP_SCORE};
 use super::read::{Reader, known};
-use super::section::{At, Section};
 use crate::domain::{ActionId, ElementId, PrematureMove, RootCauseId, StageId};
+use crate::tables::{At, Section};
 
 pub fn read(root: &Section<'_, '_>, reader: &Reader<'_>) -> Vec<Case> {
     let mut cases = Vec::new();

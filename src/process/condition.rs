@@ -12,9 +12,8 @@
 
 use std::ops::Range;
 
-use super::problem::Problems;
-use super::section::At;
 use crate::domain::{CallOutcome, Cue, ElementId, FieldName, FieldStatus, Move, Role, Signal, StageId};
+use crate::tables::{At, Problems};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op {
@@ -270,24 +269,15 @@ pub struct Names {
 }
 
 /// Reads a condition; None where it has a problem, which is then reported.
-pub fn parse(text: &At<&str>, file: &str, names: &Names, problems: &Problems<'_>) -> Option<Condition> {
+pub fn parse(text: &At<&str>, names: &Names, problems: &Problems<'_>) -> Option<Condition> {
     if text.value.trim().is_empty() {
         return Some(Condition::Never);
     }
-    // Byte of the file at which the text begins: behind the quote or quotes, where it stands as it is written.
-    let inside = file
-        .get(text.span.clone())
-        .and_then(|raw| raw.find(text.value))
-        .map(|at| text.span.start + at);
     let mut parser = Parser {
         tokens: tokens(text.value),
         at: 0,
         end: text.value.len(),
-        place: |range: &Range<usize>| match inside {
-            Some(start) => start + range.start..start + range.end,
-            // Escapes in the text: its own place must do.
-            None => text.span.clone(),
-        },
+        place: |range: &Range<usize>| problems.place(text, range),
         names,
         problems,
     };
@@ -679,7 +669,7 @@ mod tests {
             value: text,
             span: 7..file.len(),
         };
-        let condition = parse(&at, &file, &names(), &problems);
+        let condition = parse(&at, &names(), &problems);
         let found = problems.into_sorted();
         match condition {
             Some(condition) if found.is_empty() => Ok(condition),

@@ -2,16 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use toml::de::DeTable;
-
 use super::condition::Condition;
-use super::problem::{Error, Problems};
 use super::read;
-use super::section::{Section, Words};
 use crate::domain::{
     ActionId, CallOutcome, Channel, ElementId, EmailType, FieldName, Owner, PrematureMove, RootCauseId, Severity,
     StageId, StageKind,
 };
+use crate::tables::{self, Error, Words};
 
 /// Highest score of an element.
 pub const TOP_SCORE: u8 = 3;
@@ -293,26 +290,7 @@ impl Process {
 
     /// Reads and checks the text of a process file. `source` names it in errors.
     pub fn load(text: &str, source: &str) -> Result<Self, Error> {
-        let problems = Problems::new(text);
-        let (table, broken) = DeTable::parse_recoverable(text);
-        for error in broken {
-            let span = error.span().unwrap_or(0..0);
-            problems.add(&span, error.message().trim());
-        }
-        // What follows from a broken line would only hide it.
-        let read = if problems.is_empty() {
-            let root = Section::new(table.get_ref(), "the file", 0..0, &problems);
-            read::read(&root, text)
-        } else {
-            None
-        };
-        match read {
-            Some(process) if problems.is_empty() => Ok(process),
-            _ => Err(Error {
-                source_name: source.to_owned(),
-                problems: problems.into_sorted(),
-            }),
-        }
+        tables::read(text, source, |root, _| read::read(root, text))
     }
 }
 

@@ -10,12 +10,11 @@ mod condition;
 mod evidence;
 mod file;
 mod history;
-mod problem;
 mod read;
 mod reading;
-mod section;
 mod warnings;
 
+pub use crate::tables::{Error, Problem, Words};
 pub use assess::{Ending, Heard, Scored, assess, reading_of, rescore};
 pub use condition::{Condition, Fact, Number};
 pub use evidence::{is_dated, sentence};
@@ -23,7 +22,5 @@ pub use file::{
     ActionRule, BUILT_IN, Case, ContactRule, Due, ElementRule, EmailRule, Expectation, Process, StageRule, TOP_SCORE,
     Worth,
 };
-pub use problem::{Error, Problem};
 pub use reading::{Facts, Marks, Reading, Talk};
-pub use section::Words;
 pub use warnings::{premature, root_causes};

@@ -10,11 +10,11 @@ use super::file::{
     ActionRule, Cap, CauseRule, ContactRule, Due, ElementRule, EmailRule, FlagRule, LeadRule, Phrase, PrematureRule,
     Process, QualificationRules, StageRule, TOP_SCORE, Thresholds, Worth,
 };
-use super::section::{At, Section, Words};
 use crate::domain::{
     ActionId, CallOutcome, Channel, ElementId, EmailType, FieldName, Owner, PrematureMove, RootCauseId, Severity,
     StageId, StageKind, hex,
 };
+use crate::tables::{At, Section, Words};
 
 /// Business days that an action may be away.
 const MOST_DAYS: i64 = 750;
@@ -40,7 +40,7 @@ impl Reader<'_> {
     }
 
     fn parse(&self, section: &Section<'_, '_>, text: &At<&str>) -> Option<Condition> {
-        condition::parse(text, self.text, &self.names, section.problems())
+        condition::parse(text, &self.names, section.problems())
     }
 
     fn due(&self, section: &Section<'_, '_>) -> Due {

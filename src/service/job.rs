@@ -196,12 +196,18 @@ async fn understand(
         .call(&scope, &claimed.call.id)
         .await?
         .ok_or(store::Error::Fenced)?;
-    let before = match &call.deal {
-        Some(deal) => shop.store.deal(&scope, deal).await?.map(|deal| deal.stage),
-        None => None,
-    };
     let (document, revision) =
         document_of(shop, &claimed.workspace, &call, meta, settings, transcribed, blocking).await?;
+    // Read after the number: where the deal has moved on since, the outcome is not kept.
+    let before = match &call.deal {
+        Some(deal) => shop.store.deal(&scope, deal).await?,
+        None => None,
+    };
+    let told = before.as_ref().map(|deal| events::Told {
+        from: deal.stage.as_deref(),
+        revision: revision + 1,
+    });
+    let now = chrono::Utc::now();
     let analysis = serde_json::to_string(&document).map_err(|error| corrupt("analysis", &error))?;
     let outcome = Outcome {
         record: match &call.deal {
@@ -209,12 +215,10 @@ async fn understand(
             None => None,
         },
         analysis,
-        events: events::analysed(&call, &document, before.as_ref().map(Option::as_deref)),
+        events: events::analysed(&call, &document, told.as_ref()),
+        reminders: events::reminders(&call.id, call.deal.as_ref(), &document.next_actions, now),
     };
-    Ok(shop
-        .store
-        .record_outcome(&claimed.fence, outcome, chrono::Utc::now())
-        .await?)
+    Ok(shop.store.record_outcome(&claimed.fence, outcome, now).await?)
 }
 
 /// The analysis of a call, by its words and what was known of its deal before it; and the number of the deal's record

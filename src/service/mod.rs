@@ -71,6 +71,8 @@ pub struct Shop {
     pub bell: Arc<tokio::sync::Notify>,
     /// Told when something was erased.
     pub broom: Arc<tokio::sync::Notify>,
+    /// Told when something was published, or is to be sent again.
+    pub courier: Arc<tokio::sync::Notify>,
     processes: Arc<Mutex<HashMap<String, Arc<Process>>>>,
 }
 
@@ -82,6 +84,7 @@ impl Shop {
             process: Arc::new(process),
             bell: Arc::new(tokio::sync::Notify::new()),
             broom: Arc::new(tokio::sync::Notify::new()),
+            courier: Arc::new(tokio::sync::Notify::new()),
             processes: Arc::default(),
         }
     }

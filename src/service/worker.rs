@@ -120,7 +120,10 @@ pub(super) async fn one(
     watch.abort();
     let now = Utc::now();
     let error = match ended {
-        Ok(()) => return Ok(true),
+        Ok(()) => {
+            shop.courier.notify_waiters();
+            return Ok(true);
+        }
         Err(error) => error,
     };
     if error.is_stop() {
@@ -147,7 +150,9 @@ pub(super) async fn one(
     } else {
         Retry::Never(vec![NewEvent::call_failed(&claimed.call, &problem)])
     };
-    match shop.store.fail_job(&claimed.fence, &problem, retry, now).await {
+    let failed = shop.store.fail_job(&claimed.fence, &problem, retry, now).await;
+    shop.courier.notify_waiters();
+    match failed {
         Ok(()) | Err(store::Error::Fenced) => Ok(false),
         Err(error) => Err(error),
     }

@@ -196,6 +196,7 @@ pub(super) async fn finish(store: &dyn Store, claimed: &Claimed, date: &str, sec
             kind: "call.analyzed",
             payload: "{}".to_owned(),
         }],
+        reminders: Vec::new(),
     };
     store
         .record_outcome(&claimed.fence, outcome, at(second))
@@ -319,6 +320,7 @@ async fn a_worker_that_lost_its_lease_writes_nothing(store: &dyn Store) {
         analysis: "{}".to_owned(),
         record: None,
         events: Vec::new(),
+        reminders: Vec::new(),
     };
     let problem = Problem {
         code: "internal".to_owned(),
@@ -628,6 +630,7 @@ async fn later_calls_are_run_again(store: &dyn Store) {
             figures: figures(at(0).date_naive()),
         }),
         events: Vec::new(),
+        reminders: Vec::new(),
     };
     assert!(matches!(
         store.record_outcome(&claimed.fence, stale, at(4)).await,

@@ -1,6 +1,7 @@
 //! The part of the suite about what is not kept.
 
 use super::conformance::{Fresh, add, at, claim, draft_change, figures, finish, new_call, suite, workspace};
+use super::conformance_delivery::{connect, tried};
 use super::*;
 
 suite! {
@@ -168,6 +169,7 @@ async fn a_worker_keeps_nothing_of_an_erased_call(store: &dyn Store) {
             kind: "call.analyzed",
             payload: "{}".to_owned(),
         }],
+        reminders: Vec::new(),
     };
     let problem = Problem {
         code: "internal".to_owned(),
@@ -267,6 +269,7 @@ async fn a_call_that_is_worked_on_forgets_an_erased_one(store: &dyn Store) {
             body: "{}".to_owned(),
         }),
         events: Vec::new(),
+        reminders: Vec::new(),
     };
     assert!(matches!(
         store.record_outcome(&claimed.fence, outcome, at(3)).await,
@@ -609,6 +612,7 @@ async fn old_things_go(store: &dyn Store) {
         analysis: "{}".to_owned(),
         record: None,
         events: Vec::new(),
+        reminders: Vec::new(),
     };
     let keep = Retention::default();
     let expire = async |days: i64, keep: &Retention| {
@@ -760,6 +764,7 @@ async fn erasing_and_working_at_the_same_time(store: &dyn Store) {
                         body: "{}".to_owned(),
                     }),
                     events: Vec::new(),
+                    reminders: Vec::new(),
                 };
                 match store.finish_step(&claimed.fence, done, at(2)).await {
                     Err(Error::Fenced) => break,
@@ -818,6 +823,7 @@ async fn a_thousand_calls_are_erased_soon(store: &dyn Store) {
             analysis: body.clone(),
             record: None,
             events: Vec::new(),
+            reminders: Vec::new(),
         };
         store
             .record_outcome(&claimed.fence, outcome, at(2))
@@ -886,12 +892,95 @@ fn hits(bytes: &[u8], word: &str) -> usize {
     found
 }
 
+/// Leaves words wherever what is sent and written may leave some: answers, messages, values of a CRM.
+async fn leave(store: &dyn Store, workspace: &WorkspaceId, crm: &EndpointId, word: &str, text: &str) {
+    let lease = chrono::Duration::seconds(10);
+    let mut due = store.claim_deliveries(10, 8, at(4), lease).await.expect("claims");
+    let (fence, endpoint) = store
+        .claim_connection("w1", at(4), lease)
+        .await
+        .expect("claims")
+        .expect("free");
+    let work = store.next_crm_work(&fence, at(4)).await.expect("asks");
+    let Some(CrmWork::Event {
+        delivery,
+        tries,
+        payload,
+    }) = work
+    else {
+        panic!("no event: {work:?}");
+    };
+    let deal = delivery.deal.clone().expect("deal");
+    let scope = Scope::all(workspace.clone());
+    let revision = store.deal(&scope, &deal).await.expect("asks").expect("there").revision;
+    let change = |kind| NewChange {
+        id: ChangeId::fresh(),
+        kind,
+        name: "budget".to_owned(),
+        target: "budget__c".to_owned(),
+        old: serde_json::json!(word),
+        new: serde_json::json!(text),
+        evidence: vec![ChangeEvidence {
+            call_id: "call".to_owned(),
+            turn: 1,
+            quote: text.to_owned(),
+        }],
+        confidence: None,
+        policy: Policy::Auto,
+        why: None,
+    };
+    let proposal = NewProposal {
+        id: ProposalId::fresh(),
+        about: About::Deal,
+        deal,
+        call: delivery.call.clone().expect("call"),
+        endpoint: crm.clone(),
+        revision,
+        crm_deal: "D-7".to_owned(),
+        delivery: delivery.id.clone(),
+        changes: [ChangeKind::Field, ChangeKind::Note].map(change).into(),
+    };
+    let changes: Vec<ChangeId> = proposal.changes.iter().map(|change| change.id.clone()).collect();
+    store
+        .propose(workspace, &fence, proposal, Vec::new(), at(4))
+        .await
+        .expect("kept");
+    for change in &changes {
+        store.begin_change(&fence, change, at(4)).await.expect("begun");
+        let done = ChangeDone::Ended {
+            state: ChangeState::NotApplied,
+            crm_id: Some(word.to_owned()),
+            message: Some(text.to_owned()),
+        };
+        store.finish_change(&fence, change, done, at(4)).await.expect("kept");
+    }
+    due.push(Due {
+        delivery: *delivery,
+        tries,
+        endpoint,
+        payload,
+        at: at(4),
+    });
+    let said = |due: &Due| Attempted {
+        answer: text.to_owned(),
+        message: Some(text.to_owned()),
+        ..tried(due, Then::Failed, 4)
+    };
+    let tries = due.iter().map(said).collect();
+    let patience = chrono::Duration::days(5);
+    store.finish_deliveries(tries, patience, at(4)).await.expect("kept");
+    store.release_connection(&fence).await.expect("given back");
+}
+
 /// Calls of all sizes, in everything that a call may leave behind; every second one is erased.
 async fn no_word_of_an_erased_call_is_left(fresh: Fresh) {
     let store = &*fresh.store;
     let ws = workspace(store).await;
     let scope = Scope::all(ws.clone());
     let canary = |erased: bool| if erased { "Zyxwanna" } else { "Keptolga" };
+    // One delivery for each call, so that what is answered is about it.
+    connect(store, &ws, EndpointKind::Webhook, &["call.analyzed"]).await;
+    let crm = connect(store, &ws, EndpointKind::Crm, &[]).await;
     let mut erased = Vec::new();
     for number in 0..120_usize {
         let out = number % 2 == 0;
@@ -942,9 +1031,15 @@ async fn no_word_of_an_erased_call_is_left(fresh: Fresh) {
                 stage: None,
                 body: body.clone(),
             }),
-            events: vec![NewEvent {
-                kind: "call.analyzed",
-                payload: format!("{{\"call_id\":\"{word}\"}}"),
+            events: ["call.analyzed", "deal.updated"]
+                .map(|kind| NewEvent {
+                    kind,
+                    payload: format!("{{\"call_id\":\"{word}\"}}"),
+                })
+                .into(),
+            reminders: vec![NewReminder {
+                payload: format!("{{\"text\":\"{text}\"}}"),
+                due_at: at(5000),
             }],
         };
         store
@@ -969,6 +1064,7 @@ async fn no_word_of_an_erased_call_is_left(fresh: Fresh) {
             at: at(4),
         };
         store.add_correction(&scope, correction, at(4)).await.expect("kept");
+        leave(store, &ws, &crm, word, &text).await;
         if out {
             erased.push(id);
         }

@@ -52,4 +52,9 @@ row_ids! {
     /// Also the `webhook-id`.
     EventId "evt";
     CorrectionId "cor";
+    EndpointId "ep";
+    DeliveryId "dlv";
+    ProposalId "prop";
+    ChangeId "chg";
+    ReminderId "rem";
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use serde_json::json;
 
-use super::{CallId, CallRecord, DealId, JobId, Problem, Result, Scope, Step, WorkspaceId};
+use super::{CallId, CallRecord, DealId, JobId, NewReminder, Problem, Result, Scope, Step, WorkspaceId};
 use crate::domain::CallFigures;
 
 /// Greater goes first.
@@ -106,6 +106,8 @@ pub struct Outcome {
     pub analysis: String,
     pub record: Option<NewRecord>,
     pub events: Vec<NewEvent>,
+    /// What is to be done, in place of what earlier calls with the deal left to do.
+    pub reminders: Vec<NewReminder>,
 }
 
 /// What to do about a call that did not go well.
@@ -152,7 +154,7 @@ pub trait Jobs {
     /// Keeps what a step came to; a later attempt goes on behind it.
     async fn finish_step(&self, fence: &Fence, done: StepDone, now: DateTime<Utc>) -> Result<()>;
 
-    /// Keeps the end of a call in one piece: analysis, record of the deal, events, and the job that is done.
+    /// Keeps the end of a call in one piece: analysis, record of the deal, events, reminders, and the job that is done.
     async fn record_outcome(&self, fence: &Fence, outcome: Outcome, now: DateTime<Utc>) -> Result<()>;
 
     /// Keeps a failure.

@@ -1,4 +1,5 @@
-//! Everything durable: calls, jobs, deals, people and keys, events, and recordings as blobs.
+//! Everything durable: calls, jobs, deals, people and keys, events and where they go, change-sets, and recordings as
+//! blobs.
 //!
 //! Owns all SQL. One text of it serves SQLite and PostgreSQL: the files under `sql/` are compiled once for each driver.
 //! Every method is one transaction, and what belongs to a workspace cannot be asked for without naming it. What the rows
@@ -7,13 +8,19 @@
 mod access;
 mod blobs;
 mod calls;
+mod changes;
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod conformance_changes;
+#[cfg(test)]
+mod conformance_delivery;
 #[cfg(test)]
 mod conformance_live;
 #[cfg(test)]
 mod conformance_privacy;
 mod deals;
+mod delivery;
 mod ids;
 mod jobs;
 mod live;
@@ -37,8 +44,19 @@ pub use calls::{
     Accepted, CallFilter, CallPage, CallRecord, CallStatus, Calls, Consent, Correction, DealHint, Draft, DraftChange,
     DraftState, Idempotent, NewCall, Origin, Problem, Remembered, Step, WhatIsGone,
 };
+pub use changes::{
+    About, Change, ChangeDone, ChangeEvidence, ChangeKind, ChangeState, Changes, ConnectionFence, Connections, CrmWork,
+    Decision, NewChange, NewProposal, Policy, Proposal, ProposalFilter,
+};
 pub use deals::{ContactKey, ContactKind, Deal, DealPage, DealRecord, Deals, Event, FiguresRecord, NewDeal};
-pub use ids::{CallId, CorrectionId, DealId, EventId, JobId, KeyId, UserId, WorkspaceId};
+pub use delivery::{
+    Attempt, Attempted, Deliveries, Delivery, DeliveryFigures, DeliveryFilter, DeliveryState, Disabled, Due, Endpoint,
+    EndpointChange, EndpointKind, Endpoints, NewEndpoint, NewReminder, Replay, Sealed, Then,
+};
+pub use ids::{
+    CallId, ChangeId, CorrectionId, DealId, DeliveryId, EndpointId, EventId, JobId, KeyId, ProposalId, ReminderId,
+    UserId, WorkspaceId,
+};
 pub use jobs::{Claimed, Fence, Heartbeat, JobFigures, Jobs, NewEvent, NewRecord, Outcome, Priority, Retry, StepDone};
 pub use live::{Live, LiveCall, LiveEnd, LiveNews};
 pub use privacy::{ConsentMethod, ConsentSaid, Gone, Privacy, Retention};
@@ -118,7 +136,9 @@ impl Scope {
 
 /// The database.
 #[async_trait::async_trait]
-pub trait Store: Calls + Jobs + Live + Deals + Access + Privacy + Send + Sync {
+pub trait Store:
+    Calls + Jobs + Live + Deals + Endpoints + Deliveries + Changes + Connections + Access + Privacy + Send + Sync
+{
     /// Answers when the database does.
     async fn ping(&self) -> Result<()>;
 }

@@ -4,6 +4,20 @@ use std::time::Duration;
 
 use sqlx::postgres::PgPoolOptions;
 
+/// What a statement ends with that holds the rows it reads until the end of the transaction. Rows that refer to them may
+/// still be added.
+macro_rules! hold {
+    () => {
+        " for no key update"
+    };
+}
+/// The same, without the rows that others hold.
+macro_rules! hold_free {
+    () => {
+        " for no key update skip locked"
+    };
+}
+
 #[path = "sql/mod.rs"]
 mod sql;
 

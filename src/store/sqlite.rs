@@ -5,6 +5,19 @@ use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
+/// What a statement ends with that holds the rows it reads until the end of the transaction: who writes holds everything.
+macro_rules! hold {
+    () => {
+        ""
+    };
+}
+/// The same, without the rows that others hold.
+macro_rules! hold_free {
+    () => {
+        ""
+    };
+}
+
 #[path = "sql/mod.rs"]
 mod sql;
 

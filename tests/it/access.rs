@@ -159,6 +159,8 @@ fn body_of(operation: &str) -> Option<Value> {
         "POST /v1/calls/{id}/corrections" => json!({"about": "deal_stage", "stage": null}),
         "PATCH /v1/calls/{id}" => json!({"consent": "granted"}),
         "POST /v1/calls" => json!({"turns": [{"i": 1, "role": "buyer", "text": "Hello."}]}),
+        "POST /v1/endpoints" => json!({"url": "https://receiver.example/new"}),
+        "POST /v1/endpoints/{id}/replay" => json!({"which": "failed", "since": "2026-01-01T00:00:00Z"}),
         "POST /v1/users" => json!({"email": "new@example.com", "name": "New", "role": "rep"}),
         _ => return None,
     })
@@ -225,6 +227,43 @@ fn example(document: &Value, schema: &Value) -> Value {
     }
 }
 
+/// A change-set, which the front door does not make: it takes a CRM.
+fn propose(service: &Service, deal: &str, call: &str, endpoint: &str, delivery: &str) -> String {
+    const PROPOSAL: &str =
+        "insert into proposals (id, workspace, deal, call, endpoint, revision, crm_deal, delivery, created_at)
+        values ($1, 'ws_default', $2, $3, $4, 1, 'crm-77', $5, 1)";
+    const CHANGE: &str = "insert into changes (id, proposal, workspace, endpoint, position, kind, name, target, old_value, \
+        new_value, evidence, policy, state, next_at, updated_at) values ('chg_1', $1, 'ws_default', $2, 0, 'stage', '', \
+        'stage', 'null', '\"pain\"', '[]', 'ask', 'proposed', 0, 1)";
+    macro_rules! insert {
+        ($pool:ty, $url:expr) => {{
+            let pool = <$pool>::connect($url).await.expect("connects");
+            let row = sqlx::query(PROPOSAL)
+                .bind("prop_1")
+                .bind(deal)
+                .bind(call)
+                .bind(endpoint)
+                .bind(delivery);
+            row.execute(&pool).await.expect("inserted");
+            sqlx::query(CHANGE)
+                .bind("prop_1")
+                .bind(endpoint)
+                .execute(&pool)
+                .await
+                .expect("inserted");
+            pool.close().await;
+        }};
+    }
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        match service.database.strip_prefix("postgres") {
+            Some(_) => insert!(sqlx::PgPool, &service.database),
+            None => insert!(sqlx::SqlitePool, &service.database),
+        }
+    });
+    "prop_1".to_owned()
+}
+
 /// Rows of the first workspace, of one rep, for each kind that a route names by id.
 struct Rows {
     samples: BTreeMap<&'static str, String>,
@@ -248,9 +287,17 @@ impl Rows {
         let call = send_as(service, &rep_key, "POST", "/v1/calls", &call);
         let call = id_of(&served::json(call, StatusCode::ACCEPTED));
         let key = json!({"name": "to be revoked"});
+        let endpoint = json!({"url": "https://receiver.example/secret-path", "types": ["call.failed"]});
+        let endpoint = id_of(&service.post("/v1/endpoints", &endpoint, StatusCode::CREATED));
+        let test = format!("/v1/endpoints/{endpoint}/test");
+        let delivery = text(&service.post(&test, &json!({}), StatusCode::ACCEPTED)["delivery_id"]);
+        let proposal = propose(service, &deal, &call, &endpoint, &delivery);
         let samples = BTreeMap::from([
             ("calls", call),
             ("deals", deal),
+            ("endpoints", endpoint),
+            ("deliveries", delivery),
+            ("proposals", proposal),
             ("users", rep.clone()),
             ("keys", id_of(&service.post("/v1/keys", &key, StatusCode::CREATED))),
         ]);
@@ -269,6 +316,9 @@ impl Rows {
             service.get(&format!("/v1/calls/{}", self.samples["calls"])),
             service.get(&format!("/v1/deals/{}", self.samples["deals"])),
             service.get(&format!("/v1/users/{}", self.samples["users"])),
+            service.get(&format!("/v1/endpoints/{}", self.samples["endpoints"])),
+            service.get(&format!("/v1/deliveries/{}", self.samples["deliveries"])),
+            service.get(&format!("/v1/proposals/{}", self.samples["proposals"])),
             key.expect("the key").clone(),
         ]
     }
@@ -291,7 +341,7 @@ impl Rows {
             );
         }
         assert!(
-            !answer.contains("Secret depot") && !answer.contains("crm-77"),
+            !answer.contains("Secret depot") && !answer.contains("crm-77") && !answer.contains("secret-path"),
             "{answer}"
         );
     }
@@ -407,7 +457,7 @@ fn a_rep_sees_own_calls_and_deals_on_every_route() {
         // The rep itself, and a manager.
         let manager = key_of_user(&service, &add_user(&service, "mark", "manager"));
         for key in [&rows.rep_key, &manager] {
-            for kind in ["calls", "deals"] {
+            for kind in ["calls", "deals", "proposals"] {
                 let path = format!("/v1/{kind}/{}", rows.samples[kind]);
                 assert_eq!(status_as(&service, key, &path), StatusCode::OK);
             }
@@ -431,6 +481,9 @@ fn roles_and_scopes_limit_what_a_key_may() {
         "audit",
         "settings",
         "workspaces",
+        "endpoints",
+        "deliveries",
+        "proposals",
     ];
     let all = |what: &str| -> Vec<String> { resources.iter().map(|of| format!("{of}:{what}")).collect() };
     let key = |scopes: &[String]| scoped(&service, &scopes.iter().map(String::as_str).collect::<Vec<_>>());
@@ -451,6 +504,9 @@ fn roles_and_scopes_limit_what_a_key_may() {
     }
     let manager = key_of_user(&service, &add_user(&service, "mark", "manager"));
     let user = json!({"email": "eve@example.com", "name": "Eve", "role": "rep"});
+    let replay = format!("/v1/deliveries/{}/replay", rows.samples["deliveries"]);
+    // The rep does it, and then there is nothing left to do.
+    let approve = format!("/v1/proposals/{}/approve", rows.samples["proposals"]);
     for (method, path, body, rep, manages) in [
         ("GET", "/v1/me", Value::Null, 200, 200),
         ("GET", "/v1/users", Value::Null, 403, 200),
@@ -463,6 +519,18 @@ fn roles_and_scopes_limit_what_a_key_may() {
         ("POST", "/v1/workspaces", json!({"name": "x"}), 403, 403),
         ("GET", "/v1/process", Value::Null, 404, 404),
         ("DELETE", "/v1/process", Value::Null, 403, 403),
+        ("GET", "/v1/endpoints", Value::Null, 403, 403),
+        (
+            "POST",
+            "/v1/endpoints",
+            json!({"url": "https://receiver.example/"}),
+            403,
+            403,
+        ),
+        ("GET", "/v1/deliveries", Value::Null, 200, 200),
+        ("POST", &replay, Value::Null, 403, 202),
+        ("GET", "/v1/proposals", Value::Null, 200, 200),
+        ("POST", &approve, json!({}), 200, 409),
     ] {
         for (key, expected) in [(&rows.rep_key, rep), (&manager, manages)] {
             let answer = send_as(&service, key, method, path, &body);

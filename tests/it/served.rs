@@ -11,6 +11,9 @@ use serde_json::Value;
 
 pub const KEY: &str = "test-key-of-the-first-admin-0123456789";
 
+/// Where several machines may share a database.
+pub const SECRET_KEY: &str = "4f3c2b1a4f3c2b1a4f3c2b1a4f3c2b1a4f3c2b1a4f3c2b1a4f3c2b1a4f3c2b1a";
+
 /// Nothing that is waited for takes longer on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -59,6 +62,7 @@ impl Settings {
         let database = format!("{address}/{name}");
         Some(
             self.env("DEALSTAGE_DATABASE_URL", &database)
+                .env("DEALSTAGE_SECRET_KEY", SECRET_KEY)
                 .env("DEALSTAGE_BLOB_URL", &format!("{bucket}/{name}")),
         )
     }
@@ -77,6 +81,8 @@ pub struct Service {
     pub greeting: Vec<String>,
     /// Its log.
     pub log: PathBuf,
+    /// URL of its database.
+    pub database: String,
     client: Client,
 }
 
@@ -134,7 +140,13 @@ impl Service {
             .timeout(PATIENCE)
             .build()
             .expect("a client");
+        let own = format!("sqlite://{}", settings.data.join("dealstage.db").display());
+        let said = settings
+            .environment
+            .iter()
+            .find(|(name, _)| name == "DEALSTAGE_DATABASE_URL");
         Self {
+            database: said.map_or(own, |(_, url)| url.clone()),
             child,
             base,
             metrics,

@@ -336,6 +336,12 @@ impl Calls for Sql {
     ) -> Result<Draft> {
         let mut tx = self.begin().await?;
         let call = seen_call(&mut tx, scope, id).await?;
+        let before = sqlx::query("select state from follow_ups where workspace = $1 and call = $2")
+            .bind(&scope.workspace)
+            .bind(id)
+            .fetch_optional(&mut *tx)
+            .await?;
+        let before: Option<DraftState> = before.map(|row| row.try_get(0)).transpose()?;
         let changed = sqlx::query(
             "insert into follow_ups (call, workspace, draft, state, revision, by_user, at)
              select $1, $2, $3, $4, 1, $5, $6 where $7 = 0
@@ -395,10 +401,18 @@ impl Calls for Sql {
             now,
         )
         .await?;
-        if change.state == DraftState::Approved {
+        // Approved again as it is, it is not sent again.
+        let is_news = before != Some(DraftState::Approved) || change.draft.is_some();
+        if change.state == DraftState::Approved && is_news {
             let event = NewEvent {
                 kind: "followup.approved",
-                payload: json!({"call_id": id, "revision": kept.revision}).to_string(),
+                payload: json!({
+                    "call_id": id,
+                    "deal_id": call.deal,
+                    "revision": kept.revision,
+                    "follow_up": format!("/v1/calls/{id}/follow-up"),
+                })
+                .to_string(),
             };
             super::publish(&mut tx, &scope.workspace, Some(id), call.deal.as_ref(), &[event], now).await?;
         }

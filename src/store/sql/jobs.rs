@@ -6,7 +6,7 @@ use serde_json::json;
 use sqlx::Row as _;
 
 use super::calls::{requeue, seen_call};
-use super::{CLAIM, Sql, Tx, audit, publish};
+use super::{CLAIM, Sql, Tx, audit, publish, reminders};
 use crate::store::{
     CallId, CallStatus, Claimed, DealId, Error, Fence, Heartbeat, JobFigures, JobId, Jobs, NewEvent, Outcome, Priority,
     Problem, Result, Retry, Scope, Step, StepDone, WorkspaceId, millis, to_json,
@@ -208,6 +208,7 @@ impl Jobs for Sql {
             )
             .await?;
         }
+        reminders::replace(&mut tx, &workspace, &call, deal.as_ref(), &outcome.reminders).await?;
         publish(&mut tx, &workspace, Some(&call), deal.as_ref(), &outcome.events, now).await?;
         tx.commit().await?;
         Ok(())
@@ -384,17 +385,19 @@ pub(super) async fn fail_call(
     events: &[NewEvent],
     now: DateTime<Utc>,
 ) -> Result<()> {
-    sqlx::query(
-        "update calls set status = $3, error = $4, done_at = $5, updated_at = $5 where workspace = $1 and id = $2",
+    let row = sqlx::query(
+        "update calls set status = $3, error = $4, done_at = $5, updated_at = $5 where workspace = $1 and id = $2
+         returning deal",
     )
     .bind(workspace)
     .bind(call)
     .bind(CallStatus::Failed)
     .bind(to_json(problem)?)
     .bind(millis(now))
-    .execute(&mut **tx)
+    .fetch_one(&mut **tx)
     .await?;
-    publish(tx, workspace, Some(call), None, events, now).await
+    let deal: Option<DealId> = row.try_get(0)?;
+    publish(tx, workspace, Some(call), deal.as_ref(), events, now).await
 }
 
 pub(super) async fn keep_result(

@@ -2,10 +2,15 @@
 
 mod access;
 mod calls;
+mod changes;
+mod connections;
 mod deals;
+mod delivery;
+mod endpoints;
 mod jobs;
 mod live;
 mod privacy;
+mod reminders;
 
 use std::sync::Mutex;
 
@@ -110,7 +115,7 @@ fn audit_hash(before: &str, seq: i64, at: i64, actor: &str, action: &str, subjec
     hex(hash.finalize())
 }
 
-/// Appends events; their numbers are in the order of commits.
+/// Appends events with their deliveries; their numbers are in the order of commits.
 async fn publish(
     tx: &mut Tx,
     workspace: &WorkspaceId,
@@ -120,27 +125,43 @@ async fn publish(
     now: DateTime<Utc>,
 ) -> Result<()> {
     for event in events {
-        let row = sqlx::query("update workspaces set event_seq = event_seq + 1 where id = $1 returning event_seq")
-            .bind(workspace)
-            .fetch_one(&mut **tx)
-            .await?;
-        let seq: i64 = row.try_get(0)?;
-        sqlx::query(
-            "insert into events (workspace, seq, id, kind, call, deal, payload, at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8)",
-        )
-        .bind(workspace)
-        .bind(seq)
-        .bind(EventId::fresh())
-        .bind(event.kind)
-        .bind(call)
-        .bind(deal)
-        .bind(&event.payload)
-        .bind(millis(now))
-        .execute(&mut **tx)
-        .await?;
+        let (seq, _) = append(tx, workspace, call, deal, event.kind, &event.payload, now).await?;
+        delivery::deliver(tx, workspace, seq, None, None, now).await?;
     }
     Ok(())
+}
+
+/// Appends an event of which nobody is told: its number and id.
+async fn append(
+    tx: &mut Tx,
+    workspace: &WorkspaceId,
+    call: Option<&CallId>,
+    deal: Option<&DealId>,
+    kind: &str,
+    payload: &str,
+    now: DateTime<Utc>,
+) -> Result<(i64, EventId)> {
+    let row = sqlx::query("update workspaces set event_seq = event_seq + 1 where id = $1 returning event_seq")
+        .bind(workspace)
+        .fetch_one(&mut **tx)
+        .await?;
+    let seq: i64 = row.try_get(0)?;
+    let id = EventId::fresh();
+    sqlx::query(
+        "insert into events (workspace, seq, id, kind, call, deal, payload, at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(workspace)
+    .bind(seq)
+    .bind(&id)
+    .bind(kind)
+    .bind(call)
+    .bind(deal)
+    .bind(payload)
+    .bind(millis(now))
+    .execute(&mut **tx)
+    .await?;
+    Ok((seq, id))
 }
 
 fn no_call(id: &CallId) -> Error {

@@ -1,7 +1,7 @@
 //! See `store::privacy`.
 //!
 //! Rows are locked in one order, so that nobody waits in a circle: jobs of the call, its deal, the call, later calls with
-//! the deal, the workspace.
+//! the deal, change-sets, reminders, deliveries, the workspace.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Duration, Utc};
@@ -11,8 +11,8 @@ use sqlx::Row as _;
 use super::calls::{requeue, seen_call};
 use super::{COMPACT, DOOMED, SCRUB, Sql, Tx, audit, no_deal};
 use crate::store::{
-    Blobs, CallId, CallRecord, CallStatus, Consent, ConsentSaid, DealId, DraftState, Error, Gone, Priority, Privacy,
-    Problem, Result, Retention, Scope, WorkspaceId, from_json, millis, to_json,
+    Blobs, CallId, CallRecord, CallStatus, Consent, ConsentSaid, DealId, DeliveryId, DraftState, Error, Gone, Priority,
+    Privacy, Problem, Result, Retention, Scope, WorkspaceId, from_json, millis, to_json,
 };
 
 /// What a file is called whose name is not kept.
@@ -44,7 +44,8 @@ pub(super) async fn can_be_made_again(tx: &mut Tx, workspace: &WorkspaceId, call
 }
 
 /// Takes what a call told out of what is known of its deal. Later calls with the deal may quote it: their analyses, their
-/// records since it was known, and letters that people edited since go, and they are run again.
+/// records since it was known, and letters that people edited since go, and they are run again. Change-sets of the deal
+/// since then may quote it too, be it as the value that the CRM had; they go, and so does what receivers answered.
 pub(super) async fn unquote(tx: &mut Tx, workspace: &WorkspaceId, call: &CallRecord, now: DateTime<Utc>) -> Result<()> {
     let Some(deal) = &call.deal else {
         return Ok(());
@@ -100,6 +101,20 @@ pub(super) async fn unquote(tx: &mut Tx, workspace: &WorkspaceId, call: &CallRec
     .bind(since)
     .execute(&mut **tx)
     .await?;
+    sqlx::query("delete from proposals where workspace = $1 and deal = $2 and (call = $3 or revision >= $4)")
+        .bind(workspace)
+        .bind(deal)
+        .bind(&call.id)
+        .bind(revision)
+        .execute(&mut **tx)
+        .await?;
+    // Those that are run again make their own.
+    sqlx::query("delete from reminders where workspace = $1 and deal = $2")
+        .bind(workspace)
+        .bind(deal)
+        .execute(&mut **tx)
+        .await?;
+    forget_what_was_answered(tx, workspace, deal, since).await?;
     let later = sqlx::query(
         "select id from calls where workspace = $1 and deal = $2 and status = $5
            and (call_date > $4 or (call_date = $4 and id > $3)) order by call_date, id",
@@ -133,6 +148,35 @@ pub(super) async fn unquote(tx: &mut Tx, workspace: &WorkspaceId, call: &CallRec
         }
     }
     restage(tx, workspace, deal).await
+}
+
+/// Receivers may say again what they were told of a deal since a moment.
+async fn forget_what_was_answered(tx: &mut Tx, workspace: &WorkspaceId, deal: &DealId, since: i64) -> Result<()> {
+    let rows = sqlx::query(concat!(
+        "select id from deliveries where workspace = $1 and created_at >= $3 and event_seq in (
+            select v.seq from events v join calls c on c.id = v.call where c.workspace = $1 and c.deal = $2)
+         order by id",
+        hold!()
+    ))
+    .bind(workspace)
+    .bind(deal)
+    .bind(since)
+    .fetch_all(&mut **tx)
+    .await?;
+    for row in &rows {
+        let id: DeliveryId = row.try_get(0)?;
+        for statement in [
+            "update deliveries set message = null where workspace = $1 and id = $2 and message is not null",
+            "update attempts set answer = '' where workspace = $1 and delivery = $2 and answer <> ''",
+        ] {
+            sqlx::query(statement)
+                .bind(workspace)
+                .bind(&id)
+                .execute(&mut **tx)
+                .await?;
+        }
+    }
+    Ok(())
 }
 
 /// What a record says of the deal.
@@ -192,6 +236,16 @@ async fn remains(tx: &mut Tx, until: DateTime<Utc>) -> Result<()> {
 /// Takes away what names a call from outside of its row; and its bytes, if no other call has them.
 async fn forget(tx: &mut Tx, workspace: &WorkspaceId, call: &CallRecord, now: DateTime<Utc>) -> Result<()> {
     remains(tx, now).await?;
+    // Deliveries go with their events. Whoever writes down what came of some holds them in this order.
+    sqlx::query(concat!(
+        "select 1 from deliveries where workspace = $1
+           and event_seq in (select seq from events where workspace = $1 and call = $2) order by id",
+        hold!()
+    ))
+    .bind(workspace)
+    .bind(&call.id)
+    .fetch_all(&mut **tx)
+    .await?;
     for statement in [
         "delete from events where workspace = $1 and call = $2",
         "delete from deal_keys where workspace = $1 and call = $2",
@@ -264,6 +318,8 @@ async fn empty(tx: &mut Tx, workspace: &WorkspaceId, call: &CallRecord, now: Dat
         "delete from follow_ups where workspace = $1 and call = $2",
         "delete from corrections where workspace = $1 and call = $2",
         "delete from live_calls where workspace = $1 and call = $2",
+        "delete from proposals where workspace = $1 and call = $2",
+        "delete from reminders where workspace = $1 and call = $2",
     ] {
         sqlx::query(statement)
             .bind(workspace)
@@ -355,6 +411,7 @@ impl Privacy for Sql {
             .fetch_all(&mut *tx)
             .await?;
         let all = Scope::all(workspace.clone());
+        let mut erased = Vec::new();
         for row in &rows {
             let call = seen_call(&mut tx, &all, &row.try_get::<CallId, _>(0)?).await?;
             if call.hold && !despite_hold {
@@ -362,17 +419,7 @@ impl Privacy for Sql {
             }
             delete_row(&mut tx, workspace, &call.id).await?;
             forget(&mut tx, workspace, &call, now).await?;
-            let details = json!({"deal": id, "despite_hold": call.hold});
-            audit(
-                &mut tx,
-                workspace,
-                actor,
-                "call.erased",
-                call.id.as_str(),
-                &details,
-                now,
-            )
-            .await?;
+            erased.push(call);
         }
         sqlx::query("delete from deals where workspace = $1 and id = $2")
             .bind(workspace)
@@ -385,6 +432,10 @@ impl Privacy for Sql {
             .execute(&mut *tx)
             .await?;
         forget_answers(&mut tx, workspace, id.as_str()).await?;
+        for call in &erased {
+            let (subject, details) = (call.id.as_str(), json!({"deal": id, "despite_hold": call.hold}));
+            audit(&mut tx, workspace, actor, "call.erased", subject, &details, now).await?;
+        }
         let details = json!({"calls": rows.len()});
         audit(&mut tx, workspace, actor, "deal.erased", id.as_str(), &details, now).await?;
         tx.commit().await?;
@@ -684,7 +735,9 @@ impl Kind {
                      exists (select 1 from results r where r.call = c.id and r.step = 'analysis')
                      or exists (select 1 from deal_records d where d.call = c.id)
                      or exists (select 1 from follow_ups f where f.call = c.id)
-                     or exists (select 1 from corrections k where k.call = c.id))
+                     or exists (select 1 from corrections k where k.call = c.id)
+                     or exists (select 1 from proposals p where p.call = c.id)
+                     or exists (select 1 from reminders m where m.call = c.id))
                  order by created_at limit $3"
             }
         }
@@ -708,6 +761,8 @@ impl Kind {
                 "delete from deal_records where workspace = $1 and call = $2",
                 "delete from follow_ups where workspace = $1 and call = $2",
                 "delete from corrections where workspace = $1 and call = $2",
+                "delete from proposals where workspace = $1 and call = $2",
+                "delete from reminders where workspace = $1 and call = $2",
             ],
         }
     }

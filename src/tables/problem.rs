@@ -1,7 +1,9 @@
-//! What is wrong with a process file, and where.
+//! What is wrong with a file, and where.
 
 use std::cell::RefCell;
 use std::ops::Range;
+
+use super::section::At;
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -19,7 +21,7 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong with a process file, in the order of its lines; never empty.
+/// Everything that is wrong with a file, in the order of its lines; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     pub source_name: String,
@@ -68,6 +70,17 @@ impl<'a> Problems<'a> {
         }
     }
 
+    /// The place in the file of a part of a text, which is given in bytes of the text.
+    pub fn place(&self, text: &At<&str>, part: &Range<usize>) -> Range<usize> {
+        // Behind the quote or quotes, where the text stands as it is written.
+        let inside = self.text.get(text.span.clone()).and_then(|raw| raw.find(text.value));
+        match inside.map(|at| text.span.start + at) {
+            Some(start) => start + part.start..start + part.end,
+            // Escapes in the text: its own place must do.
+            None => text.span.clone(),
+        }
+    }
+
     /// An id that is not known, with the nearest that is.
     pub fn unknown<'k>(&self, span: &Range<usize>, kind: &str, id: &str, known: impl IntoIterator<Item = &'k str>) {
         let mut known: Vec<&str> = known.into_iter().collect();
@@ -92,7 +105,7 @@ impl<'a> Problems<'a> {
 }
 
 /// The known id that was probably meant.
-fn nearest<'k>(id: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+pub fn nearest<'k>(id: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     known
         .map(|candidate| (strsim::jaro_winkler(id, candidate), candidate))
         // Under this two words have little more than letters in common.

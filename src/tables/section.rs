@@ -35,7 +35,8 @@ impl<T> Words<T> {
     }
 }
 
-type Value<'a> = Spanned<DeValue<'a>>;
+/// A value of the file, with its place.
+pub type Value<'a> = Spanned<DeValue<'a>>;
 
 /// One table of the file.
 pub struct Section<'a, 'p> {
@@ -71,7 +72,8 @@ impl<'a, 'p> Section<'a, 'p> {
         &self.span
     }
 
-    fn get(&self, key: &str) -> Option<&'a Value<'a>> {
+    /// A value of any type.
+    pub fn get(&self, key: &str) -> Option<&'a Value<'a>> {
         self.asked.borrow_mut().push(key.to_owned());
         let found = self.table.iter().find(|(name, _)| name.get_ref() == key);
         found.map(|(_, value)| value)

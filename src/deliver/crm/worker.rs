@@ -1,0 +1,567 @@
+//! The holder of a connection: makes change-sets, and writes those that were approved.
+//!
+//! One worker at a time speaks to a CRM: its rate is exact, and what was begun is looked for before anything is made again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use secrecy::ExposeSecret as _;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::apply::{self, Job, Stopped};
+use super::plan::{self, CrmNow, Known, Mapping};
+use super::{By, Connection, CrmFile, Error};
+use crate::deliver::{Gate, failpoint};
+use crate::store::{
+    self, About, Attempted, CallId, Change, ChangeDone, ChangeEvidence, ChangeId, ChangeKind, ChangeState,
+    ConnectionFence, ContactKey, ContactKind, CrmWork, Deal, DealId, Delivery, Endpoint, NewChange, NewEvent,
+    NewProposal, ProposalFilter, ProposalId, Scope, Step, Store, Then, WorkspaceId,
+};
+
+/// Where another process may have put work, nobody rings: so often it is looked for.
+const POLL: Duration = Duration::from_millis(500);
+/// After an error of the database.
+const PAUSE: Duration = Duration::from_secs(2);
+/// More than the longest request: a worker that lost its lease has no request under way when the next one begins.
+const LEASE_S: i64 = 90;
+const BEAT: Duration = Duration::from_secs(10);
+
+/// The event of a letter that somebody approved.
+const LETTER: &str = "followup.approved";
+
+/// What a holder of connections needs.
+#[derive(Clone)]
+pub struct Crm {
+    pub store: Arc<dyn Store>,
+    pub gate: Gate,
+    /// Rung when there is something to do.
+    pub bell: Arc<Notify>,
+}
+
+/// Works until `shutdown`; a change that is being written is finished.
+pub async fn run(crm: Crm, name: String, shutdown: CancellationToken) {
+    while !shutdown.is_cancelled() {
+        let rung = crm.bell.notified();
+        let lease = chrono::Duration::seconds(LEASE_S);
+        let (fence, endpoint) = match crm.store.claim_connection(&name, Utc::now(), lease).await {
+            Ok(Some(claimed)) => claimed,
+            Ok(None) => {
+                tokio::select! {
+                    () = shutdown.cancelled() => break,
+                    () = rung => (),
+                    () = tokio::time::sleep(POLL) => (),
+                }
+                continue;
+            }
+            Err(error) => {
+                warn!(%error, "no connection can be claimed");
+                tokio::select! {
+                    () = shutdown.cancelled() => break,
+                    () = tokio::time::sleep(PAUSE) => (),
+                }
+                continue;
+            }
+        };
+        let lost = CancellationToken::new();
+        let beat = tokio::spawn(keep(crm.store.clone(), fence.clone(), lost.clone()));
+        let held = Held {
+            crm: &crm,
+            fence: &fence,
+            endpoint: &endpoint,
+            lost: &lost,
+            shutdown: &shutdown,
+        };
+        if let Err(error) = held.work().await
+            && !matches!(error, store::Error::Fenced)
+        {
+            warn!(endpoint.id = %endpoint.id, %error, "the work at a connection stopped");
+        }
+        beat.abort();
+        if let Err(error) = crm.store.release_connection(&fence).await {
+            warn!(endpoint.id = %endpoint.id, %error, "a connection could not be given back; its lease will run out");
+        }
+    }
+}
+
+/// Keeps the lease; `lost` is told when somebody else may have it.
+async fn keep(store: Arc<dyn Store>, fence: ConnectionFence, lost: CancellationToken) {
+    let mut until = Utc::now() + chrono::Duration::seconds(LEASE_S);
+    loop {
+        tokio::time::sleep(BEAT).await;
+        let next = Utc::now() + chrono::Duration::seconds(LEASE_S);
+        match store.extend_connection(&fence, next).await {
+            Ok(true) => until = next,
+            // A request that begins now must end before the lease does.
+            Err(_) if Utc::now() + chrono::Duration::seconds(LEASE_S / 2) < until => (),
+            Ok(false) | Err(_) => {
+                lost.cancel();
+                return;
+            }
+        }
+    }
+}
+
+struct Held<'a> {
+    crm: &'a Crm,
+    fence: &'a ConnectionFence,
+    endpoint: &'a Endpoint,
+    lost: &'a CancellationToken,
+    shutdown: &'a CancellationToken,
+}
+
+/// Why an event came to nothing.
+enum Told {
+    Crm(Error),
+    Store(store::Error),
+}
+
+impl From<Error> for Told {
+    fn from(error: Error) -> Self {
+        Self::Crm(error)
+    }
+}
+
+impl From<store::Error> for Told {
+    fn from(error: store::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// What became of an event.
+enum Came {
+    Done,
+    /// There was nothing to be told any more.
+    Dropped(&'static str),
+}
+
+impl Held<'_> {
+    fn workspace(&self) -> &WorkspaceId {
+        &self.endpoint.workspace
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::all(self.workspace().clone())
+    }
+
+    async fn work(&self) -> store::Result<()> {
+        let opened = self.open();
+        let (mut connection, mapping) = match opened {
+            Ok((connection, mapping)) => (Ok(connection), mapping),
+            Err(message) => (Err(message), Mapping::default()),
+        };
+        while !self.shutdown.is_cancelled() && !self.lost.is_cancelled() {
+            let Some(work) = self.crm.store.next_crm_work(self.fence, Utc::now()).await? else {
+                return Ok(());
+            };
+            match work {
+                CrmWork::Event {
+                    delivery,
+                    tries,
+                    payload,
+                } => {
+                    self.event(&mut connection, &mapping, &delivery, tries, &payload)
+                        .await?
+                }
+                CrmWork::Change {
+                    change,
+                    proposal,
+                    tries,
+                    unsure,
+                } => {
+                    let now = Utc::now();
+                    let settle = match &connection {
+                        Ok(crm) => chrono::Duration::from_std(crm.timeout()).unwrap_or_default(),
+                        Err(_) => chrono::Duration::zero(),
+                    };
+                    let done = match &mut connection {
+                        Ok(crm) => match settled(&change, unsure, settle, now) {
+                            Some(at) => ChangeDone::Again {
+                                at,
+                                rest: None,
+                                unsure: true,
+                                message: "whether an earlier request took effect is not known yet".to_owned(),
+                            },
+                            None => {
+                                let job = Job {
+                                    store: &*self.crm.store,
+                                    fence: self.fence,
+                                    change: &change,
+                                    proposal: &proposal,
+                                    unsure,
+                                };
+                                match job.run(crm).await {
+                                    Ok(done) => done,
+                                    Err(Stopped::Store(error)) => return Err(error),
+                                    Err(Stopped::Crm { error, unsure }) => {
+                                        apply::after(error, unsure, settle, tries, is_undo(change.state), Utc::now())
+                                    }
+                                }
+                            }
+                        },
+                        Err(message) => apply::after(
+                            Error::Person(message.clone()),
+                            unsure,
+                            settle,
+                            tries,
+                            is_undo(change.state),
+                            now,
+                        ),
+                    };
+                    let how = match &done {
+                        ChangeDone::Ended { state, .. } => state.as_str(),
+                        ChangeDone::Again { .. } => "again",
+                    };
+                    info!(change.id = %change.id, kind = change.kind.as_str(), how, "a change came to its end, or waits");
+                    self.crm
+                        .store
+                        .finish_change(self.fence, &change.id, done, Utc::now())
+                        .await?;
+                    failpoint::reach("after_result");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The connection by its file and settings; the text says what is wrong with them.
+    fn open(&self) -> Result<(Connection, Mapping), String> {
+        let text = match &self.endpoint.file {
+            Some(text) => text.clone(),
+            None => CrmFile::built_in(&self.endpoint.target)
+                .ok_or_else(|| format!("there is no connection `{}`", self.endpoint.target))?
+                .to_owned(),
+        };
+        let file = CrmFile::load(&text, &self.endpoint.target).map_err(|error| error.to_string())?;
+        let settings = self.crm.gate.vault.open(&self.endpoint.id, &self.endpoint.secret);
+        let settings = settings.map_err(|error| error.to_string())?;
+        let settings: serde_json::Map<String, Value> = serde_json::from_str(settings.expose_secret())
+            .map_err(|_| "the settings of the connection cannot be read".to_owned())?;
+        let mapping = Mapping::read(&settings).map_err(|error| format!("the settings of the connection: {error}"))?;
+        let connection = Connection::open(&file, &settings, &self.crm.gate.guard).map_err(|error| error.to_string())?;
+        Ok((connection, mapping))
+    }
+
+    async fn event(
+        &self,
+        connection: &mut Result<Connection, String>,
+        mapping: &Mapping,
+        delivery: &Delivery,
+        tries: i64,
+        payload: &str,
+    ) -> store::Result<()> {
+        let started_at = Utc::now();
+        let clock = std::time::Instant::now();
+        let came = match connection {
+            Ok(crm) => self.told(crm, mapping, delivery, payload).await,
+            Err(message) => Err(Told::Crm(Error::Person(message.clone()))),
+        };
+        let now = Utc::now();
+        let (then, message) = match came {
+            Ok(Came::Done) => (Then::Delivered, None),
+            Ok(Came::Dropped(why)) => (Then::Dropped, Some(why.to_owned())),
+            // Another call with the deal was recorded meanwhile: its own event follows.
+            Err(Told::Store(store::Error::Stale)) => (Then::Dropped, Some("a later call follows".to_owned())),
+            Err(Told::Store(error)) => return Err(error),
+            // As for a change: the same errors wait, are tried again, or need a person.
+            Err(Told::Crm(error)) => match apply::after(error, false, chrono::Duration::zero(), tries, false, now) {
+                ChangeDone::Again { at, rest, message, .. } => (Then::Again { at, rest }, Some(message)),
+                ChangeDone::Ended { message, .. } => (Then::Failed, message),
+            },
+        };
+        failpoint::reach("before_ack");
+        let attempted = Attempted {
+            delivery: delivery.id.clone(),
+            attempt: delivery.attempt,
+            started_at,
+            duration: clock.elapsed(),
+            status: None,
+            error: None,
+            answer: String::new(),
+            then,
+            message,
+        };
+        let patience = chrono::Duration::days(3650);
+        self.crm.store.finish_deliveries(vec![attempted], patience, now).await?;
+        failpoint::reach("after_ack");
+        Ok(())
+    }
+
+    async fn told(
+        &self,
+        crm: &mut Connection,
+        mapping: &Mapping,
+        delivery: &Delivery,
+        payload: &str,
+    ) -> Result<Came, Told> {
+        match delivery.event_kind.as_str() {
+            "endpoint.test" => {
+                crm.test().await?;
+                Ok(Came::Done)
+            }
+            "deal.updated" => self.deal_updated(crm, mapping, delivery, payload).await,
+            LETTER => self.letter_approved(crm, mapping, delivery).await,
+            _ => Ok(Came::Dropped("nothing in a CRM follows from it")),
+        }
+    }
+
+    async fn deal_updated(
+        &self,
+        crm: &mut Connection,
+        mapping: &Mapping,
+        delivery: &Delivery,
+        payload: &str,
+    ) -> Result<Came, Told> {
+        #[derive(Deserialize)]
+        struct Updated {
+            revision: Option<i64>,
+        }
+        let Some(deal_id) = &delivery.deal else {
+            return Ok(Came::Dropped("the deal is gone"));
+        };
+        let store = &self.crm.store;
+        let scope = self.scope();
+        let told: Updated = serde_json::from_str(payload).unwrap_or(Updated { revision: None });
+        let (Some(deal), Some(record)) = (
+            store.deal(&scope, deal_id).await?,
+            store.last_deal_record(&scope, deal_id).await?,
+        ) else {
+            return Ok(Came::Dropped("the deal is gone"));
+        };
+        if told.revision.is_some_and(|revision| revision < record.revision) {
+            return Ok(Came::Dropped("a later call follows"));
+        }
+        let known: Known = serde_json::from_str(&record.body).map_err(|_| unreadable())?;
+        let crm_deal = self.deal_in_crm(crm, &deal, &record.call).await?;
+        let names: Vec<String> = mapping.fields.iter().map(|field| field.crm.clone()).collect();
+        let state = crm.read_deal(&crm_deal, &names).await?;
+        let mut now = CrmNow {
+            stage: state.stage,
+            fields: state.fields,
+            ..CrmNow::default()
+        };
+        for stage in &mapping.stages {
+            now.stages.push(crm.stage_id(&stage.crm).await?);
+        }
+        for stage in &mapping.closed {
+            now.closed.push(crm.stage_id(stage).await?);
+        }
+        let done = self.done(deal_id, &record.call).await?;
+        let changes = plan::plan(&known, record.call.as_str(), &now, &done, mapping).map_err(Error::Person)?;
+        if changes.is_empty() {
+            return Ok(Came::Done);
+        }
+        self.propose(deal_id, &record.call, record.revision, crm_deal, delivery, changes)
+            .await
+    }
+
+    /// What earlier change-sets of a call have written, or still may.
+    async fn done(&self, deal: &DealId, call: &CallId) -> Result<plan::Done, store::Error> {
+        let filter = ProposalFilter {
+            deal: Some(deal.clone()),
+            call: Some(call.clone()),
+            limit: 100,
+            ..ProposalFilter::default()
+        };
+        let earlier = self.crm.store.proposals(&self.scope(), &filter).await?;
+        let at_this = earlier.iter().filter(|proposal| proposal.endpoint == self.endpoint.id);
+        let mut done = plan::Done::default();
+        for change in at_this.flat_map(|proposal| &proposal.changes) {
+            // What waits for a person is superseded by what is proposed now.
+            let stays = !matches!(
+                change.state,
+                ChangeState::Proposed | ChangeState::Withheld | ChangeState::Superseded
+            );
+            match change.kind {
+                ChangeKind::Note if stays && change.name.is_empty() => done.note = true,
+                ChangeKind::Task if stays => done.tasks.push(change.name.clone()),
+                _ => (),
+            }
+        }
+        Ok(done)
+    }
+
+    async fn letter_approved(
+        &self,
+        crm: &mut Connection,
+        mapping: &Mapping,
+        delivery: &Delivery,
+    ) -> Result<Came, Told> {
+        #[derive(Deserialize)]
+        struct Analysis {
+            follow_up: Option<Letter>,
+        }
+        #[derive(Deserialize)]
+        struct Letter {
+            subject: String,
+            body: String,
+        }
+        let (Some(deal_id), Some(call)) = (&delivery.deal, &delivery.call) else {
+            return Ok(Came::Dropped("the call is with no deal"));
+        };
+        if !mapping.note {
+            return Ok(Came::Dropped("the settings want no notes"));
+        }
+        let store = &self.crm.store;
+        let scope = self.scope();
+        let (Some(deal), Some(body)) = (
+            store.deal(&scope, deal_id).await?,
+            store.result(&scope, call, Step::Analysis).await?,
+        ) else {
+            return Ok(Came::Dropped("the call is gone"));
+        };
+        let edited = store.draft(&scope, call).await?.and_then(|draft| draft.draft);
+        let letter = match edited {
+            Some(text) => serde_json::from_str(&text).map_err(|_| unreadable())?,
+            None => {
+                let analysis: Analysis = serde_json::from_str(&body).map_err(|_| unreadable())?;
+                match analysis.follow_up {
+                    Some(letter) => letter,
+                    None => return Ok(Came::Dropped("there is no letter")),
+                }
+            }
+        };
+        let Letter { subject, body } = letter;
+        let crm_deal = self.deal_in_crm(crm, &deal, call).await?;
+        let change = NewChange {
+            id: ChangeId::fresh(),
+            kind: ChangeKind::Note,
+            name: "follow_up".to_owned(),
+            target: String::new(),
+            old: Value::Null,
+            new: json!({"text": format!("{subject}\n\n{body}"), "call": {"id": call}}),
+            evidence: Vec::<ChangeEvidence>::new(),
+            confidence: None,
+            policy: mapping.policy.note,
+            why: None,
+        };
+        self.propose(deal_id, call, deal.revision, crm_deal, delivery, vec![change])
+            .await
+    }
+
+    async fn propose(
+        &self,
+        deal: &DealId,
+        call: &CallId,
+        revision: i64,
+        crm_deal: String,
+        delivery: &Delivery,
+        changes: Vec<NewChange>,
+    ) -> Result<Came, Told> {
+        let about = match delivery.event_kind.as_str() {
+            LETTER => About::Letter,
+            _ => About::Deal,
+        };
+        let id = ProposalId::fresh();
+        let told = NewEvent {
+            kind: "proposal.created",
+            payload: json!({
+                "proposal_id": id,
+                "deal_id": deal,
+                "call_id": call,
+                "revision": revision,
+                "endpoint_id": self.endpoint.id,
+                "changes": changes.len(),
+                "proposal": format!("/v1/proposals/{id}"),
+            })
+            .to_string(),
+        };
+        let proposal = NewProposal {
+            id,
+            about,
+            deal: deal.clone(),
+            call: call.clone(),
+            endpoint: self.endpoint.id.clone(),
+            revision,
+            crm_deal,
+            delivery: delivery.id.clone(),
+            changes,
+        };
+        self.crm
+            .store
+            .propose(self.workspace(), self.fence, proposal, vec![told], Utc::now())
+            .await?;
+        Ok(Came::Done)
+    }
+
+    /// Id of a deal in the CRM: as it is known, else by what it is recognised by.
+    async fn deal_in_crm(&self, crm: &mut Connection, deal: &Deal, call: &CallId) -> Result<String, Told> {
+        if let Some(id) = &deal.crm_id {
+            return Ok(id.clone());
+        }
+        let call = self.crm.store.call(&self.scope(), call).await?;
+        let store = &self.crm.store;
+        // As they were said, where a call still has it: what deals are matched by is stripped of codes and capitals.
+        let mut keys = match call {
+            Some(call) => said_by(&call.meta),
+            None => Vec::new(),
+        };
+        keys.push((By::Name, deal.name.clone()));
+        for key in store.deal_keys(self.workspace(), &deal.id).await? {
+            let by = match key.kind() {
+                ContactKind::Email => By::Email,
+                ContactKind::Phone => By::Phone,
+                ContactKind::Name => By::Name,
+            };
+            let is_known = |(known, said): &(By, String)| {
+                *known == by && ContactKey::new(key.kind(), said).is_some_and(|said| said.value() == key.value())
+            };
+            if !keys.iter().any(is_known) {
+                keys.push((by, key.value().to_owned()));
+            }
+        }
+        let found = crm.find_deal(&keys).await?;
+        let [id] = found.as_slice() else {
+            let message = match found.len() {
+                0 => "the deal is not found in the CRM: say its id there (`crm_id`)".to_owned(),
+                count => format!("{count} deals in the CRM may be it: say its id there (`crm_id`)"),
+            };
+            return Err(Error::Person(message).into());
+        };
+        store.link_crm_deal(self.workspace(), &deal.id, id, Utc::now()).await?;
+        Ok(id.clone())
+    }
+}
+
+/// The other side of a call, as the client named it.
+fn said_by(meta: &str) -> Vec<(By, String)> {
+    #[derive(Deserialize)]
+    struct Meta {
+        contact: Option<Contact>,
+    }
+    #[derive(Deserialize)]
+    struct Contact {
+        phone: Option<String>,
+        email: Option<String>,
+        name: Option<String>,
+    }
+    let Ok(Meta { contact: Some(contact) }) = serde_json::from_str(meta) else {
+        return Vec::new();
+    };
+    let said = [
+        (By::Email, contact.email),
+        (By::Phone, contact.phone),
+        (By::Name, contact.name),
+    ];
+    said.into_iter().filter_map(|(by, said)| Some((by, said?))).collect()
+}
+
+const fn is_undo(state: ChangeState) -> bool {
+    matches!(state, ChangeState::UndoApproved | ChangeState::Undoing)
+}
+
+/// A request of a worker that died may take effect until its deadline has passed: until then it cannot be looked for.
+fn settled(change: &Change, unsure: bool, settle: chrono::Duration, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let until = change.updated_at + settle;
+    let is_entry = matches!(change.kind, ChangeKind::Note | ChangeKind::Task);
+    // Whoever saw the end of the request left a word.
+    (unsure && is_entry && change.message.is_none() && now < until).then_some(until)
+}
+
+fn unreadable() -> Error {
+    Error::Stop("what is stored about the call cannot be read".to_owned())
+}
