@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 
 use super::auth::{Resource, User};
 use super::error::ProblemDocument;
-use super::extract::{Json, Page, PageQuery, Path, Query};
+use super::extract::{Json, Page, PageQuery, Path, Query, or_default};
 use super::idempotency::ShownOnce;
 use super::{App, Error};
 use crate::deliver;
@@ -467,11 +467,7 @@ async fn rotate(
     body: axum::body::Bytes,
 ) -> Result<(Extension<ShownOnce>, Json<Rotated>), Error> {
     user.may_write(Resource::Endpoints)?;
-    let wanted: Rotate = if body.is_empty() {
-        Rotate::default()
-    } else {
-        serde_json::from_slice(&body).map_err(|error| Error::bad_request(error.to_string()))?
-    };
+    let wanted: Rotate = or_default(&body)?;
     if seen(&app, &user, &id).await?.kind != EndpointKind::Webhook {
         return Err(Error::unusable(
             "only receivers of webhooks have such a secret; change the `settings`",

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 use super::auth::{Resource, User};
 use super::calls::analysis_of;
 use super::error::ProblemDocument;
-use super::extract::{Json, Path};
+use super::extract::{Json, Path, or_default};
 use super::{App, Error};
 use crate::store::{CallId, Draft, DraftChange, DraftState};
 
@@ -162,10 +162,6 @@ async fn approve(
     Path(id): Path<CallId>,
     body: axum::body::Bytes,
 ) -> Result<Json<FollowUp>, Error> {
-    let approval: Approval = if body.is_empty() {
-        Approval::default()
-    } else {
-        serde_json::from_slice(&body).map_err(|error| Error::bad_request(error.to_string()))?
-    };
+    let approval: Approval = or_default(&body)?;
     change(&app, &user, &id, approval.revision, None, DraftState::Approved).await
 }

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::auth::{Resource, User};
 use super::error::ProblemDocument;
-use super::extract::{Json, Page, PageQuery, Path, Query};
+use super::extract::{Json, Page, PageQuery, Path, Query, or_default};
 use super::{App, Error, deals};
 use crate::store::{
     self, CallId, ChangeEvidence, ChangeId, ChangeKind, ChangeState, DealId, Decision, Policy, ProposalFilter,
@@ -193,11 +193,7 @@ async fn decide(
     decision: Decision,
 ) -> Result<Json<Proposal>, Error> {
     user.may_write(Resource::Proposals)?;
-    let decided: Decided = if body.is_empty() {
-        Decided::default()
-    } else {
-        serde_json::from_slice(body).map_err(|error| Error::bad_request(error.to_string()))?
-    };
+    let decided: Decided = or_default(body)?;
     let changes = decided
         .changes
         .map(|changes| changes.into_iter().map(ChangeId::from).collect::<Vec<_>>());

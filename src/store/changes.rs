@@ -65,6 +65,13 @@ words! {
     }
 }
 
+impl ChangeState {
+    /// It is to be taken back.
+    pub const fn is_undo(self) -> bool {
+        matches!(self, Self::UndoApproved | Self::Undoing)
+    }
+}
+
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ChangeEvidence {

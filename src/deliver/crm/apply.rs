@@ -72,17 +72,13 @@ fn entry_text(value: &Value, marker: &str) -> EntryText {
 impl Job<'_> {
     /// Writes the change, or takes it back.
     pub async fn run(&self, crm: &mut Connection) -> Result<ChangeDone, Stopped> {
-        match (self.change.kind, self.is_undo()) {
+        match (self.change.kind, self.change.state.is_undo()) {
             (ChangeKind::Stage | ChangeKind::Field, is_undo) => self.set(crm, is_undo).await,
             (ChangeKind::Note, false) => self.add(crm, Entry::Note).await,
             (ChangeKind::Task, false) => self.add(crm, Entry::Task).await,
             (ChangeKind::Note, true) => self.remove(crm, Entry::Note).await,
             (ChangeKind::Task, true) => self.remove(crm, Entry::Task).await,
         }
-    }
-
-    const fn is_undo(&self) -> bool {
-        matches!(self.change.state, ChangeState::UndoApproved | ChangeState::Undoing)
     }
 
     /// An error before anything was written this time.
@@ -225,45 +221,57 @@ impl Job<'_> {
 /// Seconds before the next try, by the number of tries: what may pass is tried for two days.
 const PAUSES_S: [i64; 9] = [5, 60, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 50_400];
 
-/// When a try that came to nothing is made again; None: never.
-pub fn pause(tries: i64) -> Option<chrono::Duration> {
-    let pause = usize::try_from(tries - 1).ok().and_then(|index| PAUSES_S.get(index));
-    pause.map(|&seconds| chrono::Duration::seconds(seconds))
+/// What follows from an error of the CRM.
+pub enum Verdict {
+    /// Again after so long. `rest`: nothing else is sent meanwhile either.
+    Again {
+        pause: chrono::Duration,
+        rest: bool,
+        message: String,
+    },
+    /// No other try would help.
+    Never(String),
+}
+
+/// After so many tries.
+pub fn verdict(error: Error, tries: i64) -> Verdict {
+    match error {
+        Error::Wait(wait, message) => Verdict::Again {
+            pause: chrono::Duration::from_std(wait).unwrap_or(chrono::Duration::seconds(60)),
+            rest: true,
+            message,
+        },
+        Error::Retry(message) => match usize::try_from(tries - 1).ok().and_then(|index| PAUSES_S.get(index)) {
+            Some(&pause) => Verdict::Again {
+                pause: chrono::Duration::seconds(pause),
+                rest: false,
+                message,
+            },
+            None => Verdict::Never(message),
+        },
+        error => Verdict::Never(error.to_string()),
+    }
 }
 
 /// What becomes of a change that the CRM did not take. `settle`: so long a request without an answer may still take effect.
 pub fn after(
-    error: Error,
+    change: &Change,
+    verdict: Verdict,
     unsure: bool,
     settle: chrono::Duration,
-    tries: i64,
-    is_undo: bool,
     now: DateTime<Utc>,
 ) -> ChangeDone {
-    let failed = if is_undo {
-        ChangeState::UndoFailed
-    } else {
-        ChangeState::Failed
-    };
-    match error {
-        Error::Wait(wait, message) => {
-            let at = now + chrono::Duration::from_std(wait).unwrap_or(chrono::Duration::seconds(60));
+    match verdict {
+        Verdict::Again { pause, rest, message } => {
+            let at = now + if unsure && !rest { pause.max(settle) } else { pause };
             ChangeDone::Again {
                 at,
-                rest: Some(at),
+                rest: rest.then_some(at),
                 unsure,
                 message,
             }
         }
-        Error::Retry(message) => match pause(tries) {
-            Some(pause) => ChangeDone::Again {
-                at: now + if unsure { pause.max(settle) } else { pause },
-                rest: None,
-                unsure,
-                message,
-            },
-            None => ended(failed, None, Some(&message)),
-        },
-        error => ended(failed, None, Some(&error.to_string())),
+        Verdict::Never(message) if change.state.is_undo() => ended(ChangeState::UndoFailed, None, Some(&message)),
+        Verdict::Never(message) => ended(ChangeState::Failed, None, Some(&message)),
     }
 }

@@ -13,14 +13,14 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::apply::{self, Job, Stopped};
+use super::apply::{self, Job, Stopped, Verdict};
 use super::plan::{self, CrmNow, Known, Mapping};
 use super::{By, Connection, CrmFile, Error};
 use crate::deliver::{Gate, failpoint};
 use crate::store::{
     self, About, Attempted, CallId, Change, ChangeDone, ChangeEvidence, ChangeId, ChangeKind, ChangeState,
     ConnectionFence, ContactKey, ContactKind, CrmWork, Deal, DealId, Delivery, Endpoint, NewChange, NewEvent,
-    NewProposal, ProposalFilter, ProposalId, Scope, Step, Store, Then, WorkspaceId,
+    NewProposal, Proposal, ProposalFilter, ProposalId, Scope, Step, Store, Then, WorkspaceId,
 };
 
 /// Where another process may have put work, nobody rings: so often it is looked for.
@@ -30,6 +30,9 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// More than the longest request: a worker that lost its lease has no request under way when the next one begins.
 const LEASE_S: i64 = 90;
 const BEAT: Duration = Duration::from_secs(10);
+
+/// A deal that is not found in a CRM says nothing about the connection: it is switched off by people only.
+const NEVER_SWITCHED_OFF: chrono::Duration = chrono::Duration::days(3650);
 
 /// The event of a letter that somebody approved.
 const LETTER: &str = "followup.approved";
@@ -173,44 +176,12 @@ impl Held<'_> {
                     tries,
                     unsure,
                 } => {
-                    let now = Utc::now();
-                    let settle = match &connection {
-                        Ok(crm) => chrono::Duration::from_std(crm.timeout()).unwrap_or_default(),
-                        Err(_) => chrono::Duration::zero(),
-                    };
                     let done = match &mut connection {
-                        Ok(crm) => match settled(&change, unsure, settle, now) {
-                            Some(at) => ChangeDone::Again {
-                                at,
-                                rest: None,
-                                unsure: true,
-                                message: "whether an earlier request took effect is not known yet".to_owned(),
-                            },
-                            None => {
-                                let job = Job {
-                                    store: &*self.crm.store,
-                                    fence: self.fence,
-                                    change: &change,
-                                    proposal: &proposal,
-                                    unsure,
-                                };
-                                match job.run(crm).await {
-                                    Ok(done) => done,
-                                    Err(Stopped::Store(error)) => return Err(error),
-                                    Err(Stopped::Crm { error, unsure }) => {
-                                        apply::after(error, unsure, settle, tries, is_undo(change.state), Utc::now())
-                                    }
-                                }
-                            }
-                        },
-                        Err(message) => apply::after(
-                            Error::Person(message.clone()),
-                            unsure,
-                            settle,
-                            tries,
-                            is_undo(change.state),
-                            now,
-                        ),
+                        Ok(crm) => self.change(crm, &change, &proposal, tries, unsure).await?,
+                        Err(message) => {
+                            let verdict = Verdict::Never(message.clone());
+                            apply::after(&change, verdict, unsure, chrono::Duration::zero(), Utc::now())
+                        }
                     };
                     let how = match &done {
                         ChangeDone::Ended { state, .. } => state.as_str(),
@@ -226,6 +197,40 @@ impl Held<'_> {
             }
         }
         Ok(())
+    }
+
+    async fn change(
+        &self,
+        crm: &mut Connection,
+        change: &Change,
+        proposal: &Proposal,
+        tries: i64,
+        unsure: bool,
+    ) -> store::Result<ChangeDone> {
+        let settle = chrono::Duration::from_std(crm.timeout()).unwrap_or_default();
+        if let Some(at) = settled(change, unsure, settle, Utc::now()) {
+            return Ok(ChangeDone::Again {
+                at,
+                rest: None,
+                unsure: true,
+                message: "whether an earlier request took effect is not known yet".to_owned(),
+            });
+        }
+        let job = Job {
+            store: &*self.crm.store,
+            fence: self.fence,
+            change,
+            proposal,
+            unsure,
+        };
+        match job.run(crm).await {
+            Ok(done) => Ok(done),
+            Err(Stopped::Store(error)) => Err(error),
+            Err(Stopped::Crm { error, unsure }) => {
+                let verdict = apply::verdict(error, tries);
+                Ok(apply::after(change, verdict, unsure, settle, Utc::now()))
+            }
+        }
     }
 
     /// The connection by its file and settings; the text says what is wrong with them.
@@ -267,10 +272,13 @@ impl Held<'_> {
             // Another call with the deal was recorded meanwhile: its own event follows.
             Err(Told::Store(store::Error::Stale)) => (Then::Dropped, Some("a later call follows".to_owned())),
             Err(Told::Store(error)) => return Err(error),
-            // As for a change: the same errors wait, are tried again, or need a person.
-            Err(Told::Crm(error)) => match apply::after(error, false, chrono::Duration::zero(), tries, false, now) {
-                ChangeDone::Again { at, rest, message, .. } => (Then::Again { at, rest }, Some(message)),
-                ChangeDone::Ended { message, .. } => (Then::Failed, message),
+            Err(Told::Crm(error)) => match apply::verdict(error, tries) {
+                Verdict::Again { pause, rest, message } => {
+                    let at = now + pause;
+                    let rest = rest.then_some(at);
+                    (Then::Again { at, rest }, Some(message))
+                }
+                Verdict::Never(message) => (Then::Failed, Some(message)),
             },
         };
         failpoint::reach("before_ack");
@@ -285,8 +293,10 @@ impl Held<'_> {
             then,
             message,
         };
-        let patience = chrono::Duration::days(3650);
-        self.crm.store.finish_deliveries(vec![attempted], patience, now).await?;
+        self.crm
+            .store
+            .finish_deliveries(vec![attempted], NEVER_SWITCHED_OFF, now)
+            .await?;
         failpoint::reach("after_ack");
         Ok(())
     }
@@ -548,10 +558,6 @@ fn said_by(meta: &str) -> Vec<(By, String)> {
         (By::Name, contact.name),
     ];
     said.into_iter().filter_map(|(by, said)| Some((by, said?))).collect()
-}
-
-const fn is_undo(state: ChangeState) -> bool {
-    matches!(state, ChangeState::UndoApproved | ChangeState::Undoing)
 }
 
 /// A request of a worker that died may take effect until its deadline has passed: until then it cannot be looked for.
