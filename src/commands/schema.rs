@@ -4,13 +4,14 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use dealstage::{document, ingest};
+use dealstage::{document, http, ingest};
 
 #[derive(Debug, Parser)]
 #[command(after_help = "\
 Examples:
   dealstage schema > analysis.schema.json
-  dealstage schema call > call.schema.json")]
+  dealstage schema call > call.schema.json
+  dealstage schema api > openapi.json")]
 pub struct Args {
     /// Of what
     #[arg(value_enum, default_value_t = Of::Analysis)]
@@ -23,12 +24,15 @@ enum Of {
     Analysis,
     /// The call file that `dealstage analyze` reads
     Call,
+    /// The HTTP API of `dealstage serve`, as OpenAPI: what it answers at /openapi.json
+    Api,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let schema = match args.of {
         Of::Analysis => document::schema(),
         Of::Call => ingest::call_file_schema(),
+        Of::Api => http::openapi(),
     };
     writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&schema)?)?;
     Ok(ExitCode::SUCCESS)

@@ -21,11 +21,13 @@ pub fn complete(mut document: Value) -> Value {
     let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else {
         return document;
     };
-    for methods in paths.values_mut() {
+    for (path, methods) in paths {
         for method in METHODS {
             let Some(route) = methods.get_mut(method) else {
                 continue;
             };
+            // Handlers of several resources have the same name; clients that are generated need one for each.
+            route["operationId"] = json!(operation_id(method, path));
             // A route that needs no key says so itself.
             let closed = route.get("security").is_none();
             let has_body = route.get("requestBody").is_some();
@@ -56,6 +58,13 @@ pub fn complete(mut document: Value) -> Value {
     document
 }
 
+/// `get_calls_id_follow_up` for `GET /v1/calls/{id}/follow-up`.
+fn operation_id(method: &str, path: &str) -> String {
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric());
+    let words = words.filter(|word| !word.is_empty() && *word != "v1");
+    std::iter::once(method).chain(words).collect::<Vec<_>>().join("_")
+}
+
 fn problem() -> Value {
     json!({"schema": {"$ref": "#/components/schemas/ProblemDocument"}})
 }
@@ -84,5 +93,17 @@ mod tests {
             }
         }
         assert!(seen > 50, "{seen}");
+    }
+
+    #[test]
+    fn every_operation_has_a_name_of_its_own() {
+        let document = super::super::openapi();
+        let routes = document["paths"].as_object().expect("paths").values();
+        let routes = routes.flat_map(|methods| methods.as_object().expect("methods").values());
+        let mut names: Vec<_> = routes.map(|route| route["operationId"].to_string()).collect();
+        let all = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), all);
     }
 }
