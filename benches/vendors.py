@@ -432,7 +432,8 @@ class AmoCrm(Vendor):
 
     def contacts(self, request):
         of = number(request.query["query"])
-        return self.embedded("contacts", [{"id": int(of), "_embedded": {"leads": [{"id": int(of)}]}}])
+        has = [{"values": [{"value": request.query["query"]}]}]
+        return self.embedded("contacts", [{"id": int(of), "custom_fields_values": has, "_embedded": {"leads": [{"id": int(of)}]}}])
 
     def leads(self, request):
         said = request.query.get("query") or f"Firm {request.query['filter[id][]']}"

@@ -8,7 +8,8 @@
 //! | [`tables`] | TOML files that people write, read so that every problem is found with its place | domain |
 //! | [`weights`] | model weights on disk: manifest, fetching, conversion, checking | nothing |
 //! | [`process`] | the sales process file, and its rules from signals and earlier calls to scores, deal stage and warnings | tables, domain |
-//! | [`llm`] | asking a language model: prompts, redaction, budget, stored answers | domain |
+//! | [`guard`] | which addresses may be reached from here | nothing |
+//! | [`llm`] | asking a language model: prompts, redaction, budget, stored answers | domain, guard |
 //! | [`ingest`] | bytes → recording or transcript | domain |
 //! | [`transcribe`] | recording → turns: voice activity, whisper, channels | domain |
 //! | [`understand`] | turns → roles, stages, signals, fields; the language model where the turn model is unsure | domain, process, llm |
@@ -18,9 +19,9 @@
 //! | [`store`] | everything durable and all SQL: calls, jobs, deals, people and keys, events, recordings | domain |
 //! | [`service`] | stored calls from the queue to the analysis: jobs, leases, steps, events; calls that go on | the steps, pipeline, document, live, store |
 //! | [`live`] | a call while it goes on: wire messages, sound as it comes, labels and hints at once, many calls on one set of models | domain, process, ingest, transcribe, understand, pipeline, document |
-//! | [`deliver`] | what leaves the machine: events from the outbox become signed webhooks or changes in a CRM; guarded addresses, sealed secrets | tables, domain, store |
+//! | [`deliver`] | what leaves the machine: events from the outbox become signed webhooks, mail or changes in a CRM; sealed secrets | tables, domain, guard, store |
 //! | [`insights`] | figures of calls → pipeline figures: funnel, cycle, process, forecast, coaching | domain, process |
-//! | [`http`] | routes, who may use them, limits, wire types | service, live, deliver, insights, store, process, ingest, domain |
+//! | [`http`] | routes, who may use them, limits, wire types, the page | service, live, deliver, insights, store, process, document, ingest, weights, domain |
 //! | [`learn`] | labelled calls → heads of the turn model; measuring it and the drafts | domain, process, ingest, understand, decide |
 //!
 //! Invariants, checked by `tests/it/architecture.rs`: a module imports only what its row allows; candle is used
@@ -31,6 +32,7 @@ pub mod domain;
 pub mod tables;
 pub mod weights;
 
+pub mod guard;
 pub mod llm;
 pub mod process;
 

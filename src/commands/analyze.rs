@@ -176,6 +176,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         prompts: super::prompts_folder(),
         llm: args.llm.settings()?,
         history,
+        corrected: Vec::new(),
     };
     if let Some(out) = &args.out {
         refuse_to_overwrite(out, &args.inputs)?;

@@ -69,6 +69,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         prompts: super::prompts_folder(),
         llm: None,
         history: None,
+        corrected: Vec::new(),
     };
     let bar = super::bar(args.quiet);
     bar.set_message("measuring");

@@ -79,6 +79,9 @@ struct Try {
     /// Delete the note and the task again
     #[arg(long)]
     remove: bool,
+    /// Print answers and what was taken of them as a whole, not their first lines
+    #[arg(long)]
+    whole: bool,
     /// Networks that may be reached although they are private, and without encryption, e.g. 10.0.0.0/8
     #[arg(long, value_name = "NETWORK", env = "DEALSTAGE_ALLOW_PRIVATE", value_delimiter = ',')]
     allow_private: Vec<String>,
@@ -203,7 +206,7 @@ fn abilities(source: &str, file: &CrmFile) -> String {
 }
 
 /// How a request is shown.
-fn shown(exchange: &Exchange) -> String {
+fn shown(exchange: &Exchange, whole: bool) -> String {
     let mut text = format!("\n{} {}\n", exchange.method, exchange.url);
     if let Some(when) = &exchange.when {
         text.push_str(&format!("    only if {when}\n"));
@@ -212,27 +215,39 @@ fn shown(exchange: &Exchange) -> String {
         text.push_str(&format!("    {name}: {value}\n"));
     }
     if let Some(body) = &exchange.body {
-        text.push_str(&indented(body));
+        text.push_str(&indented(body, true));
     }
     if let Some((status, body)) = &exchange.answer {
         text.push_str(&format!("  answer {status}\n"));
-        text.push_str(&indented(body));
+        text.push_str(&indented(body, whole));
     }
     text
 }
 
-fn indented(body: &str) -> String {
+/// A value that was taken of an answer.
+fn taken(name: &str, value: &str, whole: bool) -> String {
+    /// Letters of a value that are shown.
+    const MOST: usize = 200;
+    let (value, more) = match value.char_indices().nth(MOST) {
+        Some((end, _)) if !whole => (&value[..end], "…"),
+        _ => (value, ""),
+    };
+    format!("  took {name}: {value}{more}\n")
+}
+
+fn indented(body: &str, whole: bool) -> String {
     /// Lines of an answer that are shown.
     const MOST: usize = 60;
+    let most = if whole { usize::MAX } else { MOST };
     let pretty = match serde_json::from_str::<Value>(body) {
         Ok(json) => serde_json::to_string_pretty(&json).unwrap_or_else(|_| body.to_owned()),
         Err(_) => body.to_owned(),
     };
-    let lines = pretty.lines().take(MOST).map(|line| format!("    {line}\n"));
+    let lines = pretty.lines().take(most).map(|line| format!("    {line}\n"));
     let mut text: String = lines.collect();
-    let more = pretty.lines().count().saturating_sub(MOST);
+    let more = pretty.lines().count().saturating_sub(most);
     if more > 0 {
-        text.push_str(&format!("    … {more} more lines\n"));
+        text.push_str(&format!("    … {more} more lines (--whole shows them)\n"));
     }
     text
 }
@@ -253,10 +268,15 @@ impl Try {
         };
         // Requests are told while others wait for their answers; lines of results must come after them.
         let told = Arc::new(Mutex::new(Told::default()));
-        let to = told.clone();
+        let (to, whole) = (told.clone(), self.whole);
         connection.watch(move |exchange| {
             let mut told = to.lock().unwrap_or_else(PoisonError::into_inner);
-            told.print(&shown(exchange));
+            told.print(&shown(exchange, whole));
+        });
+        let to = told.clone();
+        connection.watch_taken(move |name, value| {
+            let mut told = to.lock().unwrap_or_else(PoisonError::into_inner);
+            told.print(&taken(name, value, whole));
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let say = |line: &str| told.lock().unwrap_or_else(PoisonError::into_inner).print(line);
@@ -374,7 +394,9 @@ impl Try {
                 say(&format!("\n= deal {}\n", found[0]));
                 Ok(found.pop())
             }
-            0 => Err(Asked::Usage(Usage("no open deal was found".to_owned()))),
+            0 => Err(Asked::Usage(Usage(
+                "no open deal was found: the answers came to nothing by `ids` (--whole shows them)".to_owned(),
+            ))),
             _ => Err(Asked::Usage(Usage(format!(
                 "several deals were found: say which, --deal {}",
                 found.join(", --deal ")

@@ -131,6 +131,7 @@ fn test(file: &str, turn_model: Option<PathBuf>) -> anyhow::Result<ExitCode> {
         prompts: super::prompts_folder(),
         llm: None,
         history: None,
+        corrected: Vec::new(),
     };
     let mut models = pipeline::Models::new(&options)?;
     let mut failed = 0;

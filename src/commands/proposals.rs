@@ -49,7 +49,7 @@ enum Command {
         #[command(flatten)]
         place: Place,
     },
-    /// Approve changes: a running service writes them to the CRM
+    /// Approve changes: a running service writes them to the CRM. One that failed or met a conflict is tried again if it is named
     Approve(Decide),
     /// Reject changes: they are not written
     Reject(Decide),
@@ -144,6 +144,9 @@ fn print(proposal: &Proposal) -> std::io::Result<()> {
         for evidence in &change.evidence {
             writeln!(out, "      “{}” [{}]", visible(&evidence.quote), evidence.turn)?;
         }
+        if let Some(found) = &change.found {
+            writeln!(out, "      the CRM has {}", named(&found.value, found.name.as_ref()))?;
+        }
         if let Some(message) = &change.message {
             writeln!(out, "      {}", visible(message))?;
         }
@@ -163,9 +166,17 @@ fn line(change: &Change) -> String {
         change.id,
         change.state.as_str(),
         change.policy.as_str(),
-        short(&change.old),
-        short(&change.new)
+        named(&change.old, change.old_name.as_ref()),
+        named(&change.new, change.new_name.as_ref())
     )
+}
+
+/// A value with what the CRM calls it.
+fn named(value: &Value, name: Option<&String>) -> String {
+    match name {
+        Some(name) => format!("{} ({})", short(&Value::String(name.clone())), short(value)),
+        None => short(value),
+    }
 }
 
 /// Characters of a value on a line.

@@ -102,7 +102,8 @@ pub struct Settings {
     /// Threads for each of them [default: the cores, divided among them]
     #[arg(long, value_name = "N", env = "DEALSTAGE_THREADS", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
-    /// Seconds after which a worker without a sign of life is taken for dead [default: 30]
+    /// Seconds after which a worker without a sign of life is taken for dead: what it held, calls and connections to CRMs, goes to
+    /// another [default: 30]
     #[arg(long, value_name = "S", env = "DEALSTAGE_LEASE", value_parser = clap::value_parser!(u32).range(2..=3600))]
     lease: Option<u32>,
     /// Times that a call may stop its worker before it is given up [default: 8]
@@ -268,6 +269,7 @@ fn read_config(path: &Path) -> anyhow::Result<Settings> {
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    leave_no_core();
     let settings = args.settings.with_file(args.config.as_deref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -278,6 +280,18 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     runtime.shutdown_timeout(Duration::from_secs(1));
     done?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Secrets are in memory while they are used: a process that dies must not leave them on a disk.
+fn leave_no_core() {
+    if let Err(error) = rlimit::Resource::CORE.set(0, 0) {
+        warn!(%error, "if this process dies, it may leave a core dump with secrets");
+    }
+    // Where a program of the machine takes dumps, that limit does not hold: there is nothing in them then.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = std::fs::write("/proc/self/coredump_filter", "0") {
+        warn!(%error, "if this process dies, a core dump may have secrets");
+    }
 }
 
 async fn serve(settings: Settings) -> anyhow::Result<()> {
@@ -292,8 +306,9 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let _lock = if is_shared { None } else { Some(lock(&data)?) };
     let (shop, options) = open(&settings, &data).await?;
     let gate = gate(&settings, &data)?;
-    // Weights and settings that are missing are told now, not to each call.
-    options.check()?;
+    // Weights and settings that are missing are told now, not to each call. The client of a language model has a runtime of its
+    // own, which must not be dropped where nothing may block.
+    tokio::task::block_in_place(|| options.check())?;
     let store = shop.store.clone();
     if !is_shared {
         shop.blobs.sweep_staging()?;
@@ -309,6 +324,10 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
             );
         }
         store.release_all_connections().await?;
+    }
+    let filled = service::fill(&*store).await?;
+    if filled > 0 {
+        info!(calls = filled, "calls that an earlier version stored can be found now");
     }
     let key = first_key(&*store, settings.admin_key.as_ref()).await?;
 
@@ -369,7 +388,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
             gate: gate.clone(),
             bell: shop.courier.clone(),
         };
-        let crm = crm::run(crm, name.clone(), shutdown.clone());
+        let crm = crm::run(crm, options.lease, name.clone(), shutdown.clone());
         tasks.spawn(async move {
             crm.await;
             Ok(())

@@ -17,7 +17,7 @@ pub use follow_up::{
     DraftItem, DraftScore, TemplateError, Templates, draft, follow_up, judge_draft, kind, rewrite, score_draft,
 };
 pub use qualification::qualification;
-pub use scorecard::scorecard;
+pub use scorecard::{metric_name, scorecard};
 
 use crate::domain::{
     Call, Deal, Evidence, Field, FieldName, FieldStatus, History, Language, Premature, Signal, StageKind, TurnLabels,

@@ -33,8 +33,10 @@ pub enum Outcome {
     Delivered,
     /// It is not there any more (410).
     Gone,
-    /// It asked to be switched off.
-    SwitchOff,
+    /// It asked to be switched off; `delivered`: and it took what it was told.
+    SwitchOff {
+        delivered: bool,
+    },
     /// It asked not to be told this again.
     Abort,
     /// It gets too much (429), or says itself when it will be back (503 with `Retry-After`).
@@ -47,10 +49,11 @@ pub enum Outcome {
 /// What becomes of a delivery after try number `tries` (1 is the first). `asked`: how long the receiver wants to be left alone.
 /// `random`: 0 to 1.
 pub fn then(tries: i64, outcome: Outcome, asked: Option<Duration>, random: f64, now: DateTime<Utc>) -> Then {
+    let off = |why, delivered| Then::Disable { why, delivered };
     match outcome {
         Outcome::Delivered => return Then::Delivered,
-        Outcome::Gone => return Then::Disable(Disabled::Gone),
-        Outcome::SwitchOff => return Then::Disable(Disabled::Receiver),
+        Outcome::Gone => return off(Disabled::Gone, false),
+        Outcome::SwitchOff { delivered } => return off(Disabled::Receiver, delivered),
         Outcome::Abort => return Then::Failed,
         Outcome::Busy | Outcome::TimedOut | Outcome::Failed => (),
     }
@@ -119,8 +122,20 @@ mod tests {
     fn some_answers_end_it() {
         for (outcome, ended) in [
             (Outcome::Delivered, Then::Delivered),
-            (Outcome::Gone, Then::Disable(Disabled::Gone)),
-            (Outcome::SwitchOff, Then::Disable(Disabled::Receiver)),
+            (
+                Outcome::Gone,
+                Then::Disable {
+                    why: Disabled::Gone,
+                    delivered: false,
+                },
+            ),
+            (
+                Outcome::SwitchOff { delivered: true },
+                Then::Disable {
+                    why: Disabled::Receiver,
+                    delivered: true,
+                },
+            ),
             (Outcome::Abort, Then::Failed),
         ] {
             assert_eq!(then(1, outcome, Some(Duration::from_secs(9)), 0.5, now()), ended);

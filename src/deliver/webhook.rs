@@ -1,6 +1,5 @@
 //! One try: the request, what came back, and what that is called.
 
-use std::error::Error as _;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -8,107 +7,17 @@ use reqwest::Url;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use secrecy::SecretString;
 
-use super::guard::{Blocked, Guard, NoName};
+use super::failure::Failure;
 use super::schedule::{self, Outcome};
 use super::signature;
+use crate::guard::{Blocked, Guard};
 
 /// Bytes that are kept of an answer.
-const KEPT: usize = 1 << 10;
+pub const KEPT: usize = 1 << 10;
 /// A connection that fails so soon is tried again at once; both are one try.
 const SOON: Duration = Duration::from_secs(1);
 /// Between the two.
 const BREATH: Duration = Duration::from_millis(250);
-
-/// Why there was no answer. The words are kept, and read by programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
-    #[error("there was no answer in time")]
-    Timeout,
-    #[error("the connection was refused")]
-    Refused,
-    #[error("the receiver broke the connection")]
-    Reset,
-    /// It ended before an answer, or the answer is no HTTP.
-    #[error("the connection ended before an answer")]
-    Cut,
-    #[error("the host cannot be reached")]
-    Unreachable,
-    #[error("the name of the host is not known")]
-    Name,
-    #[error("there is no safe connection: is the certificate valid?")]
-    Tls,
-    #[error("the address is not allowed: {0}")]
-    Blocked(Blocked),
-    #[error("the secret of the endpoint cannot be opened; is DEALSTAGE_SECRET_KEY the one that sealed it?")]
-    Secret,
-    #[error("the event cannot be read")]
-    Payload,
-    /// At the end of the process.
-    #[error("this server stopped during the try")]
-    Stopped,
-}
-
-impl Failure {
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Timeout => "timeout",
-            Self::Refused => "refused",
-            Self::Reset => "reset",
-            Self::Cut => "cut",
-            Self::Unreachable => "unreachable",
-            Self::Name => "name",
-            Self::Tls => "tls",
-            Self::Blocked(_) => "blocked",
-            Self::Secret => "secret",
-            Self::Payload => "payload",
-            Self::Stopped => "stopped",
-        }
-    }
-
-    /// The words of an error quote addresses, and whatever the other side says: only what kind it is goes on.
-    fn of(error: &reqwest::Error) -> Self {
-        if error.is_timeout() {
-            return Self::Timeout;
-        }
-        let mut cause = error.source();
-        while let Some(this) = cause {
-            if let Some(blocked) = this.downcast_ref::<Blocked>() {
-                return Self::Blocked(*blocked);
-            }
-            if this.is::<NoName>() {
-                return Self::Name;
-            }
-            cause = this.source();
-            if let Some(io) = this.downcast_ref::<std::io::Error>() {
-                if let Some(failure) = Self::of_io(io.kind(), error.is_connect()) {
-                    return failure;
-                }
-                // What it wraps is not its source.
-                if let Some(inner) = io.get_ref() {
-                    cause = Some(inner);
-                }
-            }
-        }
-        if error.is_connect() {
-            Self::Unreachable
-        } else {
-            Self::Cut
-        }
-    }
-
-    fn of_io(kind: std::io::ErrorKind, while_connecting: bool) -> Option<Self> {
-        use std::io::ErrorKind as Kind;
-        match kind {
-            Kind::TimedOut => Some(Self::Timeout),
-            Kind::ConnectionRefused => Some(Self::Refused),
-            Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe => Some(Self::Reset),
-            Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::AddrNotAvailable => Some(Self::Unreachable),
-            // Of the handshake: nothing else is read while connecting.
-            Kind::InvalidData | Kind::UnexpectedEof if while_connecting => Some(Self::Tls),
-            _ => None,
-        }
-    }
-}
 
 /// What came back.
 #[derive(Debug, Clone, Default)]
@@ -131,7 +40,9 @@ enum Wish {
 impl Answer {
     pub const fn outcome(&self) -> Outcome {
         match (self.wish, self.status) {
-            (Some(Wish::Disable), _) => Outcome::SwitchOff,
+            (Some(Wish::Disable), status) => Outcome::SwitchOff {
+                delivered: matches!(status, 200..=299),
+            },
             (_, 200..=299) => Outcome::Delivered,
             (_, 410) => Outcome::Gone,
             (Some(Wish::AbortMessage), _) => Outcome::Abort,
@@ -325,7 +236,12 @@ mod tests {
             (400, "x: y", Outcome::Failed),
             (410, "webhook-delivery: abort-message", Outcome::Gone),
             (500, "webhook-delivery: abort-message", Outcome::Abort),
-            (500, "webhook-delivery: disable", Outcome::SwitchOff),
+            (
+                500,
+                "webhook-delivery: disable",
+                Outcome::SwitchOff { delivered: false },
+            ),
+            (202, "webhook-delivery: disable", Outcome::SwitchOff { delivered: true }),
             (503, "x: y", Outcome::Failed),
             (503, "retry-after: 1", Outcome::Busy),
         ] {

@@ -1,7 +1,7 @@
 //! The loop that sends: take what is due, try each on its own, write down what came of it.
 //!
 //! A try that was begun and whose end could not be written is made again when its lease has run out: at least once, with the
-//! same `webhook-id`.
+//! same `webhook-id`. Mail is the exception: nobody can take a letter back, so one that may have been sent waits for a person.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,8 +13,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use super::failure::Failure;
+use super::mail::{self, Came};
 use super::schedule::{self, Outcome};
-use super::webhook::{Answer, Failure, Webhook};
+use super::webhook::{Answer, Webhook};
 use super::{Gate, payload};
 use crate::store::{self, Attempted, Due, EndpointKind, Store, Then};
 
@@ -137,25 +139,38 @@ impl Sender {
             let waited = (started_at - due.delivery.created_at).as_seconds_f64();
             metrics::histogram!("dealstage_delivery_wait_seconds").record(waited.max(0.0));
         }
-        let sent = tokio::select! {
-            sent = self.send(&due) => sent,
-            () = self.stop.cancelled() => Err(Failure::Stopped),
+        let end = match due.endpoint.kind {
+            EndpointKind::Webhook => {
+                let sent = tokio::select! {
+                    sent = self.webhook(&due) => sent,
+                    () = self.stop.cancelled() => Err(Failure::Stopped),
+                };
+                End::of_webhook(sent, due.tries, random())
+            }
+            EndpointKind::Mail => {
+                let came = mail::attempt(&*self.store, &self.gate, &due, self.options.within, &self.stop).await;
+                End::of_mail(came, due.tries, random())
+            }
+            // They are another worker's: see `crm`.
+            EndpointKind::Crm => End::failed(Failure::Payload, due.tries, random()),
         };
-        let word = match &sent {
-            Ok(answer) if answer.outcome() == Outcome::Delivered => "delivered",
-            Ok(_) => "refused_by_receiver",
-            Err(failure) => failure.word(),
-        };
-        metrics::counter!("dealstage_delivery_attempts_total", "outcome" => word).increment(1);
+        metrics::counter!("dealstage_delivery_attempts_total", "outcome" => end.word()).increment(1);
         let duration = started.elapsed();
         metrics::histogram!("dealstage_delivery_attempt_seconds").record(duration.as_secs_f64());
-        ended(&due, sent, started_at, duration, random())
+        Attempted {
+            delivery: due.delivery.id,
+            attempt: due.delivery.attempt,
+            started_at,
+            duration,
+            status: end.status,
+            error: end.error,
+            answer: end.answer,
+            then: end.then,
+            message: end.message,
+        }
     }
 
-    async fn send(&self, due: &Due) -> Result<Answer, Failure> {
-        if due.endpoint.kind != EndpointKind::Webhook {
-            return Err(Failure::Payload);
-        }
+    async fn webhook(&self, due: &Due) -> Result<Answer, Failure> {
         let endpoint = &due.endpoint;
         let open = |sealed| self.gate.vault.open(&endpoint.id, sealed).map_err(|_| Failure::Secret);
         let mut secrets = vec![open(&endpoint.secret)?];
@@ -175,49 +190,96 @@ impl Sender {
     }
 }
 
-/// What is written down of a try.
-fn ended(
-    due: &Due,
-    sent: Result<Answer, Failure>,
-    started_at: chrono::DateTime<Utc>,
-    duration: Duration,
-    random: f64,
-) -> Attempted {
-    let now = Utc::now();
-    let (then, message) = match &sent {
-        Ok(answer) => {
-            let outcome = answer.outcome();
-            let then = schedule::then(due.tries, outcome, answer.asked, random, now);
-            let said = (outcome != Outcome::Delivered).then(|| format!("the receiver answered {}", answer.status));
-            (then, said)
+/// How a try ended, and what follows.
+struct End {
+    status: Option<u16>,
+    error: Option<&'static str>,
+    answer: String,
+    then: Then,
+    message: Option<String>,
+}
+
+impl End {
+    fn of_webhook(sent: Result<Answer, Failure>, tries: i64, random: f64) -> Self {
+        let answer = match sent {
+            Ok(answer) => answer,
+            Err(failure) => return Self::failed(failure, tries, random),
+        };
+        let then = schedule::then(tries, answer.outcome(), answer.asked, random, Utc::now());
+        let message = match then {
+            Then::Delivered | Then::Disable { delivered: true, .. } => None,
+            _ => Some(format!("the receiver answered {}", answer.status)),
+        };
+        Self {
+            status: Some(answer.status),
+            error: None,
+            answer: answer.text,
+            then,
+            message,
         }
-        // It is not the receiver's fault: at once, by whoever is there.
-        Err(Failure::Stopped) => (Then::Again { at: now, rest: None }, Some(Failure::Stopped.to_string())),
-        // No other try would read it.
-        Err(Failure::Payload) => (Then::Failed, Some(Failure::Payload.to_string())),
-        Err(failure) => {
-            let outcome = match failure {
-                Failure::Timeout => Outcome::TimedOut,
-                _ => Outcome::Failed,
+    }
+
+    fn of_mail(came: Came, tries: i64, random: f64) -> Self {
+        let answer = match came {
+            Came::Answered(answer) => answer,
+            Came::Failed(failure) => return Self::failed(failure, tries, random),
+            Came::Dropped(why) => {
+                return Self {
+                    status: None,
+                    error: None,
+                    answer: String::new(),
+                    then: Then::Dropped,
+                    message: Some(why.to_owned()),
+                };
+            }
+        };
+        let (then, message) = if answer.is_taken() {
+            (Then::Delivered, None)
+        } else {
+            let then = if answer.is_for_now() {
+                schedule::then(tries, Outcome::Failed, None, random, Utc::now())
+            } else {
+                Then::Failed
             };
-            let then = schedule::then(due.tries, outcome, None, random, now);
-            (then, Some(failure.to_string()))
+            (then, Some(format!("the mail server answered {}", answer.status)))
+        };
+        Self {
+            status: Some(answer.status),
+            error: None,
+            answer: answer.text,
+            then,
+            message,
         }
-    };
-    let (status, error, answer) = match sent {
-        Ok(answer) => (Some(answer.status), None, answer.text),
-        Err(failure) => (None, Some(failure.word()), String::new()),
-    };
-    Attempted {
-        delivery: due.delivery.id.clone(),
-        attempt: due.delivery.attempt,
-        started_at,
-        duration,
-        status,
-        error,
-        answer,
-        then,
-        message,
+    }
+
+    /// There was no answer.
+    fn failed(failure: Failure, tries: i64, random: f64) -> Self {
+        let now = Utc::now();
+        let then = match failure {
+            // It is not the receiver's fault: at once, by whoever is there.
+            Failure::Stopped => Then::Again { at: now, rest: None },
+            // No other try would read it; and what may have been sent is not sent again by itself.
+            Failure::Payload | Failure::Unsure => Then::Failed,
+            Failure::Timeout => schedule::then(tries, Outcome::TimedOut, None, random, now),
+            _ => schedule::then(tries, Outcome::Failed, None, random, now),
+        };
+        Self {
+            status: None,
+            error: Some(failure.word()),
+            answer: String::new(),
+            then,
+            message: Some(failure.to_string()),
+        }
+    }
+
+    /// For the metrics.
+    fn word(&self) -> &'static str {
+        match (&self.then, self.error) {
+            (_, Some(word)) => word,
+            (Then::Delivered | Then::Disable { delivered: true, .. }, None) => "delivered",
+            (Then::Dropped, None) => "dropped",
+            _ => "refused_by_receiver",
+        }
     }
 }
 

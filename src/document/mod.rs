@@ -9,9 +9,11 @@ mod previous;
 mod scorecard;
 #[cfg(test)]
 mod sound;
+mod summary;
 #[cfg(test)]
 mod tests;
 mod text;
+mod vocabulary;
 mod warnings;
 mod words;
 
@@ -22,9 +24,11 @@ use sha2::{Digest, Sha256};
 
 pub use figures::figures;
 pub use markdown::markdown;
-pub use previous::{previous, previous_as};
+pub use previous::{Error as Unreadable, previous, previous_as};
 pub use scorecard::{MetricInfo, ScorecardInfo, StrengthInfo, TipInfo};
+pub use summary::summary;
 pub use text::{Look, text};
+pub use vocabulary::{Vocabulary, vocabulary};
 
 use crate::domain::{
     Action, ActionId, CallOutcome, Channel, Deal, DecidedBy, Egress, ElementId, EmailType, Evidence, FieldName,
@@ -253,6 +257,12 @@ pub struct ActionInfo {
     pub evidence: Vec<Evidence>,
     /// Words of earlier calls.
     pub earlier: Vec<PastEvidence>,
+}
+
+/// What tells an action from others of its call: two promises have the same id, but not the same words. `turn` is that of
+/// its first quote.
+pub fn action_key(id: &str, turn: Option<u32>) -> String {
+    turn.map_or_else(|| id.to_owned(), |turn| format!("{id}.{turn}"))
 }
 
 #[derive(Debug, Clone, Serialize, JsonSchema)]

@@ -122,7 +122,7 @@ impl From<&Strength> for StrengthInfo {
 }
 
 /// What goes with the name of a band.
-fn band_name(band: Band, language: Language) -> &'static str {
+pub fn band_name(band: Band, language: Language) -> &'static str {
     match band {
         Band::Good => say(language, "good", "хорошо"),
         Band::Watch => say(language, "watch", "обратить внимание"),
@@ -130,7 +130,7 @@ fn band_name(band: Band, language: Language) -> &'static str {
     }
 }
 
-fn call_type(kind: CallType, language: Language) -> &'static str {
+pub fn call_type(kind: CallType, language: Language) -> &'static str {
     match kind {
         CallType::Discovery => say(language, "discovery call", "выявление потребностей"),
         CallType::Demo => say(language, "demo", "презентация"),

@@ -4,10 +4,10 @@ use chrono::{Datelike, NaiveDate};
 
 use super::{CallInfo, DealInfo, Document, FieldInfo, Provenance};
 use crate::domain::{
-    CallOutcome, Channel, Commitment, Competitor, CompetitorStatus, ContactChannel, Criterion, CriticalEvent,
+    ActionId, CallOutcome, Channel, Commitment, Competitor, CompetitorStatus, ContactChannel, Criterion, CriticalEvent,
     CustomerKind, DateQualifier, DateValue, DecisionRole, DecisionStep, FieldName, FieldStatus, FieldValue, Language,
     LeadSource, Money, MoneyQualifier, Move, Objection, ObjectionKind, ObjectionStatus, PaperKind, PaperStep, Period,
-    Person, QualificationStatus, Quantity, Role, Signal, Stage, Vat, title_in,
+    Person, PrematureMove, QualificationStatus, Quantity, Role, RootCauseId, Signal, Stage, Vat, title_in,
 };
 
 /// One of two texts.
@@ -91,6 +91,9 @@ pub fn signal(signal: Signal, language: Language) -> &'static str {
     say(language, en, ru)
 }
 
+/// Marks that the processes of the program know.
+pub const FLAGS: [&str; 4] = ["verbal_yes", "column_fodder", "conflict", "no_economic_buyer"];
+
 /// A mark of the deal; one that is not known here stays as it is.
 pub fn flag(flag: &str, language: Language) -> &str {
     match flag {
@@ -101,9 +104,113 @@ pub fn flag(flag: &str, language: Language) -> &str {
             "готовое ТЗ без проблемы",
         ),
         "conflict" => say(language, "contradicting statements", "противоречивые ответы"),
+        "no_economic_buyer" => say(
+            language,
+            "nobody known who has the money",
+            "неизвестно, кто распоряжается деньгами",
+        ),
         other => other,
     }
 }
+
+/// In short; the analysis has a title that goes with the call.
+pub fn action(action: ActionId, language: Language) -> &'static str {
+    let (en, ru) = match action {
+        ActionId::SendRecapEmail => ("send the summary", "отправить резюме"),
+        ActionId::UpdateCrm => ("update the CRM", "обновить CRM"),
+        ActionId::FulfilPromise => ("keep our promise", "выполнить обещанное"),
+        ActionId::RemindBuyerPromise => ("remind them of their promise", "напомнить об обещанном"),
+        ActionId::RespondInboundLead => ("answer the new lead", "ответить на заявку"),
+        ActionId::BookDiscovery => ("book a discovery talk", "назначить разговор о задаче"),
+        ActionId::DeepenPain => ("ask about the problem", "расспросить о проблеме"),
+        ActionId::QuantifyImpact => ("put a number on the consequence", "посчитать последствия"),
+        ActionId::ConfirmPainInWriting => ("confirm the problem in writing", "подтвердить проблему письменно"),
+        ActionId::MapDecision => ("find out how they decide", "выяснить, как решают"),
+        ActionId::AskAccessToPower => ("ask for the person who decides", "выйти на того, кто решает"),
+        ActionId::ArmChampion => ("prepare the champion", "подготовить сторонника"),
+        ActionId::MultiThread => ("meet more people", "познакомиться с другими участниками"),
+        ActionId::ScheduleTailoredDemo => ("book a demo of what they need", "назначить показ под их задачу"),
+        ActionId::ReshapeVision => ("go through the criteria again", "вернуться к критериям"),
+        ActionId::StartPresentationPrep => ("prepare the presentation", "подготовить презентацию"),
+        ActionId::ConfirmPresentation => ("confirm the presentation", "подтвердить презентацию"),
+        ActionId::BuildBusinessCase => ("work out the business case", "посчитать выгоду"),
+        ActionId::SendProposal => ("send the proposal", "отправить предложение"),
+        ActionId::BookProposalReview => ("book a talk about the proposal", "назначить разбор предложения"),
+        ActionId::AnswerPriceObjection => ("answer the objection to the price", "ответить на возражение о цене"),
+        ActionId::ShareProof => ("send proof", "прислать доказательства"),
+        ActionId::ReduceRisk => ("reduce their risk", "снизить риск для клиента"),
+        ActionId::DraftMutualPlan => ("write a plan with them", "составить общий план"),
+        ActionId::StartPaperProcess => ("start the paperwork", "начать оформление"),
+        ActionId::FixNextStep => ("agree on the next step", "согласовать следующий шаг"),
+        ActionId::CheckBeforeDeadline => ("check before the deadline", "уточнить до срока"),
+        ActionId::SendContract => ("send the contract", "отправить договор"),
+        ActionId::AfterCompetitorDemo => ("ask after the competitor's demo", "спросить после показа конкурента"),
+        ActionId::NurtureUntilDate => ("keep in touch until their date", "поддерживать связь до их срока"),
+        ActionId::ReviveStalled => ("revive the deal", "оживить сделку"),
+        ActionId::CloseTheLoop => ("ask for a yes or no", "попросить ответ: да или нет"),
+        ActionId::GracefulExit => ("part on good terms", "завершить по-доброму"),
+        ActionId::SlowDown => ("slow down", "не торопить"),
+        ActionId::Handover => ("hand over to delivery", "передать в работу"),
+    };
+    say(language, en, ru)
+}
+
+/// In short; the analysis says what it is here.
+pub fn premature(move_: PrematureMove, language: Language) -> &'static str {
+    let (en, ru) = match move_ {
+        PrematureMove::PitchBeforePain => ("pitch before the problem", "презентация до проблемы"),
+        PrematureMove::PriceBeforeValue => ("price before the benefit", "цена до пользы"),
+        PrematureMove::ProposalBeforePower => ("proposal before the decider", "предложение до того, кто решает"),
+        PrematureMove::CloseEarly => ("asked for the deal too early", "слишком рано предложили купить"),
+        PrematureMove::CloseOverObjection => (
+            "asked for the deal over an objection",
+            "предложили купить поверх возражения",
+        ),
+        PrematureMove::DiscountUnasked => ("discount that nobody asked for", "скидка без просьбы"),
+        PrematureMove::StageJump => ("a stage was skipped", "этап пропущен"),
+        PrematureMove::PushAfterNo => ("pushed after a no", "давление после отказа"),
+    };
+    say(language, en, ru)
+}
+
+/// In short; the analysis says what it is here.
+pub fn cause(cause: RootCauseId, language: Language) -> &'static str {
+    let (en, ru) = match cause {
+        RootCauseId::NoPain => ("no problem told", "проблема не названа"),
+        RootCauseId::NoImpact => ("no consequence told", "последствие не названо"),
+        RootCauseId::NoPower => ("nobody who decides is reached", "нет выхода на того, кто решает"),
+        RootCauseId::SingleThread => ("one contact only", "единственный контакт"),
+        RootCauseId::RivalVision => ("what they want fits a rival", "желаемое подходит конкуренту"),
+        RootCauseId::NoValue => ("no benefit accepted", "польза не признана"),
+        RootCauseId::NoPlan => ("no plan agreed", "нет общего плана"),
+        RootCauseId::NoNextStep => ("no next step", "нет следующего шага"),
+        RootCauseId::Indecision => ("they cannot decide", "не решаются"),
+        RootCauseId::Timing => ("not the time", "не время"),
+        RootCauseId::WeDroppedIt => ("we dropped it", "мы упустили"),
+        RootCauseId::ChampionLost => ("the champion is gone", "сторонник ушёл"),
+    };
+    say(language, en, ru)
+}
+
+/// Why a deal is not well looked after: ids and words of the reasons of the figures.
+pub const HEALTH: [(&str, &str, &str); 8] = [
+    ("no_next_step", "no next step with a day", "нет следующего шага с датой"),
+    ("stalled", "silent for too long", "слишком долгая тишина"),
+    ("promise_overdue", "our promise is overdue", "наше обещание просрочено"),
+    ("single_contact", "one contact only", "единственный контакт"),
+    (
+        "passed_unproven",
+        "went on without proof",
+        "прошли этап без подтверждения",
+    ),
+    ("open_objection", "objection without an answer", "возражение без ответа"),
+    (
+        "decision_day_passed",
+        "their day to decide has passed",
+        "срок решения прошёл",
+    ),
+    ("put_off_twice", "put off twice", "откладывают второй раз"),
+];
 
 pub fn stage(stage: Stage, language: Language) -> &'static str {
     let (en, ru) = match stage {
@@ -407,7 +514,7 @@ fn person(value: &Person, language: Language) -> String {
     out
 }
 
-fn decision_role(role: DecisionRole, language: Language) -> &'static str {
+pub fn decision_role(role: DecisionRole, language: Language) -> &'static str {
     match role {
         DecisionRole::EconomicBuyer => say(language, "economic buyer", "распоряжается деньгами"),
         DecisionRole::Signatory => say(language, "signs", "подписывает"),
@@ -567,7 +674,6 @@ pub fn value(field: &FieldInfo, language: Language) -> String {
     format!("{text}{note}")
 }
 
-/// The stage of the deal in words, or why there is none.
 /// The day of the call, and that it is only assumed.
 pub fn call_day(call: &CallInfo) -> String {
     let day = date(call.call_date, call.language);

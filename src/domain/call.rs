@@ -13,7 +13,7 @@ pub const SAMPLE_RATE: u32 = 16_000;
 pub struct Stopped;
 
 /// The languages that the rules and the turn model know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
     En,

@@ -17,6 +17,8 @@ pub enum DecidedBy {
     Local,
     Rules,
     Llm,
+    /// Somebody corrected it.
+    Person,
 }
 
 /// One id with how sure it is.

@@ -66,7 +66,70 @@ pub enum FieldValue {
     Text(String),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+impl FieldValue {
+    /// A value as it stands in a document, for that field.
+    pub fn read(field: FieldName, value: &serde_json::Value) -> Result<Self, NoValue> {
+        use FieldName as F;
+        fn of<T: serde::de::DeserializeOwned>(value: &serde_json::Value) -> Result<T, NoValue> {
+            T::deserialize(value).map_err(|error| NoValue(error.to_string()))
+        }
+        let first = |readings: &[Reading]| {
+            let mut problem = NoValue(String::new());
+            for read in readings {
+                match read(value) {
+                    Ok(value) => return Ok(value),
+                    Err(why) => problem = why,
+                }
+            }
+            Err(problem)
+        };
+        let percent: Reading = |value| of::<Percentage>(value).map(|of| Self::Percent { percent: of.percent });
+        let money: Reading = |value| of(value).map(Self::Money);
+        let quantity: Reading = |value| of(value).map(Self::Quantity);
+        match field {
+            F::BuyerCompany | F::Industry | F::CurrentSolution | F::Goal | F::MaterialsRequested | F::OpenQuestions => {
+                let text: String = of(value)?;
+                if text.trim().is_empty() {
+                    return Err(NoValue("the text is empty".to_owned()));
+                }
+                Ok(Self::Text(text))
+            }
+            F::Participants | F::DecisionMakers => of(value).map(Self::Person),
+            F::TeamSize | F::Volumes => quantity(value),
+            F::Pain => of(value).map(Self::Pain),
+            F::PainImpact => first(&[percent, quantity, money]),
+            F::DiscountOffered => first(&[percent, money]),
+            F::DecisionCriteria => of(value).map(Self::Criterion),
+            F::DecisionProcess => of(value).map(Self::Step),
+            F::PaperProcess => of(value).map(Self::Paper),
+            F::Budget | F::SigningLimit | F::QuotedPrice => money(value),
+            F::Timeline | F::NextMeeting => of(value).map(Self::Date),
+            F::CriticalEvent => of(value).map(Self::Event),
+            F::Competitors => of(value).map(Self::Competitor),
+            F::Objections => of(value).map(Self::Objection),
+            F::Commitments => of(value).map(Self::Commitment),
+            F::LeadSource => of(value).map(Self::Source),
+            F::CustomerKind => of(value).map(Self::Customer),
+            F::CallOutcome => of(value).map(Self::Outcome),
+            F::ContactPreference => of(value).map(Self::Contact),
+        }
+    }
+}
+
+type Reading = fn(&serde_json::Value) -> Result<FieldValue, NoValue>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Percentage {
+    percent: f64,
+}
+
+/// What was given is no value of the field.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no value of this field: {0}")]
+pub struct NoValue(String);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MoneyQualifier {
     Exact,
@@ -87,7 +150,7 @@ pub enum Period {
     Year,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Vat {
     Included,
@@ -95,7 +158,8 @@ pub enum Vat {
 }
 
 /// A sum of money as far as the words fix it; unknown parts are left out. Amounts in units of the currency.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Money {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub amount: Option<f64>,
@@ -113,13 +177,13 @@ pub struct Money {
     pub qualifier: MoneyQualifier,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vat: Option<Vat>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub scale_inferred: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub currency_inferred: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DateQualifier {
     On,
@@ -130,7 +194,8 @@ pub enum DateQualifier {
 }
 
 /// A day or an interval, counted from the date of the call.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct DateValue {
     /// go_live, decision, contract_end, budget_opens; call for a meeting by phone; left out where the words do not say.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -141,18 +206,18 @@ pub struct DateValue {
     pub start: Option<NaiveDate>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<NaiveDate>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "hours_minutes")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "hours_minutes")]
     #[schemars(with = "Option<String>", regex(pattern = r"^[0-9]{2}:[0-9]{2}$"))]
     pub time: Option<NaiveTime>,
     /// The end of a time interval.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "hours_minutes")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "hours_minutes")]
     #[schemars(with = "Option<String>", regex(pattern = r"^[0-9]{2}:[0-9]{2}$"))]
     pub time_end: Option<NaiveTime>,
     pub qualifier: DateQualifier,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ambiguous: bool,
     /// Before the call: never a timeline.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub past: bool,
 }
 
@@ -168,21 +233,35 @@ impl DateValue {
     }
 }
 
-fn hours_minutes<S: serde::Serializer>(time: &Option<NaiveTime>, serializer: S) -> Result<S::Ok, S::Error> {
-    match time {
-        Some(time) => serializer.serialize_str(&time.format("%H:%M").to_string()),
-        None => serializer.serialize_none(),
+mod hours_minutes {
+    use chrono::NaiveTime;
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+
+    const FORM: &str = "%H:%M";
+
+    pub fn serialize<S: Serializer>(time: &Option<NaiveTime>, serializer: S) -> Result<S::Ok, S::Error> {
+        match time {
+            Some(time) => serializer.serialize_str(&time.format(FORM).to_string()),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NaiveTime>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        let read = |text: String| NaiveTime::parse_from_str(&text, FORM).map_err(de::Error::custom);
+        text.map(read).transpose()
     }
 }
 
 /// Somebody who was named or pointed to by a title.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Person {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<DecisionRole>,
     /// The side that the person is on.
     pub side: Role,
@@ -219,7 +298,8 @@ pub fn title_in(title: &str, language: Language) -> &str {
 }
 
 /// A count with its unit: people of a team, calls a week.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Quantity {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub n: Option<f64>,
@@ -231,11 +311,11 @@ pub struct Quantity {
     pub unit: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub period: Option<Period>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub approx: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CompetitorStatus {
     Considering,
@@ -244,7 +324,8 @@ pub enum CompetitorStatus {
     Unnamed,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Competitor {
     /// As said; left out for "another vendor".
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -253,7 +334,8 @@ pub struct Competitor {
 }
 
 /// A promise, by whom and until when.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Commitment {
     pub who: Role,
     /// What is promised, in the words of the turn.
@@ -263,7 +345,8 @@ pub struct Commitment {
 }
 
 /// A problem of the buyer.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Pain {
     /// The telling clause, in the words of the turn.
     pub text: String,
@@ -273,7 +356,8 @@ pub struct Pain {
 }
 
 /// What the buyer will judge a solution by.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Criterion {
     pub text: String,
     /// Without it there is no deal; else it is nice to have.
@@ -281,7 +365,8 @@ pub struct Criterion {
 }
 
 /// One step on the buyer's way to a decision. Steps of a call lie in the order in which they are said.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct DecisionStep {
     pub step: String,
     /// Name or title of the person whose step it is.
@@ -302,14 +387,16 @@ pub enum PaperKind {
 }
 
 /// Paperwork that the purchase has to pass.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct PaperStep {
     pub step: String,
     pub kind: PaperKind,
 }
 
 /// The reason that forces a date.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct CriticalEvent {
     pub text: String,
     /// The day by which it happens; written as null where the words name none.
@@ -337,7 +424,8 @@ pub enum ObjectionStatus {
 }
 
 /// An objection with what became of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Objection {
     pub kind: ObjectionKind,
     pub status: ObjectionStatus,

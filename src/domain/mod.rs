@@ -8,6 +8,7 @@ pub mod schema;
 
 mod advice;
 mod call;
+mod corrected;
 mod decision;
 mod field;
 mod figures;
@@ -17,17 +18,20 @@ mod name;
 #[cfg(test)]
 pub mod sample;
 mod scorecard;
+mod summary;
 mod text;
+mod waveform;
 
 pub use advice::{Premature, RootCause, Severity};
 pub use call::{Call, Language, Recording, Role, SAMPLE_RATE, Seller, Stopped, Turn};
+pub use corrected::Corrected;
 pub use decision::{
     Action, Contact, Deal, DecidedBy, Decision, Egress, ElementScore, Evidence, FollowUp, FollowUpFact, Qualification,
     QualificationStatus, TurnLabels, WrittenBy,
 };
 pub use field::{
     Commitment, Competitor, CompetitorStatus, ContactChannel, Criterion, CriticalEvent, CustomerKind, DateQualifier,
-    DateValue, DecisionStep, Field, FieldValue, LeadSource, Money, MoneyQualifier, Objection, ObjectionKind,
+    DateValue, DecisionStep, Field, FieldValue, LeadSource, Money, MoneyQualifier, NoValue, Objection, ObjectionKind,
     ObjectionStatus, Pain, PaperKind, PaperStep, Period, Person, Quantity, Vat, title_in,
 };
 pub use figures::{Amount, CallFigures, CardFigures, MetricFigures, PrematureFigures};
@@ -38,7 +42,9 @@ pub use ids::{
 };
 pub use name::{DealStage, ElementId, StageId, StageKind};
 pub use scorecard::{MetricReading, MetricScore, Scorecard, Strength, Tip};
+pub use summary::{CallSummary, NextAction};
 pub use text::{EN_ORDINALS, cut_sentences, hex, sentences};
+pub use waveform::Waveform;
 
 /// A text that names none of the ids of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

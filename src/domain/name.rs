@@ -67,7 +67,8 @@ names! {
 }
 
 /// What it means that a deal is in a stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum StageKind {
     Open,
     Won,

@@ -10,13 +10,16 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::{Resource, User};
+use super::documents::Analysis;
 use super::error::ProblemDocument;
 use super::extract::{Json, Page, PageQuery, Path, Query};
 use super::{App, Error, range, upload};
-use crate::domain::{FieldName, Role, Signal, Stage};
+use crate::domain::{CallOutcome, Corrected, FieldValue, Language, NextAction, Waveform};
+use crate::ingest;
+use crate::service::Meta;
 use crate::store::{
     CallFilter, CallId, CallPage, CallRecord, CallStatus, Consent, ConsentMethod, Correction, CorrectionId, DealId,
-    Origin, Problem, Step, WhatIsGone,
+    ListedCall, Origin, Problem, Search, Step, UserId, WhatIsGone,
 };
 
 pub fn router() -> OpenApiRouter<App> {
@@ -30,10 +33,12 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(show))
         .routes(routes!(analysis))
         .routes(routes!(audio))
+        .routes(routes!(waveform))
         .routes(routes!(cancel))
         .routes(routes!(rerun))
         .routes(routes!(move_to_deal))
         .routes(routes!(corrections, correct))
+        .routes(routes!(take_back))
 }
 
 /// A call.
@@ -71,11 +76,62 @@ pub struct Call {
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     done_at: Option<DateTime<Utc>>,
+    /// null too where the deal is somebody else's.
+    deal_name: Option<String>,
+    /// Of the talk. Like what follows null until the call is analysed.
+    language: Option<Language>,
+    /// Seconds; null too where the transcript has no times.
+    duration_s: Option<f64>,
+    /// How many.
+    turns: Option<usize>,
+    /// Where the deal stands after this call; null too where that is not decided.
+    stage: Option<String>,
+    /// The analysis shows a stage, but it is not decided.
+    abstained: Option<bool>,
+    outcome: Option<CallOutcome>,
+    /// 0–100
+    lead_score: Option<u8>,
+    not_sales: Option<bool>,
+    /// The first of what is to be done.
+    next_action: Option<NextAction>,
+    /// Of a search: the first turn with one of the words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    found: Option<Hit>,
 }
 
-impl From<CallRecord> for Call {
-    fn from(call: CallRecord) -> Self {
+/// Where a search found something.
+#[derive(Debug, Serialize, ToSchema)]
+struct Hit {
+    turn: u32,
+    /// At most 200 characters of the turn, as it was said.
+    quote: String,
+}
+
+impl From<ListedCall> for Call {
+    fn from(listed: ListedCall) -> Self {
+        let ListedCall {
+            call,
+            deal_name,
+            summary,
+            found,
+        } = listed;
         Self {
+            deal_name,
+            language: summary.as_ref().map(|summary| summary.language),
+            duration_s: summary.as_ref().and_then(|summary| summary.duration_s),
+            turns: summary.as_ref().map(|summary| summary.turns),
+            stage: summary
+                .as_ref()
+                .and_then(|summary| Some(summary.stage.as_ref()?.to_string())),
+            abstained: summary.as_ref().map(|summary| summary.abstained),
+            outcome: summary.as_ref().and_then(|summary| summary.outcome),
+            lead_score: summary.as_ref().map(|summary| summary.lead_score),
+            not_sales: summary.as_ref().map(|summary| summary.not_sales),
+            next_action: summary.and_then(|summary| summary.next_action),
+            found: found.map(|found| Hit {
+                turn: found.turn,
+                quote: found.quote,
+            }),
             id: call.id.to_string(),
             status: call.status,
             step: call.step,
@@ -110,6 +166,22 @@ struct CallQuery {
     deal: Option<String>,
     /// Only calls that wait for a deal.
     inbox: bool,
+    /// Words of the transcript, of the file's name or of the deal's. Each must be there; case, endings and ё do not matter, and
+    /// the last one need not be typed to its end. At most six.
+    q: Option<String>,
+    /// Calls after which the deal stood here.
+    stage: Option<String>,
+    /// Id of a user.
+    owner: Option<String>,
+    /// First day of the call.
+    from: Option<NaiveDate>,
+    /// Last day of the call.
+    to: Option<NaiveDate>,
+}
+
+/// What is searched for; None: nothing.
+pub fn search(q: Option<&str>) -> Result<Option<Search>, Error> {
+    Search::new(q.unwrap_or_default()).map_err(|error| Error::bad_request(format!("q: {error}")))
 }
 
 /// Calls, the newest first.
@@ -128,12 +200,22 @@ async fn list(
             status: query.status,
             deal: query.deal.map(DealId::from),
             inbox: query.inbox,
+            search: search(query.q.as_deref())?,
+            stage: query.stage,
+            owner: query.owner.map(UserId::from),
+            from: query.from,
+            to: query.to,
         },
         after: page.cursor.map(CallId::from),
         limit: limit + 1,
     };
     let calls = app.shop.store.calls(&user.scope(), &asked).await?;
-    Ok(Json(Page::new(calls, limit, |call| call.id.to_string(), Call::from)))
+    Ok(Json(Page::new(
+        calls,
+        limit,
+        |listed| listed.call.id.to_string(),
+        Call::from,
+    )))
 }
 
 /// The row of a call that the caller may see.
@@ -142,18 +224,25 @@ pub async fn seen(app: &App, user: &User, id: &CallId) -> Result<CallRecord, Err
     call.ok_or_else(|| Error::not_found("call"))
 }
 
+/// A call that the caller may see, as it is shown.
+pub async fn shown(app: &App, user: &User, id: &CallId) -> Result<Json<Call>, Error> {
+    let call = app.shop.store.listed_call(&user.scope(), id).await?;
+    call.map(|call| Json(call.into()))
+        .ok_or_else(|| Error::not_found("call"))
+}
+
 /// A call: how far it is.
 #[utoipa::path(get, path = "/v1/calls/{id}", tag = "calls", params(("id" = String, Path)),
     responses((status = 200, body = Call), (status = 404, body = ProblemDocument)))]
 async fn show(State(app): State<App>, user: User, Path(id): Path<CallId>) -> Result<Json<Call>, Error> {
     user.may_read(Resource::Calls)?;
-    Ok(Json(seen(&app, &user, &id).await?.into()))
+    shown(&app, &user, &id).await
 }
 
 /// The analysis, as `dealstage schema` describes it.
 #[utoipa::path(get, path = "/v1/calls/{id}/analysis", tag = "calls", params(("id" = String, Path)),
     responses(
-        (status = 200, body = serde_json::Value),
+        (status = 200, body = Analysis),
         (status = 404, body = ProblemDocument),
         (status = 409, body = ProblemDocument, description = "It is not done, or it failed"),
         (status = 410, body = ProblemDocument, description = "It is not kept any more"),
@@ -199,15 +288,7 @@ async fn audio(
 ) -> Result<Response, Error> {
     user.may_read(Resource::Calls)?;
     let call = seen(&app, &user, &id).await?;
-    if let Some(why) = call.gone.recording {
-        return Err(Error::gone("recording", why));
-    }
-    let (Some(blob), Some(size)) = (&call.blob, call.size) else {
-        return Err(Error::not_found("recording"));
-    };
-    if call.media.as_deref() == Some("transcript") {
-        return Err(Error::not_found("recording: the call came as a transcript"));
-    }
+    let (blob, size) = recording_of(&call)?;
     // Before the first byte: nobody listens unnoted.
     let workspace = &user.0.workspace;
     app.shop
@@ -215,6 +296,66 @@ async fn audio(
         .note(workspace, &user.actor(), "recording.read", id.as_str(), Utc::now())
         .await?;
     range::answer(&app, workspace, blob, size, &call.source, &headers).await
+}
+
+/// Hash and size of the recording of a call.
+fn recording_of(call: &CallRecord) -> Result<(&str, u64), Error> {
+    if let Some(why) = call.gone.recording {
+        return Err(Error::gone("recording", why));
+    }
+    if call.media.as_deref() == Some("transcript") {
+        return Err(Error::not_found("recording: the call came as a transcript"));
+    }
+    match (&call.blob, call.size) {
+        (Some(blob), Some(size)) => Ok((blob.as_str(), size)),
+        _ => Err(Error::not_found("recording")),
+    }
+}
+
+/// How loud the recording is, each tenth of a second.
+#[utoipa::path(get, path = "/v1/calls/{id}/waveform", tag = "calls", params(("id" = String, Path)),
+    responses(
+        (status = 200, body = Waveform),
+        (status = 404, body = ProblemDocument),
+        (status = 409, body = ProblemDocument, description = "The recording was not decoded yet"),
+        (status = 410, body = ProblemDocument, description = "The recording is not kept any more"),
+    ))]
+async fn waveform(State(app): State<App>, user: User, Path(id): Path<CallId>) -> Result<Json<Waveform>, Error> {
+    user.may_read(Resource::Calls)?;
+    let call = seen(&app, &user, &id).await?;
+    let (blob, _) = recording_of(&call)?;
+    if let Some(kept) = app.shop.store.waveform(&user.scope(), &id).await? {
+        return Ok(Json(kept));
+    }
+    match call.status {
+        // A live call, or one of an earlier version: its recording was decoded before, so it is of a bearable length.
+        CallStatus::Done => Ok(Json(draw(&app, &user, &call, blob).await?)),
+        CallStatus::Queued | CallStatus::Running | CallStatus::Live => Err(Error::conflict(
+            "the recording was not decoded yet; ask again when the call is done",
+        )),
+        CallStatus::Failed | CallStatus::Cancelled => Err(Error::not_found("waveform: the recording was not decoded")),
+    }
+}
+
+/// Decodes a recording once more for its peaks, and keeps them. One at a time: a long one takes much memory.
+async fn draw(app: &App, user: &User, call: &CallRecord, blob: &str) -> Result<Waveform, Error> {
+    static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let (shop, workspace) = (&app.shop, &user.0.workspace);
+    let _one = ONE.lock().await;
+    if let Some(kept) = shop.store.waveform(&user.scope(), &call.id).await? {
+        return Ok(kept);
+    }
+    let fetched = shop.blobs.fetch(workspace, blob).await?;
+    let drawn = tokio::task::spawn_blocking(move || {
+        match ingest::read_as(fetched.path(), "recording", &ingest::Options::default()) {
+            Ok(ingest::Input::Recording(recording)) => Ok(Waveform::of(&recording)),
+            Ok(ingest::Input::Transcript(_)) => Err(Error::not_found("recording")),
+            Err(error) => Err(Error::conflict(error.to_string())),
+        }
+    });
+    let drawn = drawn.await.map_err(|_| Error::internal())??;
+    shop.store.keep_waveform(workspace, &call.id, &drawn).await?;
+    Ok(drawn)
 }
 
 /// Stops the work on a call; its bytes are kept.
@@ -226,7 +367,7 @@ async fn cancel(State(app): State<App>, user: User, Path(id): Path<CallId>) -> R
         .store
         .cancel_call(&user.scope(), &id, &user.actor(), Utc::now())
         .await?;
-    Ok(Json(seen(&app, &user, &id).await?.into()))
+    shown(&app, &user, &id).await
 }
 
 /// Runs a call again that has ended: after a failure, or by a new process file.
@@ -239,7 +380,7 @@ async fn rerun(State(app): State<App>, user: User, Path(id): Path<CallId>) -> Re
         .rerun_call(&user.scope(), &id, &user.actor(), Utc::now())
         .await?;
     app.shop.bell.notify_one();
-    Ok((StatusCode::ACCEPTED, Json(seen(&app, &user, &id).await?.into())))
+    Ok((StatusCode::ACCEPTED, shown(&app, &user, &id).await?))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -265,41 +406,7 @@ async fn move_to_deal(
         .move_call(&user.scope(), &id, deal.as_ref(), &user.actor(), Utc::now())
         .await?;
     app.shop.bell.notify_one();
-    Ok(Json(seen(&app, &user, &id).await?.into()))
-}
-
-/// What a person knows better. Kept as training data.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "about", rename_all = "snake_case", deny_unknown_fields)]
-enum Corrected {
-    /// What a turn is about.
-    Stage {
-        turn: u32,
-        #[schema(value_type = String)]
-        stage: Stage,
-    },
-    /// A signal is there, or it is not.
-    Signal {
-        turn: u32,
-        #[schema(value_type = String)]
-        signal: Signal,
-        present: bool,
-    },
-    /// Who speaks.
-    Speaker {
-        turn: u32,
-        #[schema(value_type = String)]
-        role: Role,
-    },
-    /// A field has another value; null: it was not stated.
-    Field {
-        #[schema(value_type = String)]
-        field: FieldName,
-        value: Option<serde_json::Value>,
-        turn: Option<u32>,
-    },
-    /// Where the deal stands.
-    DealStage { stage: Option<String> },
+    shown(&app, &user, &id).await
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -312,10 +419,15 @@ struct Kept {
     correction: Corrected,
 }
 
-/// Keeps a person's correction of a stage, signal, speaker or field.
+/// Keeps a person's correction of a stage, signal, speaker or field, and runs the call again with it.
+///
+/// The correction stands over what the program finds, in this call alone. Until the call is `done` again, there is no
+/// analysis.
 #[utoipa::path(post, path = "/v1/calls/{id}/corrections", tag = "calls", params(("id" = String, Path)),
     request_body = Corrected,
-    responses((status = 201, body = Kept), (status = 404, body = ProblemDocument), (status = 422, body = ProblemDocument)))]
+    responses((status = 201, body = Kept), (status = 404, body = ProblemDocument),
+        (status = 409, body = ProblemDocument, description = "The call is going on, or its words are not kept any more"),
+        (status = 422, body = ProblemDocument)))]
 async fn correct(
     State(app): State<App>,
     user: User,
@@ -323,18 +435,7 @@ async fn correct(
     Json(correction): Json<Corrected>,
 ) -> Result<(StatusCode, Json<Kept>), Error> {
     user.may_write(Resource::Calls)?;
-    let turn = match &correction {
-        Corrected::Stage { turn, .. } | Corrected::Signal { turn, .. } | Corrected::Speaker { turn, .. } => Some(*turn),
-        Corrected::Field { turn, .. } => *turn,
-        Corrected::DealStage { .. } => None,
-    };
-    if let Some(turn) = turn {
-        let document: Turns = serde_json::from_str(&analysis_of(&app, &user, &id).await?)
-            .map_err(|_| Error::conflict("the analysis cannot be read"))?;
-        if document.turns.iter().all(|known| known.i != turn) {
-            return Err(Error::unusable(format!("turn: the call has no turn {turn}")));
-        }
-    }
+    check(&app, &user, &id, &correction).await?;
     let kept = Correction {
         id: CorrectionId::fresh(),
         call: id,
@@ -346,6 +447,7 @@ async fn correct(
         .store
         .add_correction(&user.scope(), kept.clone(), Utc::now())
         .await?;
+    app.shop.bell.notify_one();
     Ok((
         StatusCode::CREATED,
         Json(Kept {
@@ -357,6 +459,47 @@ async fn correct(
     ))
 }
 
+/// Whether a correction can be about this call.
+async fn check(app: &App, user: &User, id: &CallId, correction: &Corrected) -> Result<(), Error> {
+    let call = seen(app, user, id).await?;
+    if let Corrected::Field { field, value, .. } = correction
+        && let Some(value) = value
+    {
+        FieldValue::read(*field, value).map_err(|error| Error::unusable(format!("value: {error}")))?;
+    }
+    if let Corrected::DealStage { stage: Some(stage) } = correction {
+        let workspace = app.shop.store.workspace(&user.0.workspace).await?;
+        let workspace = workspace.ok_or_else(|| Error::not_found("workspace"))?;
+        let (meta, _) = Meta::read(&call.meta).map_err(Error::conflict)?;
+        let process = app.shop.process_of(&workspace, meta.process.as_deref());
+        let process = process.map_err(|error| Error::conflict(error.to_string()))?;
+        let stages = process.stages();
+        if stages.iter().all(|known| known.id.as_str() != stage) {
+            let known: Vec<_> = stages.iter().map(|known| known.id.as_str()).collect();
+            let known = known.join(", ");
+            return Err(Error::unusable(format!(
+                "stage: the process has no `{stage}`; it has {known}"
+            )));
+        }
+    }
+    let Some(turn) = correction.turn() else {
+        return Ok(());
+    };
+    let words = app.shop.store.result(&user.scope(), id, Step::Transcript).await?;
+    let words =
+        words.ok_or_else(|| Error::conflict("the call has no transcript, so nothing in it can be corrected"))?;
+    let heard: Heard = serde_json::from_str(&words).map_err(|_| Error::conflict("the transcript cannot be read"))?;
+    if heard.call.turns.iter().all(|known| known.i != turn) {
+        return Err(Error::unusable(format!("turn: the call has no turn {turn}")));
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Heard {
+    call: Turns,
+}
+
 #[derive(Deserialize)]
 struct Turns {
     turns: Vec<TurnNumber>,
@@ -365,6 +508,24 @@ struct Turns {
 #[derive(Deserialize)]
 struct TurnNumber {
     i: u32,
+}
+
+/// Takes a correction back: the call is run again without it.
+#[utoipa::path(delete, path = "/v1/calls/{id}/corrections/{correction}", tag = "calls",
+    params(("id" = String, Path), ("correction" = String, Path)),
+    responses((status = 204), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
+async fn take_back(
+    State(app): State<App>,
+    user: User,
+    Path((id, correction)): Path<(CallId, CorrectionId)>,
+) -> Result<StatusCode, Error> {
+    user.may_write(Resource::Calls)?;
+    app.shop
+        .store
+        .remove_correction(&user.scope(), &id, &correction, &user.actor(), Utc::now())
+        .await?;
+    app.shop.bell.notify_one();
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Corrections of a call, the oldest first.

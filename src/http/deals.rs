@@ -9,16 +9,23 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::{Resource, User};
+use super::calls::search;
+use super::documents::DealAnalysis;
 use super::error::ProblemDocument;
 use super::extract::{Json, Page, PageQuery, Path, Query};
+use super::insights::standings;
 use super::{App, Error};
+use crate::domain::{ActionId, ElementId};
+use crate::insights::{DealHealth, Standing};
 use crate::service::Contact;
-use crate::store::{self, ContactKey, ContactKind, DealId, DealPage, DealRecord, NewDeal};
+use crate::store::{
+    self, ContactKey, ContactKind, DealId, DealPage, DealRecord, EndpointId, ListedDeal, NewDeal, UserId,
+};
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list, add))
-        .routes(routes!(show))
+        .routes(routes!(show, change))
         .routes(routes!(history))
 }
 
@@ -27,7 +34,7 @@ pub fn router() -> OpenApiRouter<App> {
 struct Deal {
     id: String,
     name: String,
-    /// Its id in the CRM.
+    /// Its id in the CRM, as clients call it; `crm` of the deal says which record it is in which CRM.
     crm_id: Option<String>,
     owner: Option<String>,
     /// Where it stands; null: not decided, or no call is analysed yet.
@@ -36,11 +43,59 @@ struct Deal {
     revision: i64,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
+    /// How many calls were held with it.
+    calls: i64,
+    last_call_date: Option<NaiveDate>,
+    /// The first of what is to be done, after its last call.
+    next_action: Option<DealAction>,
+    /// The stage is shown, but not decided; null: no call is analysed yet.
+    abstained: Option<bool>,
+    /// As in the forecast; null where the deal has ended, or no call shows a stage of the workspace's process.
+    health: Option<DealHealth>,
+    /// 0–100, after its last call.
+    lead_score: Option<u8>,
+    /// Elements of the process that are not proven (score under 2), in its order.
+    #[schema(value_type = Vec<String>)]
+    missing: Vec<ElementId>,
 }
 
-impl From<store::Deal> for Deal {
-    fn from(deal: store::Deal) -> Self {
+#[derive(Debug, Serialize, ToSchema)]
+struct DealAction {
+    id: ActionId,
+    /// In the language of the call.
+    title: String,
+    due: Option<NaiveDate>,
+    call_id: String,
+}
+
+impl Deal {
+    fn new(listed: ListedDeal, standing: Option<&Standing>) -> Self {
+        let ListedDeal {
+            deal,
+            calls,
+            last_call_date,
+            last,
+        } = listed;
+        let (abstained, lead_score) = last
+            .as_ref()
+            .map(|(_, summary)| (summary.abstained, summary.lead_score))
+            .unzip();
         Self {
+            calls,
+            last_call_date,
+            next_action: last.and_then(|(call, summary)| {
+                let action = summary.next_action?;
+                Some(DealAction {
+                    id: action.id,
+                    title: action.title,
+                    due: action.due,
+                    call_id: call.to_string(),
+                })
+            }),
+            abstained,
+            health: standing.and_then(|standing| standing.health.clone()),
+            lead_score,
+            missing: standing.map(|standing| standing.missing.clone()).unwrap_or_default(),
             id: deal.id.to_string(),
             name: deal.name,
             crm_id: deal.crm_id,
@@ -58,10 +113,30 @@ impl From<store::Deal> for Deal {
 struct DealState {
     #[serde(flatten)]
     deal: Deal,
+    /// Which record it is in which CRM, as it was found or said.
+    crm: Vec<CrmRecord>,
     /// The analysis of its last call, without turns: scores with the evidence of all calls, fields, next actions, the
     /// follow-up; null: no call is analysed yet.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<DealAnalysis>)]
     known: Option<serde_json::Value>,
+}
+
+/// A record of a CRM.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CrmRecord {
+    /// The connection to the CRM.
+    endpoint: String,
+    /// Of the record; null, where it is said: the deal is looked for again.
+    id: Option<String>,
+}
+
+/// What is said of a deal.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct DealChange {
+    /// Which record it is in a CRM.
+    crm: CrmRecord,
 }
 
 /// What was known after a call.
@@ -71,7 +146,7 @@ struct Known {
     call_id: String,
     call_date: NaiveDate,
     known_at: DateTime<Utc>,
-    #[schema(value_type = Object)]
+    #[schema(value_type = DealAnalysis)]
     known: serde_json::Value,
 }
 
@@ -85,6 +160,7 @@ struct History {
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewDeal)]
 #[serde(deny_unknown_fields)]
 struct Add {
     name: String,
@@ -126,18 +202,54 @@ fn body(record: &DealRecord) -> Result<serde_json::Value, Error> {
     serde_json::from_str(&record.body).map_err(|_| Error::conflict("a record of the deal cannot be read"))
 }
 
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default)]
+struct DealQuery {
+    /// Words of the name, as in a search of calls.
+    q: Option<String>,
+    /// Deals that stand here.
+    stage: Option<String>,
+    /// Id of a user.
+    owner: Option<String>,
+}
+
 /// Deals, the newest first.
-#[utoipa::path(get, path = "/v1/deals", tag = "deals", params(PageQuery),
+#[utoipa::path(get, path = "/v1/deals", tag = "deals", params(DealQuery, PageQuery),
     responses((status = 200, body = Page<Deal>), (status = 400, body = ProblemDocument)))]
-async fn list(State(app): State<App>, user: User, Query(page): Query<PageQuery>) -> Result<Json<Page<Deal>>, Error> {
+async fn list(
+    State(app): State<App>,
+    user: User,
+    Query(query): Query<DealQuery>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<Deal>>, Error> {
     user.may_read(Resource::Deals)?;
     let limit = page.limit()?;
     let asked = DealPage {
+        search: search(query.q.as_deref())?,
+        stage: query.stage,
+        owner: query.owner.map(UserId::from),
         after: page.cursor.map(DealId::from),
         limit: limit + 1,
     };
     let deals = app.shop.store.deals(&user.scope(), &asked).await?;
-    Ok(Json(Page::new(deals, limit, |deal| deal.id.to_string(), Deal::from)))
+    let standings = standings(&app, &user).await?;
+    Ok(Json(Page::new(
+        deals,
+        limit,
+        |listed| listed.deal.id.to_string(),
+        |listed| {
+            let standing = standings.get(listed.deal.id.as_str());
+            Deal::new(listed, standing)
+        },
+    )))
+}
+
+/// A deal that the caller may see, as it is shown.
+async fn shown(app: &App, user: &User, id: &DealId) -> Result<Deal, Error> {
+    let deal = app.shop.store.listed_deal(&user.scope(), id).await?;
+    let deal = deal.ok_or_else(|| Error::not_found("deal"))?;
+    Ok(Deal::new(deal, standings(app, user).await?.get(id.as_str())))
 }
 
 /// Makes a deal. Calls that name its CRM id, or come from its contacts, are matched to it.
@@ -167,11 +279,7 @@ async fn add(State(app): State<App>, user: User, Json(new): Json<Add>) -> Result
     store
         .add_deal(&user.0.workspace, deal, &user.actor(), Utc::now())
         .await?;
-    let deal = store
-        .deal(&user.scope(), &id)
-        .await?
-        .ok_or_else(|| Error::not_found("deal"))?;
-    Ok((StatusCode::CREATED, Json(deal.into())))
+    Ok((StatusCode::CREATED, Json(shown(&app, &user, &id).await?)))
 }
 
 pub async fn seen(app: &App, user: &User, id: &DealId) -> Result<store::Deal, Error> {
@@ -184,10 +292,57 @@ pub async fn seen(app: &App, user: &User, id: &DealId) -> Result<store::Deal, Er
 #[utoipa::path(get, path = "/v1/deals/{id}", tag = "deals", params(("id" = String, Path)),
     responses((status = 200, body = DealState), (status = 404, body = ProblemDocument)))]
 async fn show(State(app): State<App>, user: User, Path(id): Path<DealId>) -> Result<Json<DealState>, Error> {
-    let deal = seen(&app, &user, &id).await?;
-    let last = app.shop.store.last_deal_record(&user.scope(), &id).await?;
+    state(&app, &user, &id).await
+}
+
+/// Says which record of a CRM a deal is, in place of what was found. What is proposed for another record gives way, and what of
+/// the deal failed at the connection is sent again.
+#[utoipa::path(patch, path = "/v1/deals/{id}", tag = "deals", params(("id" = String, Path)), request_body = DealChange,
+    responses(
+        (status = 200, body = DealState),
+        (status = 404, body = ProblemDocument),
+        (status = 409, body = ProblemDocument, description = "Another deal is that record"),
+        (status = 422, body = ProblemDocument, description = "Among others: there is no such connection to a CRM"),
+    ))]
+async fn change(
+    State(app): State<App>,
+    user: User,
+    Path(id): Path<DealId>,
+    Json(DealChange { crm }): Json<DealChange>,
+) -> Result<Json<DealState>, Error> {
+    user.may_write(Resource::Deals)?;
+    let record = crm.id.as_deref().map(str::trim);
+    if record.is_some_and(str::is_empty) {
+        return Err(Error::unusable("crm.id: empty; null has the deal looked for again"));
+    }
+    seen(&app, &user, &id).await?;
+    let endpoint = EndpointId::from(crm.endpoint);
+    let said = (app.shop.store)
+        .say_crm_deal(&user.scope(), &id, &endpoint, record, &user.actor(), Utc::now())
+        .await;
+    said.map_err(|error| match error {
+        store::Error::Missing { what: "endpoint", .. } => {
+            Error::unusable("crm.endpoint: there is no such connection to a CRM")
+        }
+        error => error.into(),
+    })?;
+    app.shop.courier.notify_waiters();
+    state(&app, &user, &id).await
+}
+
+async fn state(app: &App, user: &User, id: &DealId) -> Result<Json<DealState>, Error> {
+    user.may_read(Resource::Deals)?;
+    let deal = shown(app, user, id).await?;
+    let store = &app.shop.store;
+    let last = store.last_deal_record(&user.scope(), id).await?;
+    let records = store.crm_records(&user.0.workspace, id).await?;
+    let records = records.into_iter().map(|(endpoint, id)| CrmRecord {
+        endpoint: endpoint.to_string(),
+        id: Some(id),
+    });
     Ok(Json(DealState {
-        deal: deal.into(),
+        deal,
+        crm: records.collect(),
         known: last.as_ref().map(body).transpose()?,
     }))
 }

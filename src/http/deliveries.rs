@@ -68,10 +68,12 @@ pub struct Attempt {
     number: i64,
     started_at: DateTime<Utc>,
     duration_ms: i64,
-    /// Of HTTP; null: there was no answer.
+    /// Of HTTP, or of the mail server; null: there was no answer.
     status: Option<i64>,
     /// Why there was no answer: `timeout`, `refused`, `reset`, `cut` (the connection ended before an answer), `unreachable`,
-    /// `name`, `tls`, `blocked` (the address may not be reached), `secret` (it cannot be opened), `stopped` (the server).
+    /// `name`, `tls`, `blocked` (the address may not be reached), `secret` (it cannot be opened), `stopped` (the server),
+    /// `database`. Of mail also `unsupported` (the server lacks STARTTLS or passwords), `late`, `begun` (a letter is on its way,
+    /// or this server died at that), `unsure` (it may have been sent: look, and replay it only if it was not).
     error: Option<String>,
     /// First bytes of the answer.
     answer: String,
@@ -167,7 +169,7 @@ async fn show(
     Ok(Json(seen(&app, &user, &id).await?))
 }
 
-/// Sends an event again, with the same `webhook-id`; also one that was delivered. Takes a manager.
+/// Sends an event again, with the same `webhook-id` or `Message-ID`; also one that was delivered. Takes a manager.
 #[utoipa::path(post, path = "/v1/deliveries/{id}/replay", tag = "delivery", params(("id" = String, Path)),
     responses(
         (status = 202, body = DeliveryWithAttempts),

@@ -106,4 +106,27 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), all);
     }
+
+    /// Shapes of one name would stand for each other.
+    #[test]
+    fn every_body_has_its_own_shape() {
+        let document = super::super::openapi();
+        for (method, path, field) in [
+            ("post", "/v1/deals", "contacts"),
+            ("post", "/v1/endpoints", "crm_file"),
+            ("patch", "/v1/endpoints/{id}", "types"),
+            ("post", "/v1/keys", "scopes"),
+            ("post", "/v1/users", "email"),
+            ("patch", "/v1/users/{id}", "disabled"),
+            ("post", "/v1/workspaces", "name"),
+            ("patch", "/v1/calls/{id}", "consent"),
+        ] {
+            let body = &document["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"];
+            let shape = body["$ref"].as_str().expect("a shape").trim_start_matches('#');
+            let shape = document.pointer(shape).expect("described");
+            assert!(shape["properties"].get(field).is_some(), "{method} {path}: {shape}");
+        }
+        let change = &document["components"]["schemas"]["Proposal"]["properties"]["changes"]["items"]["$ref"];
+        assert_eq!(change, "#/components/schemas/ProposedChange");
+    }
 }

@@ -1,4 +1,4 @@
-//! Endpoints: where events go. Receivers of webhooks, and connections to a CRM.
+//! Endpoints: where events go. Receivers of webhooks, connections to a CRM, and the mail server.
 
 use axum::Extension;
 use axum::extract::State;
@@ -18,6 +18,7 @@ use super::idempotency::ShownOnce;
 use super::{App, Error};
 use crate::deliver;
 use crate::deliver::crm::{BUILT_IN, Connection, CrmFile, Mapping};
+use crate::deliver::mail::{MailSettings, Server};
 use crate::store::{self, Disabled, EndpointChange, EndpointId, EndpointKind, NewEndpoint, Replay, Sealed};
 
 /// Characters of an address.
@@ -47,6 +48,8 @@ struct Endpoint {
     url: Option<String>,
     /// Name of a connection to a CRM.
     crm: Option<String>,
+    /// Host and port of a mail server.
+    mail: Option<String>,
     /// Whether the connection is described by a file of the customer.
     own_file: bool,
     /// What it is told of; empty: everything but `endpoint.disabled`.
@@ -69,16 +72,17 @@ struct Endpoint {
 impl From<store::Endpoint> for Endpoint {
     fn from(endpoint: store::Endpoint) -> Self {
         let now = Utc::now();
-        let (url, crm) = match endpoint.kind {
-            EndpointKind::Webhook => (Some(endpoint.target), None),
-            EndpointKind::Crm => (None, Some(endpoint.target)),
-            EndpointKind::Mail => (None, None),
+        let (url, crm, mail) = match endpoint.kind {
+            EndpointKind::Webhook => (Some(endpoint.target), None, None),
+            EndpointKind::Crm => (None, Some(endpoint.target), None),
+            EndpointKind::Mail => (None, None, Some(endpoint.target)),
         };
         Self {
             id: endpoint.id.to_string(),
             kind: endpoint.kind,
             url,
             crm,
+            mail,
             own_file: endpoint.file.is_some(),
             types: endpoint.types,
             enabled: endpoint.disabled.is_none(),
@@ -93,17 +97,56 @@ impl From<store::Endpoint> for Endpoint {
     }
 }
 
+/// An endpoint with what it was set to.
+#[derive(Serialize, ToSchema)]
+struct EndpointState {
+    #[serde(flatten)]
+    about: Endpoint,
+    /// Of a connection to a CRM, in place of each secret the word `set`; null: it has none, or they cannot be read.
+    #[schema(value_type = Option<Object>)]
+    settings: Option<Map<String, Value>>,
+}
+
+impl EndpointState {
+    fn of(app: &App, endpoint: store::Endpoint) -> Self {
+        let settings = shown_settings(app, &endpoint);
+        Self {
+            about: endpoint.into(),
+            settings,
+        }
+    }
+}
+
+/// What of the settings of a connection may be seen.
+fn shown_settings(app: &App, endpoint: &store::Endpoint) -> Option<Map<String, Value>> {
+    if endpoint.kind != EndpointKind::Crm {
+        return None;
+    }
+    let text = (endpoint.file.as_deref()).or_else(|| CrmFile::built_in(&endpoint.target))?;
+    let file = CrmFile::load(text, &endpoint.target).ok()?;
+    let opened = app.gate.vault.open(&endpoint.id, &endpoint.secret).ok()?;
+    let mut settings: Map<String, Value> = serde_json::from_str(opened.expose_secret()).ok()?;
+    for secret in file.secret_settings() {
+        if let Some(value) = settings.get_mut(secret) {
+            *value = json!("set");
+        }
+    }
+    Some(settings)
+}
+
 /// An endpoint with the secret that signs what it is told: not shown again.
 #[derive(Serialize, ToSchema)]
 struct FreshEndpoint {
     #[serde(flatten)]
     about: Endpoint,
-    /// `whsec_…`; null: a CRM needs none.
+    /// `whsec_…`; null: a CRM or a mail server needs none.
     secret: Option<String>,
 }
 
-/// A receiver of webhooks (`url`), or a connection to a CRM (`crm` or `crm_file`, with `settings`).
+/// A receiver of webhooks (`url`), a connection to a CRM (`crm` or `crm_file`, with `settings`), or the mail server of the
+/// workspace (`mail`), which sends approved letters.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = NewEndpoint)]
 #[serde(deny_unknown_fields)]
 struct Add {
     /// `https://`; private hosts, and `http://` to them, only where the operator of the server allows it.
@@ -117,13 +160,15 @@ struct Add {
     crm: Option<String>,
     /// A connection file (TOML) for another one.
     crm_file: Option<String>,
-    /// Of the connection. They are encrypted and not shown again.
+    /// Of the connection. They are encrypted; those that are secret are not shown again.
     #[schema(value_type = Option<Object>)]
     settings: Option<Map<String, Value>>,
+    mail: Option<MailSettings>,
 }
 
 /// What is not said stays.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = EndpointChange)]
 #[serde(deny_unknown_fields)]
 struct Change {
     types: Option<Vec<String>>,
@@ -133,6 +178,8 @@ struct Change {
     #[schema(value_type = Option<Object>)]
     settings: Option<Map<String, Value>>,
     crm_file: Option<String>,
+    /// Of the same host and port; in place of all that was there.
+    mail: Option<MailSettings>,
 }
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -253,6 +300,17 @@ fn unknown_crm() -> Error {
     ))
 }
 
+/// A mail server as it is kept: its name, and its settings as one secret.
+fn mail_server(app: &App, settings: &MailSettings) -> Result<(String, SecretString), Error> {
+    let unusable = |problem: &dyn std::fmt::Display| Error::unusable(format!("mail.{problem}"));
+    let server = Server::read(settings).map_err(|problem| unusable(&problem))?;
+    (app.gate.guard)
+        .check_host(&server.host, server.is_encrypted())
+        .map_err(|blocked| unusable(&format!("host: {blocked}")))?;
+    let kept = serde_json::to_string(settings).map_err(|_| Error::internal())?;
+    Ok((server.name(), SecretString::from(kept)))
+}
+
 /// Endpoints, the newest first.
 #[utoipa::path(get, path = "/v1/endpoints", tag = "delivery", params(PageQuery),
     responses((status = 200, body = Page<Endpoint>), (status = 400, body = ProblemDocument), (status = 403, body = ProblemDocument)))]
@@ -276,7 +334,8 @@ async fn list(
     responses(
         (status = 201, body = FreshEndpoint),
         (status = 403, body = ProblemDocument),
-        (status = 409, body = ProblemDocument, description = "The server has no key to encrypt secrets with"),
+        (status = 409, body = ProblemDocument,
+            description = "The server has no key to encrypt secrets with, or the workspace has a mail server already"),
         (status = 422, body = ProblemDocument),
     ))]
 async fn add(
@@ -293,6 +352,7 @@ async fn add(
             crm: None,
             crm_file: None,
             settings: None,
+            mail: None,
         } => {
             let target = receiver(&app, &url)?;
             let types = types(said.unwrap_or_default())?;
@@ -313,6 +373,7 @@ async fn add(
             crm,
             crm_file,
             settings,
+            mail: None,
         } if crm.is_some() != crm_file.is_some() => {
             let settings = settings.unwrap_or_default();
             let (target, secret) = connection(&app, crm.as_deref(), crm_file.as_deref(), &settings)?;
@@ -326,9 +387,28 @@ async fn add(
             };
             (new, None)
         }
+        Add {
+            url: None,
+            types: None,
+            crm: None,
+            crm_file: None,
+            settings: None,
+            mail: Some(mail),
+        } => {
+            let (target, secret) = mail_server(&app, &mail)?;
+            let new = NewEndpoint {
+                id: id.clone(),
+                kind: EndpointKind::Mail,
+                target,
+                types: Vec::new(),
+                secret: seal(&app, &id, &secret)?,
+                file: None,
+            };
+            (new, None)
+        }
         _ => {
             return Err(Error::unusable(
-                "either `url` with `types` (webhooks), or one of `crm` and `crm_file` with `settings`",
+                "either `url` with `types` (webhooks), or one of `crm` and `crm_file` with `settings`, or `mail`",
             ));
         }
     };
@@ -351,10 +431,11 @@ async fn seen(app: &App, user: &User, id: &EndpointId) -> Result<store::Endpoint
 
 /// An endpoint.
 #[utoipa::path(get, path = "/v1/endpoints/{id}", tag = "delivery", params(("id" = String, Path)),
-    responses((status = 200, body = Endpoint), (status = 403, body = ProblemDocument), (status = 404, body = ProblemDocument)))]
-async fn show(State(app): State<App>, user: User, Path(id): Path<EndpointId>) -> Result<Json<Endpoint>, Error> {
+    responses((status = 200, body = EndpointState), (status = 403, body = ProblemDocument), (status = 404, body = ProblemDocument)))]
+async fn show(State(app): State<App>, user: User, Path(id): Path<EndpointId>) -> Result<Json<EndpointState>, Error> {
     user.may_read(Resource::Endpoints)?;
-    Ok(Json(seen(&app, &user, &id).await?.into()))
+    let endpoint = seen(&app, &user, &id).await?;
+    Ok(Json(EndpointState::of(&app, endpoint)))
 }
 
 /// Changes what an endpoint is told of, or the settings of a connection; switches it off, or on again.
@@ -379,14 +460,34 @@ async fn change(
     };
     match endpoint.kind {
         EndpointKind::Webhook => {
-            if wanted.settings.is_some() || wanted.crm_file.is_some() {
+            if wanted.settings.is_some() || wanted.crm_file.is_some() || wanted.mail.is_some() {
                 return Err(Error::unusable(
-                    "a receiver of webhooks has neither `settings` nor `crm_file`",
+                    "a receiver of webhooks has neither `settings` nor `crm_file` nor `mail`",
                 ));
             }
             change.types = wanted.types.map(types).transpose()?;
         }
-        EndpointKind::Crm | EndpointKind::Mail => {
+        EndpointKind::Mail => {
+            if wanted.types.is_some() || wanted.settings.is_some() || wanted.crm_file.is_some() {
+                return Err(Error::unusable(
+                    "a mail server has neither `types` nor `settings` nor `crm_file`; send `mail`",
+                ));
+            }
+            if let Some(mail) = wanted.mail {
+                let (name, secret) = mail_server(&app, &mail)?;
+                if name != endpoint.target {
+                    return Err(Error::unusable(format!(
+                        "mail: it is {name}, and the endpoint {}; delete this one and make a new one",
+                        endpoint.target
+                    )));
+                }
+                change.secret = Some(seal(&app, &id, &secret)?);
+            }
+        }
+        EndpointKind::Crm => {
+            if wanted.mail.is_some() {
+                return Err(Error::unusable("mail: it is for mail servers; send `settings`"));
+            }
             if wanted.types.is_some() {
                 return Err(Error::unusable("types: they are for receivers of webhooks"));
             }
@@ -470,7 +571,7 @@ async fn rotate(
     let wanted: Rotate = or_default(&body)?;
     if seen(&app, &user, &id).await?.kind != EndpointKind::Webhook {
         return Err(Error::unusable(
-            "only receivers of webhooks have such a secret; change the `settings`",
+            "only receivers of webhooks have such a secret; change the `settings`, or the `mail`",
         ));
     }
     let old_for_s = wanted.old_for_s.unwrap_or(OLD_FOR_S);

@@ -53,6 +53,14 @@ impl Error {
         )
     }
 
+    pub fn no_page() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "no_page",
+            "this program was built without the page: run `make web` and build it again; the API is at /openapi.json",
+        )
+    }
+
     pub fn no_method() -> Self {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,

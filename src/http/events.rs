@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use chrono::{DateTime, Utc};
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -58,7 +58,8 @@ impl From<store::Event> for Event {
 #[into_params(parameter_in = Query)]
 #[serde(default)]
 struct After {
-    /// Events behind this number; 0: all that are kept.
+    /// Events behind this number; 0: all that are kept; -1: only what is to come.
+    #[param(minimum = -1)]
     after: Option<i64>,
 }
 
@@ -66,7 +67,7 @@ struct After {
 ///
 /// A stream that broke goes on with `Last-Event-ID`, which browsers send by themselves.
 #[utoipa::path(get, path = "/v1/events", tag = "events",
-    params(After, ("Last-Event-ID" = Option<i64>, Header, description = "As `after`, which goes before it")),
+    params(After, ("Last-Event-ID" = Option<i64>, Header, description = "As `after`, which goes before it unless it is -1")),
     responses(
         (status = 200, description = "Events, the oldest first",
             content((String = "text/event-stream"), (Vec<Event> = "application/json"))),
@@ -81,11 +82,21 @@ async fn events(
     user.may_read(Resource::Events)?;
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let last = text(header::HeaderName::from_static("last-event-id")).and_then(|id| id.parse().ok());
-    let after = after.after.or(last).unwrap_or(0);
+    let from_now = after.after.is_some_and(|after| after < 0);
+    let after = match after.after {
+        Some(after) if after >= 0 => after,
+        None => last.unwrap_or(0),
+        Some(_) => match last {
+            Some(last) => last,
+            None => app.shop.store.last_event(&user.0.workspace).await?,
+        },
+    };
     if text(header::ACCEPT).is_some_and(|accept| accept.starts_with("application/json")) {
         let events = app.shop.store.events(&user.scope(), after, BATCH).await?;
         return Ok(Json(events.into_iter().map(Event::from).collect::<Vec<_>>()).into_response());
     }
+    // The number alone is no event, but a client that is cut off before there is one comes back with it.
+    let start = from_now.then(|| Ok::<_, Infallible>(sse::Event::default().id(after.to_string())));
     let batches = stream::unfold((app, user, after), |(app, user, mut after)| async move {
         let scope = user.scope();
         loop {
@@ -109,7 +120,7 @@ async fn events(
             }
         }
     });
-    let events = futures_util::StreamExt::flatten(batches);
+    let events = stream::iter(start).chain(batches.flatten());
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
 }
 

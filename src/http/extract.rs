@@ -2,6 +2,7 @@
 
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts};
+use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,13 @@ impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         axum::Json(self.0).into_response()
     }
+}
+
+/// A header lists a value.
+pub fn lists(headers: &HeaderMap, name: HeaderName, value: &str) -> bool {
+    let said = headers.get_all(name).into_iter().filter_map(|said| said.to_str().ok());
+    said.flat_map(|said| said.split(','))
+        .any(|said| said.split(';').next().unwrap_or_default().trim() == value)
 }
 
 /// A body that may be left out.

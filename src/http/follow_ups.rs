@@ -1,4 +1,4 @@
-//! The follow-up letter of a call: draft, edit, approve.
+//! The follow-up letter of a call: draft, edit, approve, and whom it is sent to.
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
@@ -9,10 +9,12 @@ use utoipa_axum::routes;
 
 use super::auth::{Resource, User};
 use super::calls::analysis_of;
+use super::documents::FollowUpInfo;
 use super::error::ProblemDocument;
 use super::extract::{Json, Path, or_default};
 use super::{App, Error};
-use crate::store::{CallId, Draft, DraftChange, DraftState};
+use crate::deliver::mail::{self, MOST_RECIPIENTS};
+use crate::store::{self, CallId, Draft, DraftChange, DraftState};
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -31,9 +33,11 @@ struct FollowUp {
     /// Who changed it last.
     changed_by: Option<String>,
     changed_at: Option<DateTime<Utc>>,
-    /// As in the analysis, with the edits: `type`, `language`, `send_by`, `subject`, `body`, `facts`, `to_fill`,
-    /// `written_by`.
+    /// Addresses that it goes to as mail: named with the approval.
+    send_to: Vec<String>,
+    /// As in the analysis, with the edits.
     #[serde(flatten)]
+    #[schema(value_type = FollowUpInfo)]
     letter: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -51,6 +55,10 @@ struct Edit {
 struct Approval {
     /// The one that was read; another change since then is a conflict.
     revision: Option<i64>,
+    /// Sends it as mail to these addresses, at most ten; each sees the others. Nothing: the letter is approved and not sent, or,
+    /// approved again, goes to whom it went before. Nobody who is only named in the call gets anything.
+    #[schema(example = json!(["dana@example.com"]))]
+    send_to: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -82,6 +90,7 @@ fn show_letter(
     }
     Ok(FollowUp {
         call_id: id.to_string(),
+        send_to: draft.as_ref().map(|draft| draft.send_to.clone()).unwrap_or_default(),
         state: draft.as_ref().map_or(DraftState::Draft, |draft| draft.state),
         revision: draft.as_ref().map_or(0, |draft| draft.revision),
         changed_by: draft.as_ref().and_then(|draft| draft.by_user.clone()),
@@ -108,25 +117,40 @@ async fn show(State(app): State<App>, user: User, Path(id): Path<CallId>) -> Res
     Ok(Json(show_letter(&id, draft, letter)?))
 }
 
-async fn change(
-    app: &App,
-    user: &User,
-    id: &CallId,
-    revision: Option<i64>,
-    draft: Option<String>,
-    state: DraftState,
-) -> Result<Json<FollowUp>, Error> {
+/// What is done to a letter.
+enum Act {
+    Edit(Edited),
+    Approve { send_to: Option<Vec<String>> },
+}
+
+async fn change(app: &App, user: &User, id: &CallId, revision: Option<i64>, act: Act) -> Result<Json<FollowUp>, Error> {
     user.may_write(Resource::Calls)?;
     let letter = letter(app, user, id).await?;
     let store = &app.shop.store;
-    let seen_revision = match revision {
-        Some(revision) => revision,
-        None => store.draft(&user.scope(), id).await?.map_or(0, |draft| draft.revision),
+    let known = store.draft(&user.scope(), id).await?;
+    let known_revision = known.as_ref().map_or(0, |draft| draft.revision);
+    let seen_revision = revision.unwrap_or(known_revision);
+    let (text, state, send_to) = match act {
+        Act::Edit(edited) => (edited, DraftState::Draft, None),
+        Act::Approve { send_to } => {
+            // The text that was read, or none: it is kept with the approval.
+            if seen_revision != known_revision {
+                return Err(store::Error::changed_meanwhile().into());
+            }
+            let (edited, blanks) = as_it_is(id, known, letter.clone())?;
+            if send_to.as_ref().is_some_and(|send_to| !send_to.is_empty()) {
+                sendable(&edited, &blanks)?;
+            }
+            (edited, DraftState::Approved, send_to)
+        }
     };
+    // What is approved is kept as it is: another analysis of the call may come to another letter.
+    let text = serde_json::to_string(&text).map_err(|error| Error::unusable(error.to_string()))?;
     let change = DraftChange {
         seen_revision,
-        draft,
+        draft: Some(text),
         state,
+        send_to,
     };
     let kept = store
         .change_draft(&user.scope(), id, change, &user.actor(), Utc::now())
@@ -135,7 +159,57 @@ async fn change(
     Ok(Json(show_letter(id, Some(kept), letter)?))
 }
 
-/// Replaces subject and body. An approved letter is a draft again.
+/// The letter with its edits, and the blanks that are left in it.
+fn as_it_is(
+    id: &CallId,
+    known: Option<Draft>,
+    letter: serde_json::Map<String, serde_json::Value>,
+) -> Result<(Edited, Vec<String>), Error> {
+    #[derive(Deserialize)]
+    struct Shown {
+        subject: String,
+        body: String,
+        #[serde(default)]
+        to_fill: Vec<String>,
+    }
+    let letter = show_letter(id, known, letter)?.letter;
+    let shown: Shown =
+        serde_json::from_value(letter.into()).map_err(|_| Error::conflict("the letter cannot be read"))?;
+    let Shown { subject, body, to_fill } = shown;
+    Ok((Edited { subject, body }, to_fill))
+}
+
+/// Whether a letter can go out as it is.
+fn sendable(letter: &Edited, blanks: &[String]) -> Result<(), Error> {
+    if !blanks.is_empty() {
+        return Err(Error::unusable(format!(
+            "the letter has blanks to be filled before it is sent: {}; edit it first",
+            blanks.join(", ")
+        )));
+    }
+    if letter.subject.trim().is_empty() || letter.body.trim().is_empty() {
+        return Err(Error::unusable("the letter has no subject or no text; edit it first"));
+    }
+    Ok(())
+}
+
+/// Addresses as they are written in mail, each once.
+fn recipients(said: &[String]) -> Result<Vec<String>, Error> {
+    if said.len() > MOST_RECIPIENTS {
+        return Err(Error::unusable(format!("send_to: at most {MOST_RECIPIENTS} addresses")));
+    }
+    let mut found: Vec<String> = Vec::new();
+    for (at, said) in said.iter().enumerate() {
+        let address = mail::address(said).map_err(|problem| Error::unusable(format!("send_to[{at}]: {problem}")))?;
+        let address = address.to_string();
+        if !found.contains(&address) {
+            found.push(address);
+        }
+    }
+    Ok(found)
+}
+
+/// Replaces subject and body. An approved letter is a draft again, and what of it was not sent yet is not sent.
 #[utoipa::path(put, path = "/v1/calls/{id}/follow-up", tag = "follow-up", params(("id" = String, Path)), request_body = Edit,
     responses((status = 200, body = FollowUp), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
 async fn edit(
@@ -148,14 +222,18 @@ async fn edit(
         subject: edit.subject,
         body: edit.body,
     };
-    let text = serde_json::to_string(&edited).map_err(|error| Error::unusable(error.to_string()))?;
-    change(&app, &user, &id, edit.revision, Some(text), DraftState::Draft).await
+    change(&app, &user, &id, edit.revision, Act::Edit(edited)).await
 }
 
-/// Approves the letter as it is.
+/// Approves the letter as it is; sends it as mail, if addresses are named.
 #[utoipa::path(post, path = "/v1/calls/{id}/follow-up/approve", tag = "follow-up", params(("id" = String, Path)),
     request_body(content = Approval, description = "May be left out"),
-    responses((status = 200, body = FollowUp), (status = 404, body = ProblemDocument), (status = 409, body = ProblemDocument)))]
+    responses(
+        (status = 200, body = FollowUp),
+        (status = 404, body = ProblemDocument),
+        (status = 409, body = ProblemDocument, description = "It was changed meanwhile, or there is no mail server to send it with"),
+        (status = 422, body = ProblemDocument),
+    ))]
 async fn approve(
     State(app): State<App>,
     user: User,
@@ -163,5 +241,6 @@ async fn approve(
     body: axum::body::Bytes,
 ) -> Result<Json<FollowUp>, Error> {
     let approval: Approval = or_default(&body)?;
-    change(&app, &user, &id, approval.revision, None, DraftState::Approved).await
+    let send_to = approval.send_to.as_deref().map(recipients).transpose()?;
+    change(&app, &user, &id, approval.revision, Act::Approve { send_to }).await
 }

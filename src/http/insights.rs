@@ -13,7 +13,7 @@ use super::auth::{Resource, User};
 use super::error::ProblemDocument;
 use super::extract::{Json, Query};
 use super::{App, Error};
-use crate::insights::{self, Coaching, Cycle, Deal, Entry, Forecast, Funnel, ProcessMap, Scope, Split};
+use crate::insights::{self, Coaching, Cycle, Deal, Entry, Forecast, Funnel, ProcessMap, Scope, Split, Standing};
 use crate::process::Process;
 use crate::store::{DealId, FiguresRecord};
 
@@ -88,7 +88,7 @@ async fn asked(app: &App, user: &User, about: About) -> Result<Asked, Error> {
 }
 
 /// The process of the workspace, or one of the program by its name.
-async fn process_of(app: &App, user: &User, wanted: Option<&str>) -> Result<Arc<Process>, Error> {
+pub async fn process_of(app: &App, user: &User, wanted: Option<&str>) -> Result<Arc<Process>, Error> {
     let workspace = app.shop.store.workspace(&user.0.workspace).await?;
     let workspace = workspace.ok_or_else(|| Error::not_found("workspace"))?;
     let unusable = |error: crate::process::Error| Error::unusable(error.to_string());
@@ -105,6 +105,20 @@ async fn process_of(app: &App, user: &User, wanted: Option<&str>) -> Result<Arc<
             Err(Error::bad_request(detail))
         }
     }
+}
+
+/// How the deals that somebody sees stand, by their ids; none where the process of the workspace cannot be read.
+pub async fn standings(app: &App, user: &User) -> Result<BTreeMap<String, Standing>, Error> {
+    let Ok(process) = process_of(app, user, None).await else {
+        return Ok(BTreeMap::new());
+    };
+    let deals = by_deal(app.shop.store.figures(&user.scope()).await?);
+    let asked = Asked {
+        deals,
+        process,
+        about: About::default(),
+    };
+    Ok(asked.report(insights::standings).await?.0)
 }
 
 fn by_deal(records: Vec<FiguresRecord>) -> Vec<Deal> {

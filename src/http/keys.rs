@@ -103,6 +103,7 @@ pub fn make(
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewKey)]
 #[serde(deny_unknown_fields)]
 struct Add {
     /// What it is for.

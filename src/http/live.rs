@@ -41,6 +41,10 @@ const BATCH: u32 = 50;
 const POLL: Duration = Duration::from_millis(100);
 /// So often it is asked whether the caller's key still holds: a revoked one is out within a second.
 const WATCH: Duration = Duration::from_millis(700);
+/// So often a call is looked at that another process holds.
+const ELSEWHERE: Duration = Duration::from_millis(400);
+
+const FIRST_MESSAGE: &str = "the first message must be `start`, `resume` or `watch`";
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(live))
@@ -67,14 +71,18 @@ fn upgrade(upgrade: Upgrade, longest: usize) -> Result<WebSocketUpgrade, Error> 
 
 /// A live call: turns or sound in, labels, deal and hints out.
 ///
-/// A WebSocket. The first message is `start`, or `resume` after a broken connection; see README, "Live calls".
+/// A WebSocket. The first message is `start`, `resume` after a broken connection, or `watch` to look at a call that somebody
+/// else holds; see README, "Live calls".
 #[utoipa::path(get, path = "/v1/live", tag = "live", responses(
     (status = 101, description = "The WebSocket is open"),
     (status = 400, body = ProblemDocument),
     (status = 503, body = ProblemDocument),
 ))]
 async fn live(State(app): State<App>, user: User, socket: Upgrade) -> Result<Response, Error> {
-    user.may_write(Resource::Calls)?;
+    // Who writes may hold a call, who reads may watch one: the first message tells.
+    if user.may_write(Resource::Calls).is_err() {
+        user.may_read(Resource::Calls)?;
+    }
     let desk = app.desk()?.clone();
     let socket = upgrade(socket, LONGEST_MESSAGE)?;
     Ok(socket.on_upgrade(move |socket| async move {
@@ -151,6 +159,16 @@ impl Out {
         }
     }
 
+    /// Sends what is told of a call, until there is a gap or no more of it.
+    async fn pass_on(&mut self, mut told: tokio::sync::broadcast::Receiver<Told>) -> Result<(), Gone> {
+        while let Ok(Told::Frame { seq, json }) = told.recv().await {
+            if seq > self.seq {
+                self.frame(seq, &json).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// How a call ended that has: with its analysis, as soon as it is there.
     async fn finale(&mut self, app: &App, scope: &Scope, id: &CallId) -> Result<(), Gone> {
         self.catch_up(app, scope, id).await?;
@@ -185,10 +203,22 @@ async fn hold(app: App, desk: Desk, user: User, mut out: Out, mut incoming: Spli
     let first = tokio::time::timeout(FIRST, incoming.next()).await;
     let message = match first {
         Ok(Some(Ok(Message::Text(text)))) => ClientMessage::read(&text).map_err(|error| error.to_string()),
-        Ok(Some(Ok(_))) => Err("the first message must be `start` or `resume`".to_owned()),
+        Ok(Some(Ok(_))) => Err(FIRST_MESSAGE.to_owned()),
         _ => return,
     };
     let scope = user.scope();
+    if let Ok(ClientMessage::Watch { call_id, after }) = message {
+        if user.may_read(Resource::Calls).is_err() {
+            let why = "this key does not read calls: it may hold its own".to_owned();
+            return refuse(out, &LiveError::Meta(why)).await;
+        }
+        out.seq = after;
+        return watch(&app, &desk, &user, out, incoming, &CallId::from(call_id)).await;
+    }
+    if user.may_write(Resource::Calls).is_err() {
+        let why = "this key reads calls only: it may `watch` them".to_owned();
+        return refuse(out, &LiveError::Meta(why)).await;
+    }
     let (opened, after) = match message {
         Ok(ClientMessage::Start { call, audio }) => (desk.start(starter(&user), call, audio).await, 0),
         Ok(ClientMessage::Resume { call_id, after }) => {
@@ -203,12 +233,7 @@ async fn hold(app: App, desk: Desk, user: User, mut out: Out, mut incoming: Spli
             }
             (opened, after)
         }
-        Ok(_) => (
-            Err(LiveError::Meta(
-                "the first message must be `start` or `resume`".to_owned(),
-            )),
-            0,
-        ),
+        Ok(_) => (Err(LiveError::Meta(FIRST_MESSAGE.to_owned())), 0),
         Err(error) => (Err(LiveError::Meta(error)), 0),
     };
     let line = match opened {
@@ -231,6 +256,48 @@ async fn hold(app: App, desk: Desk, user: User, mut out: Out, mut incoming: Spli
         return line.gone().await;
     }
     exchange(&app, &user, line, out, incoming).await;
+}
+
+/// Tells of a call that somebody else holds, until it has ended or the client leaves. What a watcher says is not heard.
+async fn watch(app: &App, desk: &Desk, user: &User, mut out: Out, mut incoming: SplitStream<WebSocket>, id: &CallId) {
+    let scope = &user.scope();
+    let ended = async || {
+        let known = app.shop.store.live_call(scope, id).await?;
+        known.map(|call| call.ended_at.is_some()).ok_or(LiveError::NoCall)
+    };
+    if let Err(error) = ended().await {
+        return refuse(out, &error).await;
+    }
+    let telling = async {
+        loop {
+            // Before what is stored is read: nothing falls between.
+            let told = desk.listen(id);
+            out.catch_up(app, scope, id).await?;
+            if ended().await.map_err(|_| Gone)? {
+                out.finale(app, scope, id).await?;
+                return Ok(out);
+            }
+            match told {
+                Some(told) => out.pass_on(told).await?,
+                None => tokio::time::sleep(ELSEWHERE).await,
+            }
+        }
+    };
+    let leaving = async {
+        while let Some(Ok(message)) = incoming.next().await {
+            if matches!(message, Message::Close(_)) {
+                return;
+            }
+        }
+    };
+    let told: Result<Out, Gone> = tokio::select! {
+        () = leaving => Err(Gone),
+        () = locked_out(app, user) => Err(Gone),
+        told = telling => told,
+    };
+    if let Ok(out) = told {
+        out.close(close_code::NORMAL, "the call has ended").await;
+    }
 }
 
 fn starter(user: &User) -> Starter {

@@ -3,12 +3,15 @@
 //! Each resource has a file with its routes, wire types and handlers. A handler takes its input apart, calls one method,
 //! and gives a wire type back. What is stored is *not* here: see `store`; nor what is done with a call: see `service`.
 
+mod actions;
 mod audit;
 mod auth;
 mod calls;
+mod crms;
 mod deals;
 mod deliveries;
 mod description;
+mod documents;
 mod endpoints;
 mod error;
 mod events;
@@ -20,6 +23,8 @@ mod insights;
 mod keys;
 mod live;
 mod metrics;
+mod models;
+mod page;
 mod passwords;
 mod privacy;
 mod processes;
@@ -28,6 +33,7 @@ mod range;
 mod sessions;
 mod upload;
 mod users;
+mod vocabulary;
 mod workspaces;
 
 use std::net::SocketAddr;
@@ -123,6 +129,7 @@ struct Described;
 fn resources() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(calls::router())
+        .merge(actions::router())
         .merge(follow_ups::router())
         .merge(deals::router())
         .merge(events::router())
@@ -135,9 +142,12 @@ fn resources() -> OpenApiRouter<App> {
         .merge(audit::router())
         .merge(insights::router())
         .merge(privacy::router())
+        .merge(crms::router())
         .merge(endpoints::router())
         .merge(deliveries::router())
         .merge(proposals::router())
+        .merge(vocabulary::router())
+        .merge(models::router())
 }
 
 fn described() -> (Router<App>, Router<App>, serde_json::Value) {
@@ -157,7 +167,7 @@ fn described() -> (Router<App>, Router<App>, serde_json::Value) {
     components.add_security_scheme("key", key);
     components.add_security_scheme("session", session);
     let described = serde_json::to_value(&described).unwrap_or_default();
-    (open, closed, description::complete(described))
+    (open, closed, description::complete(documents::complete(described)))
 }
 
 /// The description of all routes.
@@ -182,7 +192,7 @@ pub fn router(app: App, origins: &[HeaderValue]) -> Router {
                 async move { ([(header::CONTENT_TYPE, "application/json")], (*description).clone()) }
             }),
         )
-        .fallback(|| async { Error::no_route() })
+        .fallback(page::answer::<page::Page>)
         .method_not_allowed_fallback(|| async { Error::no_method() })
         .layer(DefaultBodyLimit::max(app.limits.body))
         .layer(middleware::from_fn(metrics::layer))

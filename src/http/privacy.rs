@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::{Resource, User};
-use super::calls::{Call, seen};
+use super::calls::{Call, shown};
 use super::error::ProblemDocument;
 use super::extract::{Json, Path, Query};
 use super::{App, Error};
@@ -94,6 +94,7 @@ async fn erase_deal(
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = CallChange)]
 #[serde(deny_unknown_fields)]
 struct Change {
     /// `denied` stops the work at once and takes recording, transcript and results away.
@@ -143,7 +144,7 @@ async fn change(
     }
     tidy(&app.shop).await;
     app.shop.bell.notify_one();
-    Ok(Json(seen(&app, &user, &id).await?.into()))
+    shown(&app, &user, &id).await
 }
 
 /// How long things stay. What the workspace has not set is as the server has it.

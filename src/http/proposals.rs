@@ -29,6 +29,7 @@ pub fn router() -> OpenApiRouter<App> {
 
 /// One thing that would change.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProposedChange)]
 pub struct Change {
     id: String,
     kind: ChangeKind,
@@ -38,7 +39,10 @@ pub struct Change {
     target: String,
     /// What the CRM had when it was proposed.
     old: Value,
+    /// What the CRM calls a stage, where it has a name beside the id; null: it has none, or this is no stage.
+    old_name: Option<String>,
     new: Value,
+    new_name: Option<String>,
     evidence: Vec<ChangeEvidence>,
     /// 0–1; null: nobody has measured it.
     confidence: Option<f64>,
@@ -51,9 +55,19 @@ pub struct Change {
     decided_at: Option<DateTime<Utc>>,
     /// Of what was made in the CRM.
     crm_id: Option<String>,
+    /// Of a conflict: what the CRM has.
+    found: Option<Found>,
     /// What the CRM said.
     message: Option<String>,
     updated_at: DateTime<Utc>,
+}
+
+/// What the CRM has in place of what was expected.
+#[derive(Debug, Serialize, ToSchema)]
+struct Found {
+    value: Value,
+    /// What the CRM calls a stage, where it has a name beside the id.
+    name: Option<String>,
 }
 
 impl From<store::Change> for Change {
@@ -64,7 +78,9 @@ impl From<store::Change> for Change {
             name: change.name,
             target: change.target,
             old: change.old,
+            old_name: change.old_name,
             new: change.new,
+            new_name: change.new_name,
             evidence: change.evidence,
             confidence: change.confidence,
             policy: change.policy,
@@ -73,6 +89,10 @@ impl From<store::Change> for Change {
             decided_by: change.decided_by,
             decided_at: change.decided_at,
             crm_id: change.crm_id,
+            found: change.found.map(|found| Found {
+                value: found.value,
+                name: found.name,
+            }),
             message: change.message,
             updated_at: change.updated_at,
         }
@@ -120,7 +140,8 @@ struct ProposalQuery {
     call: Option<String>,
 }
 
-/// Which changes; without them all to which it applies.
+/// Which changes; without them all to which it applies. Those that failed or met a conflict are approved again only where they
+/// are named.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Decided {
@@ -211,7 +232,8 @@ async fn decide(
     Ok(Json(proposal.into()))
 }
 
-/// Approves changes: they are written to the CRM.
+/// Approves changes: they are written to the CRM. One that failed or met a conflict can be approved again: it is compared and
+/// written anew. What the CRM had at a conflict (`found`) is then the old value, which undo writes back.
 #[utoipa::path(post, path = "/v1/proposals/{id}/approve", tag = "delivery", params(("id" = String, Path)),
     request_body(content = Decided, description = "May be left out"),
     responses(

@@ -80,6 +80,7 @@ fn check_role(caller: &auth::User, role: PersonRole) -> Result<(), Error> {
 }
 
 #[derive(Deserialize, ToSchema)]
+#[schema(as = NewUser)]
 #[serde(deny_unknown_fields)]
 struct Add {
     /// Nobody else on the server has it.
@@ -92,6 +93,7 @@ struct Add {
 }
 
 #[derive(Deserialize, ToSchema)]
+#[schema(as = UserChange)]
 #[serde(deny_unknown_fields)]
 struct Change {
     name: Option<String>,

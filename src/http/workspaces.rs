@@ -39,6 +39,7 @@ impl From<store::Workspace> for Workspace {
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewWorkspace)]
 #[serde(deny_unknown_fields)]
 struct Add {
     name: String,

@@ -1,11 +1,14 @@
 //! How well an open deal is looked after (G.6).
 
+use std::collections::BTreeMap;
+
 use chrono::{Days, NaiveDate};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::cycle::{StageTime, days_until};
-use super::story::{Ladder, Story};
+use super::cycle::{StageTime, days_until, stage_times};
+use super::story::{Ladder, Stories, Story};
+use super::{Deal, Scope};
 use crate::domain::{CallFigures, ElementId, ObjectionKind, Signal, calendar};
 
 /// Silence under which no deal is stalled.
@@ -54,6 +57,38 @@ impl HealthReason {
             _ => 10,
         }
     }
+}
+
+/// How a deal stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// None where it has ended.
+    pub health: Option<DealHealth>,
+    /// Elements of the process that are not proven (score under 2), in its order.
+    pub missing: Vec<ElementId>,
+}
+
+/// Of each deal with a stage, by its id; the health is that of the forecast.
+pub fn standings(deals: &[Deal], scope: Scope<'_>) -> BTreeMap<String, Standing> {
+    let stories = Stories::new(deals, &scope);
+    let times = stage_times(&stories, &scope);
+    let standing = |story: &Story<'_>| {
+        let scores = story.calls.last().map(|entry| &entry.record.scores);
+        let proven = |id: &ElementId| {
+            scores
+                .and_then(|scores| scores.get(id))
+                .is_some_and(|score| *score >= PROVEN)
+        };
+        let elements = scope.process.elements().iter().map(|element| &element.id);
+        Standing {
+            health: story
+                .place()
+                .map(|_| health(story, &stories.ladder, &times, scope.today)),
+            missing: elements.filter(|id| !proven(id)).cloned().collect(),
+        }
+    };
+    let of = |story: &Story<'_>| (story.deal.id.clone(), standing(story));
+    stories.all.iter().map(of).collect()
 }
 
 /// Of a deal in an open stage.

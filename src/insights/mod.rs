@@ -36,7 +36,7 @@ pub use cycle::{AgeBucket, Cycle, CycleColumn, StageTime, cycle};
 pub use forecast::{Forecast, Leads, MoneyForecast, MonthForecast, OpenDeal, Plan, StageForecast, Wins, forecast};
 pub use funnel::{Funnel, FunnelPart, FunnelStage, FunnelStep, Split, funnel};
 pub use goes_with::GoesWith;
-pub use health::{DealHealth, HealthReason};
+pub use health::{DealHealth, HealthReason, Standing, standings};
 pub use mining::{Path, ProcessMap, Rework, Skipped, Transition, TransitionKind, Variant, process_map};
 pub use needs::{CallEvidence, Need, NeedKind};
 pub use stats::{Days, Rate, Trend};

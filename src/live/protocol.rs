@@ -36,6 +36,12 @@ pub enum ClientMessage {
         #[serde(default)]
         after: u64,
     },
+    /// Looks at a call that somebody else holds; `after` is the last number that arrived.
+    Watch {
+        call_id: String,
+        #[serde(default)]
+        after: u64,
+    },
 }
 
 /// How the client's sound is coded.

@@ -30,6 +30,7 @@ fn options() -> Options {
         prompts: None,
         llm: None,
         history: None,
+        corrected: Vec::new(),
     }
 }
 

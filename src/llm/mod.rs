@@ -99,7 +99,10 @@ impl Error {
 
     /// No other question of this call will fare better.
     fn ends_the_call(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::Unreachable(_) | Self::TimeLimit(_))
+        matches!(
+            self,
+            Self::Setting(_) | Self::Refused(_) | Self::Unreachable(_) | Self::TimeLimit(_)
+        )
     }
 
     /// An answer that is not in its form. Where, not what: the words of an answer are words of the call.
@@ -280,7 +283,7 @@ impl Session<'_> {
                 Err(Error::TimeLimit(self.llm.time_limit))
             } else {
                 let answered = self.llm.model.ask(question, left);
-                has_left |= !matches!(answered, Err(Error::Unreachable(_)));
+                has_left |= !matches!(answered, Err(Error::Unreachable(_) | Error::Setting(_)));
                 answered.and_then(|text| parse(&text).map(|answer| (text, answer)))
             };
             let error = match answered {

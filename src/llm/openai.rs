@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{ChatModel, Error, Form, Options, Question};
+use crate::guard::{self, Blocked};
 
 pub struct OpenAi {
     client: Client<OpenAIConfig>,
@@ -21,6 +22,9 @@ pub struct OpenAi {
     model: String,
     form: Form,
 }
+
+/// The setting of the address.
+const ADDRESS: &str = "DEALSTAGE_LLM_BASE_URL";
 
 /// An answer labels a dozen turns at most; a model that goes on is lost.
 const LONGEST_ANSWER: u32 = 2000;
@@ -47,12 +51,8 @@ impl OpenAi {
         let base_url = options.base_url.trim().trim_end_matches('/');
         let key = options.api_key.expose_secret().trim();
         HeaderValue::from_str(key).map_err(|_| setting("DEALSTAGE_LLM_API_KEY", &"it has letters that no key has"))?;
-        let mut address = reqwest::Url::parse(base_url).map_err(|error| {
-            setting(
-                "DEALSTAGE_LLM_BASE_URL",
-                &format!("{error}; write it like http://127.0.0.1:8080/v1"),
-            )
-        })?;
+        let mut address = reqwest::Url::parse(base_url)
+            .map_err(|error| setting(ADDRESS, &format!("{error}; write it like http://127.0.0.1:8080/v1")))?;
         // Neither fails on an address with a host, and one without fails when it is asked.
         let _ = address.set_password(None);
         let _ = address.set_username("");
@@ -62,11 +62,9 @@ impl OpenAi {
             .with_api_key(key)
             .with_org_id("")
             .with_project_id("");
-        let http = reqwest::Client::builder()
-            // The key must not follow to another host.
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| setting("language model", &error))?;
+        // The operator of the machine names this address: it may be in the own network. What the guard refuses all the same
+        // is refused here where it is an address, and where a name leads when it is asked.
+        let http = guard::named(&address).map_err(|error| setting(ADDRESS, &error))?;
         // In the place of the library's own service: that retries by itself (how often and how long is for the session to
         // say), and takes an error whose body it does not know for an answer.
         let service = tower::service_fn(move |request: HttpRequestFactory| {
@@ -151,6 +149,9 @@ fn error_of(error: OpenAIError) -> Error {
             status => Error::Refused(status),
         },
         OpenAIError::Reqwest(error) => {
+            if let Some(blocked) = Blocked::of(&error) {
+                return Error::Setting(format!("{ADDRESS}: {blocked}"));
+            }
             let unreached = error.is_connect() || error.is_builder();
             let cause = error.without_url().to_string();
             if unreached {

@@ -47,6 +47,7 @@ pub fn run_case(
                 fields: Vec::new(),
                 not_sales: false,
                 other_language: None,
+                corrected: Vec::new(),
             };
             understanding.read_labels(call_date);
             understanding

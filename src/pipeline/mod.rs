@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::decide::{self, Situation, TemplateError, Templates};
 use crate::domain::{
-    Action, Call, Contact, Deal, DecidedBy, Egress, FollowUp, History, Language, Premature, Qualification, Recording,
-    RootCause, Scorecard, Stopped,
+    Action, Call, Contact, Corrected, Deal, DecidedBy, Egress, FollowUp, History, Language, Premature, Qualification,
+    Recording, RootCause, Scorecard, Stopped,
 };
 use crate::ingest::{self, Input};
 use crate::llm::{self, Llm, Redaction};
@@ -27,6 +27,7 @@ use crate::understand::turn_model::{Encoder, TurnModel, Vector};
 use crate::understand::{self, Understanding};
 use crate::weights;
 
+pub use crate::decide::metric_name;
 pub use cases::{Difference, run_case};
 
 pub const ENCODER: &str = "multilingual-e5-small";
@@ -89,6 +90,8 @@ pub struct Options {
     pub llm: Option<(Ask, llm::Options)>,
     /// Earlier calls with the same deal.
     pub history: Option<History>,
+    /// What people corrected in an earlier run, the oldest first.
+    pub corrected: Vec<Corrected>,
 }
 
 /// Which weights hear recordings.
@@ -358,6 +361,9 @@ pub fn analyse_transcribed(
     {
         deal = scored;
     }
+    if let Some(stage) = stage_said(&options.corrected) {
+        deal = process::settle(process, understanding.heard(history), &deal, stage);
+    }
     let decided = decide_all(
         understanding,
         call_date,
@@ -405,7 +411,14 @@ fn understand(
     known: Option<&[Vector]>,
 ) -> Result<Understanding, Error> {
     call.call_date = Some(call_date);
-    let mut understanding = understand::understand(call, call_date, options.rep.as_deref(), model, known)?;
+    let mut understanding = understand::understand(
+        call,
+        call_date,
+        options.rep.as_deref(),
+        model,
+        known,
+        &options.corrected,
+    )?;
     if options.history.is_some() {
         understanding.belongs_to_a_deal();
     }
@@ -419,6 +432,14 @@ fn assess(understanding: &Understanding, process: &Process, history: Option<&His
         (deal.confidence, deal.abstained, deal.decided_by) = (0.0, true, DecidedBy::Rules);
     }
     deal
+}
+
+/// Where a person says that the deal stands, if one does; None within: it cannot be told.
+fn stage_said(corrected: &[Corrected]) -> Option<Option<&str>> {
+    corrected.iter().rev().find_map(|said| match said {
+        Corrected::DealStage { stage } => Some(stage.as_deref()),
+        _ => None,
+    })
 }
 
 /// Where a call stands that goes on.

@@ -37,6 +37,7 @@ pub fn analysis(
         fields: Vec::new(),
         not_sales: false,
         other_language: None,
+        corrected: Vec::new(),
     };
     understanding.read_labels(call_date);
     let deal = process::assess(process, understanding.heard(None));

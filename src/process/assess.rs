@@ -292,12 +292,44 @@ pub fn rescore(
     deal.confidence = confidence;
     deal.decided_by = DecidedBy::Llm;
     deal.abstained = short;
-    let reading = reading_of(process, &talk, &marks, heard, &deal);
+    read_again(process, &talk, &marks, heard, deal)
+}
+
+/// What follows from scores and stage, after they changed.
+fn read_again(process: &Process, talk: &Talk<'_>, marks: &Marks, heard: Heard<'_>, mut deal: Deal) -> Deal {
+    let reading = reading_of(process, talk, marks, heard, &deal);
     let flags = flags(&reading, &deal);
     let contradictions = history::contradictions(&reading, heard, &deal);
     drop(reading);
     (deal.flags, deal.contradictions) = (flags, contradictions);
     deal
+}
+
+/// The deal where a person says that it stands; None: that it cannot be told. The scores stay what the words give. A stage
+/// that the process does not have says nothing.
+pub fn settle(process: &Process, heard: Heard<'_>, deal: &Deal, stage: Option<&str>) -> Deal {
+    let mut deal = deal.clone();
+    let Some(stage) = stage else {
+        deal.abstained = true;
+        deal.decided_by = DecidedBy::Person;
+        return deal;
+    };
+    let Some(place) = process.stages().iter().position(|rule| rule.id.as_str() == stage) else {
+        return deal;
+    };
+    enter(process, &mut deal, place, false, heard.language);
+    let kind = process.stages()[place].kind;
+    deal.on_hold &= kind == StageKind::Open;
+    deal.call_outcome = match (kind, deal.call_outcome) {
+        (StageKind::Won, _) => Some(CallOutcome::Order),
+        (StageKind::Lost, _) => Some(CallOutcome::NoSale),
+        (StageKind::Open, Some(CallOutcome::Order | CallOutcome::NoSale)) => Some(CallOutcome::Continuation),
+        (StageKind::Open, outcome) => outcome,
+    };
+    (deal.confidence, deal.decided_by, deal.abstained) = (1.0, DecidedBy::Person, false);
+    let talk = Talk::new(process, heard.call, heard.fields);
+    let marks = Marks::new(heard.labels);
+    read_again(process, &talk, &marks, heard, deal)
 }
 
 /// What a set of labels comes to.

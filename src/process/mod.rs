@@ -15,7 +15,7 @@ mod reading;
 mod warnings;
 
 pub use crate::tables::{Error, Problem, Words};
-pub use assess::{Ending, Heard, Scored, assess, reading_of, rescore};
+pub use assess::{Ending, Heard, Scored, assess, reading_of, rescore, settle};
 pub use condition::{Condition, Fact, Number};
 pub use evidence::{is_dated, sentence};
 pub use file::{

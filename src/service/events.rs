@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveTime, Utc};
 use serde_json::json;
 
-use crate::document::{ActionInfo, Document};
+use crate::document::{self, ActionInfo, Document};
 use crate::store::{CallId, CallRecord, DealId, NewEvent, NewReminder};
 
 /// When people are told what is due on a day: as the day begins at work, in Europe.
@@ -82,6 +82,7 @@ pub fn reminders(call: &CallId, deal: Option<&DealId>, actions: &[ActionInfo], n
             "call_id": call,
             "deal_id": deal,
             "action": action.id,
+            "key": document::action_key(action.id.as_str(), action.evidence.first().map(|words| words.turn)),
             "due": due,
             "owner": action.owner,
             "channel": action.channel,
@@ -131,8 +132,8 @@ mod tests {
         assert_eq!(due, ["2026-03-03T06:00:00+00:00", "2026-03-04T06:00:00+00:00"]);
         let told: serde_json::Value = serde_json::from_str(&made[0].payload).expect("JSON");
         let wanted = json!({
-            "call_id": "call_1", "deal_id": "deal_1", "action": "fulfil_promise", "due": "2026-03-03", "owner": "rep",
-            "channel": "email", "call": "/v1/calls/call_1",
+            "call_id": "call_1", "deal_id": "deal_1", "action": "fulfil_promise", "key": "fulfil_promise", "due": "2026-03-03",
+            "owner": "rep", "channel": "email", "call": "/v1/calls/call_1",
         });
         assert_eq!(told, wanted);
         assert!(!made[0].payload.contains("Anna"));

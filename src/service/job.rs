@@ -6,10 +6,10 @@ use chrono::NaiveDate;
 
 use super::{Meta, Options, Shop, bad_input, events, run_options};
 use crate::document::{self, Document};
-use crate::domain::History;
+use crate::domain::{Corrected, History, Waveform};
 use crate::ingest;
 use crate::pipeline::{self, Models, Progress, Transcribed};
-use crate::store::{CallRecord, Claimed, NewRecord, Outcome, Problem, Scope, Step, StepDone, WorkspaceId};
+use crate::store::{CallRecord, Claimed, NewRecord, Outcome, Problem, Scope, Step, StepDone, Summary, WorkspaceId};
 use crate::{store, transcribe, understand};
 
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +82,12 @@ pub async fn run(
         (Some(heard), _) => heard,
         (None, Some(body)) => serde_json::from_str(&body).map_err(|error| corrupt("transcript", &error))?,
         (None, None) => {
-            let transcribed = hear(shop, options, &claimed.workspace, call, &settings, blocking).await?;
+            let (transcribed, waveform) = hear(shop, options, &claimed.workspace, call, &settings, blocking).await?;
+            if let Some(waveform) = waveform {
+                shop.store
+                    .keep_waveform(&claimed.workspace, &call.id, &waveform)
+                    .await?;
+            }
             let call_date = transcribed.call.call_date.unwrap_or(settings.call_date);
             let done = StepDone {
                 step: Step::Transcript,
@@ -132,11 +137,12 @@ pub type Work = Box<dyn FnOnce(&mut Models, &mut Progress<'_>) -> Result<Done, E
 
 /// What blocking work came to.
 pub enum Done {
-    Transcribed(Box<Transcribed>),
+    /// With the peaks of a recording.
+    Transcribed(Box<Transcribed>, Option<Waveform>),
     Document(Box<Document>),
 }
 
-/// The words of a call, from its bytes.
+/// The words of a call, from its bytes; and the peaks of its recording, if it is one.
 pub async fn hear(
     shop: &Shop,
     options: &Options,
@@ -144,7 +150,7 @@ pub async fn hear(
     call: &CallRecord,
     settings: &pipeline::Options,
     blocking: &dyn Blocking,
-) -> Result<Transcribed, Error> {
+) -> Result<(Transcribed, Option<Waveform>), Error> {
     let Some(blob) = &call.blob else {
         let message = "the recording is not kept any more; upload it again".to_owned();
         return Err(Error::Problem(bad_input(message)));
@@ -160,16 +166,20 @@ pub async fn hear(
         .run(Box::new(move |_, progress| {
             let started = Instant::now();
             let input = ingest::read_as(fetched.path(), &source, &read).map_err(pipeline::Error::from)?;
+            let waveform = match &input {
+                ingest::Input::Recording(recording) => Some(Waveform::of(recording)),
+                ingest::Input::Transcript(_) => None,
+            };
             let mut transcribed = pipeline::transcribe(input, started.elapsed(), &settings, progress)?;
             // A recording has no id of its own, a call file may.
             if transcribed.asr_model.is_some() || transcribed.call.id == stem(&source) {
                 transcribed.call.id = id;
             }
-            Ok(Done::Transcribed(Box::new(transcribed)))
+            Ok(Done::Transcribed(Box::new(transcribed), waveform))
         }))
         .await?;
     match done {
-        Done::Transcribed(transcribed) => Ok(*transcribed),
+        Done::Transcribed(transcribed, waveform) => Ok((*transcribed, waveform)),
         Done::Document(_) => Err(unexpected()),
     }
 }
@@ -210,6 +220,7 @@ async fn understand(
     let now = chrono::Utc::now();
     let analysis = serde_json::to_string(&document).map_err(|error| corrupt("analysis", &error))?;
     let outcome = Outcome {
+        summary: summary(&analysis).map_err(|error| corrupt("analysis", &error))?,
         record: match &call.deal {
             Some(deal) => Some(record(&document, &analysis, deal.clone(), revision, call_date)?),
             None => None,
@@ -246,6 +257,7 @@ pub async fn document_of(
     let mut settings = settings.clone();
     let (history, revision) = history_of(shop, workspace, call, call_date).await?;
     settings.history = history;
+    settings.corrected = corrections_of(shop, workspace, call).await?;
     let done = blocking
         .run(Box::new(move |models, progress| {
             let analysis = pipeline::analyse_transcribed(transcribed, &process, &settings, models, progress)?;
@@ -254,8 +266,18 @@ pub async fn document_of(
         .await?;
     match done {
         Done::Document(document) => Ok((document, revision)),
-        Done::Transcribed(_) => Err(unexpected()),
+        Done::Transcribed(..) => Err(unexpected()),
     }
+}
+
+/// What people corrected about a call, the oldest first.
+async fn corrections_of(shop: &Shop, workspace: &WorkspaceId, call: &CallRecord) -> Result<Vec<Corrected>, Error> {
+    let kept = shop.store.corrections(&Scope::all(workspace.clone()), &call.id).await?;
+    let read = |kept: &store::Correction| serde_json::from_str(&kept.body);
+    kept.iter()
+        .map(read)
+        .collect::<Result<_, _>>()
+        .map_err(|error| corrupt("correction", &error))
 }
 
 /// What was known of the deal of a call before it; and the number of the deal's record that this was read at.
@@ -270,6 +292,12 @@ pub async fn history_of(
     let history = last.map(|(id, text)| document::previous_as(&text, Some(id.as_str())));
     let history = history.transpose().map_err(|error| corrupt("analysis", &error))?;
     Ok((history, revision))
+}
+
+/// What lists say of an analysis, and find it by.
+pub(super) fn summary(analysis: &str) -> Result<Summary, document::Unreadable> {
+    let (shown, said) = document::summary(analysis)?;
+    Ok(Summary { shown, said })
 }
 
 fn record(

@@ -5,6 +5,7 @@
 //! call is understood is *not* here: see `pipeline`; nor how the queue is kept: see `store`.
 
 mod events;
+mod fill;
 mod job;
 pub mod live;
 mod meta;
@@ -25,6 +26,7 @@ use crate::process::{self, Process};
 use crate::store::{Blobs, Problem, Store, Workspace};
 use crate::understand::fallback::Ask;
 
+pub use fill::fill;
 pub use job::{Error, problem};
 pub use meta::{Contact, DealMeta, Meta};
 pub use replay::{Replay, replay};
@@ -128,6 +130,7 @@ fn run_options(options: &Options, language: Option<Language>, rep: Option<String
         prompts: options.prompts.clone(),
         llm: options.llm.clone(),
         history: None,
+        corrected: Vec::new(),
     }
 }
 

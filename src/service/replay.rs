@@ -39,7 +39,9 @@ pub async fn replay(
     let (meta, settings) = job::settings_of(options, &call)?;
     let (transcribed, heard) = if call.blob.is_some() {
         (
-            job::hear(shop, options, &workspace, &call, &settings, blocking).await?,
+            job::hear(shop, options, &workspace, &call, &settings, blocking)
+                .await?
+                .0,
             true,
         )
     } else {

@@ -14,10 +14,6 @@ use crate::domain::Stopped;
 use crate::pipeline::{Models, Step, Transcribed};
 use crate::store::{self, Claimed, Heartbeat, NewEvent, Problem, Retry};
 
-/// Where another process may have put work, nobody rings: so often it is looked for.
-const POLL: Duration = Duration::from_millis(500);
-/// After an error of the database.
-const PAUSE: Duration = Duration::from_secs(2);
 /// Seconds before the second try; doubled with each.
 const BACKOFF_S: i64 = 2;
 const LONGEST_BACKOFF_S: i64 = 120;
@@ -56,24 +52,9 @@ async fn work(shop: Shop, options: Arc<Options>, name: String, stats: Arc<Stats>
     let lease = options.lease;
     while !shutdown.is_cancelled() {
         let rung = shop.bell.notified();
-        let claimed = match shop.store.claim_job(&name, Utc::now(), lease, options.most_tries).await {
-            Ok(Some(claimed)) => claimed,
-            Ok(None) => {
-                tokio::select! {
-                    () = shutdown.cancelled() => break,
-                    () = rung => (),
-                    () = tokio::time::sleep(POLL) => (),
-                }
-                continue;
-            }
-            Err(error) => {
-                warn!(%error, "no job can be claimed");
-                tokio::select! {
-                    () = shutdown.cancelled() => break,
-                    () = tokio::time::sleep(PAUSE) => (),
-                }
-                continue;
-            }
+        let claimed = shop.store.claim_job(&name, Utc::now(), lease, options.most_tries).await;
+        let Some(claimed) = store::claimed_or_wait(claimed, "job", rung, &shutdown).await else {
+            continue;
         };
         let started = std::time::Instant::now();
         let call = claimed.call.id.clone();

@@ -5,8 +5,10 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CallId, ConsentMethod, ContactKey, CorrectionId, DealId, Gone, Priority, Result, Scope, UserId, WorkspaceId,
+    CallId, ConsentMethod, ContactKey, CorrectionId, DealId, FoundQuote, Gone, Priority, Result, Scope, Search, UserId,
+    WorkspaceId,
 };
+use crate::domain::{CallSummary, Waveform};
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)* }) => {
@@ -189,12 +191,40 @@ pub struct CallRecord {
     pub done_at: Option<DateTime<Utc>>,
 }
 
+/// What an analysis is found by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    pub shown: CallSummary,
+    /// The words of the transcript.
+    pub said: String,
+}
+
+/// A call as lists show it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListedCall {
+    pub call: CallRecord,
+    /// None too where the deal may not be seen.
+    pub deal_name: Option<String>,
+    /// None where there is no analysis.
+    pub summary: Option<CallSummary>,
+    /// Where the transcript has one of the words that were searched for.
+    pub found: Option<FoundQuote>,
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct CallFilter {
     pub status: Option<CallStatus>,
     pub deal: Option<DealId>,
     /// Only those that wait for a deal.
     pub inbox: bool,
+    /// Words of the transcript, of the file's name or of the deal's: each must be there.
+    pub search: Option<Search>,
+    /// Of the deal after the call.
+    pub stage: Option<String>,
+    pub owner: Option<UserId>,
+    /// First and last day.
+    pub from: Option<NaiveDate>,
+    pub to: Option<NaiveDate>,
 }
 
 /// A page of a list, the newest first: at most `limit` rows behind `after`.
@@ -215,6 +245,10 @@ pub struct Draft {
     pub revision: i64,
     pub by_user: Option<String>,
     pub at: DateTime<Utc>,
+    /// Addresses that it is sent to as mail: named with the approval.
+    pub send_to: Vec<String>,
+    /// The revision whose approval was last told.
+    pub approved_revision: Option<i64>,
 }
 
 /// A change to the follow-up of a call.
@@ -225,6 +259,17 @@ pub struct DraftChange {
     /// Edited, JSON; None: it stays as it is.
     pub draft: Option<String>,
     pub state: DraftState,
+    /// Addresses that an approved one is sent to; None: as they are. A draft goes to nobody.
+    pub send_to: Option<Vec<String>>,
+}
+
+/// A next action that somebody has ticked off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DoneAction {
+    /// Its key: see `document::action_key`.
+    pub action: String,
+    pub by_user: String,
+    pub at: DateTime<Utc>,
 }
 
 /// What a person knows better.
@@ -255,10 +300,26 @@ pub trait Calls {
     /// Whose call it is. For whoever runs the server; a client's request always names its workspace.
     async fn workspace_of_call(&self, id: &CallId) -> Result<Option<WorkspaceId>>;
 
-    async fn calls(&self, scope: &Scope, page: &CallPage) -> Result<Vec<CallRecord>>;
+    async fn calls(&self, scope: &Scope, page: &CallPage) -> Result<Vec<ListedCall>>;
+
+    async fn listed_call(&self, scope: &Scope, id: &CallId) -> Result<Option<ListedCall>>;
+
+    /// Analyses that an earlier version stored, of which lists say nothing yet: at most `limit`, of calls behind `after`.
+    async fn unsummarised(&self, after: Option<&CallId>, limit: u32) -> Result<Vec<(WorkspaceId, CallId, String)>>;
+
+    /// Keeps what lists say of such an analysis, if it is still there.
+    async fn keep_summary(&self, workspace: &WorkspaceId, id: &CallId, summary: &Summary) -> Result<()>;
+
+    /// Writes the words of names that an earlier version stored, at most `limit` of each kind; how many there were.
+    async fn index_names(&self, limit: u32) -> Result<u64>;
 
     /// What a step came to, if it is done.
     async fn result(&self, scope: &Scope, id: &CallId, step: Step) -> Result<Option<String>>;
+
+    /// Keeps the peaks of a recording, as long as it is kept.
+    async fn keep_waveform(&self, workspace: &WorkspaceId, id: &CallId, waveform: &Waveform) -> Result<()>;
+
+    async fn waveform(&self, scope: &Scope, id: &CallId) -> Result<Option<Waveform>>;
 
     /// Runs a call again, from its transcript, or from its bytes if there is none. `Missing` if there is no such call,
     /// `Conflict` while it runs.
@@ -267,7 +328,8 @@ pub trait Calls {
     /// The follow-up, if a person touched it.
     async fn draft(&self, scope: &Scope, id: &CallId) -> Result<Option<Draft>>;
 
-    /// Keeps an edited draft, or its approval. `Conflict` if another change came between.
+    /// Keeps an edited draft, or its approval. Approved again as it is, with the same addresses, it is not told again.
+    /// `Conflict` if another change came between, or there is an address and no mail server in use.
     async fn change_draft(
         &self,
         scope: &Scope,
@@ -277,7 +339,32 @@ pub trait Calls {
         now: DateTime<Utc>,
     ) -> Result<Draft>;
 
+    /// Next actions that are done, in the order of their keys.
+    async fn done_actions(&self, scope: &Scope, call: &CallId) -> Result<Vec<DoneAction>>;
+
+    /// Ticks an action off, or takes that back.
+    async fn tick_action(
+        &self,
+        scope: &Scope,
+        call: &CallId,
+        action: &str,
+        done: bool,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<()>;
+
+    /// Keeps a correction, and queues the call to be understood with it.
     async fn add_correction(&self, scope: &Scope, correction: Correction, now: DateTime<Utc>) -> Result<()>;
+
+    /// Takes a correction away, and queues the call to be understood without it.
+    async fn remove_correction(
+        &self,
+        scope: &Scope,
+        call: &CallId,
+        id: &CorrectionId,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<()>;
 
     /// The oldest first.
     async fn corrections(&self, scope: &Scope, id: &CallId) -> Result<Vec<Correction>>;

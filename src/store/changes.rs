@@ -49,9 +49,9 @@ words! {
         Applied = "applied",
         /// The CRM said yes, and does not have it.
         NotApplied = "not_applied",
-        /// The CRM has something else than when it was proposed: nothing was written.
+        /// The CRM has something else than when it was proposed: nothing was written. Can be approved again.
         Conflict = "conflict",
-        /// The CRM refuses; the message says why.
+        /// The CRM refuses; the message says why. Can be approved again.
         Failed = "failed",
         Rejected = "rejected",
         /// A later call says something else.
@@ -91,7 +91,10 @@ pub struct NewChange {
     /// The CRM's field; empty where it has none.
     pub target: String,
     pub old: serde_json::Value,
+    /// What the CRM calls a stage; None: it has no other name, or this is no stage.
+    pub old_name: Option<String>,
     pub new: serde_json::Value,
+    pub new_name: Option<String>,
     pub evidence: Vec<ChangeEvidence>,
     pub confidence: Option<f64>,
     pub policy: Policy,
@@ -129,7 +132,10 @@ pub struct Change {
     pub name: String,
     pub target: String,
     pub old: serde_json::Value,
+    /// What the CRM calls a stage; None: it has no other name, or this is no stage.
+    pub old_name: Option<String>,
     pub new: serde_json::Value,
+    pub new_name: Option<String>,
     pub evidence: Vec<ChangeEvidence>,
     pub confidence: Option<f64>,
     pub policy: Policy,
@@ -139,6 +145,8 @@ pub struct Change {
     pub decided_at: Option<DateTime<Utc>>,
     pub attempt: i64,
     pub crm_id: Option<String>,
+    /// Of a conflict.
+    pub found: Option<Found>,
     pub message: Option<String>,
     pub updated_at: DateTime<Utc>,
 }
@@ -163,6 +171,13 @@ pub struct ProposalFilter {
     pub open: bool,
     pub before: Option<ProposalId>,
     pub limit: u32,
+}
+
+/// What the CRM has in place of what was expected, and what it calls that where it is a stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub value: serde_json::Value,
+    pub name: Option<String>,
 }
 
 /// What a person says about changes.
@@ -209,6 +224,7 @@ pub enum ChangeDone {
     Ended {
         state: ChangeState,
         crm_id: Option<String>,
+        found: Option<Found>,
         message: Option<String>,
     },
     /// Again, not before this time. `rest`: nothing else is sent to the connection before that time either.
@@ -242,7 +258,8 @@ pub trait Changes {
     async fn proposals(&self, scope: &Scope, filter: &ProposalFilter) -> Result<Vec<Proposal>>;
 
     /// Approves or rejects what waits, or undoes what was applied: the changes that are named, or all to which it applies.
-    /// `Missing` if there is no such proposal or change; `Conflict` where a named change is in no state for it, or where
+    /// One that failed or met a conflict is approved again where it is named; with a conflict, what the CRM had then is the
+    /// old value from now on. `Missing` if there is no such proposal or change; `Conflict` where a named change is in no state for it, or where
     /// nothing is. A line of the audit log for each change.
     async fn decide(
         &self,
@@ -291,15 +308,37 @@ pub trait Connections {
         now: DateTime<Utc>,
     ) -> Result<()>;
 
-    /// Names the deal in the CRM, where it was found by its contacts. `Conflict` where another deal has the id, or the deal
-    /// another id.
+    /// Id of a deal in the CRM of a connection: as it was found or said there; else as clients call the deal (`crm_id`), where
+    /// the workspace has no other CRM.
+    async fn crm_record(&self, workspace: &WorkspaceId, deal: &DealId, endpoint: &EndpointId)
+    -> Result<Option<String>>;
+
+    /// Keeps the id of a deal in the CRM of a connection, as the worker found it. `Conflict` where another deal is that record,
+    /// or the deal another record.
     async fn link_crm_deal(
         &self,
         workspace: &WorkspaceId,
         deal: &DealId,
+        endpoint: &EndpointId,
         crm_id: &str,
         now: DateTime<Utc>,
     ) -> Result<()>;
+
+    /// The same as a person says it, in place of what was there; None: the deal is looked for again. What was proposed for another
+    /// record and is not written is superseded, and deliveries of the deal that failed at the connection are due again.
+    /// `Missing` if there is no such deal or connection, `Conflict` where another deal is that record.
+    async fn say_crm_deal(
+        &self,
+        scope: &Scope,
+        deal: &DealId,
+        endpoint: &EndpointId,
+        crm_id: Option<&str>,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<()>;
+
+    /// Which record a deal is in which CRM.
+    async fn crm_records(&self, workspace: &WorkspaceId, deal: &DealId) -> Result<Vec<(EndpointId, String)>>;
 
     /// What a deal is recognised by, for finding it in the CRM.
     async fn deal_keys(&self, workspace: &WorkspaceId, deal: &DealId) -> Result<Vec<super::ContactKey>>;

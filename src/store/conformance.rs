@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 
 use super::*;
-use crate::domain::CallFigures;
+use crate::domain::{CallFigures, CallSummary};
 
 /// A database of its own, gone with the test.
 pub(super) struct Fresh {
@@ -84,6 +84,8 @@ suite! {
     a_deal_remembers_what_was_known_when,
     figures_of_all_deals_are_listed,
     later_calls_are_run_again,
+    calls_are_found_by_what_was_said,
+    lists_tell_where_calls_and_deals_stand,
     drafts_are_not_overwritten_unseen,
     an_answer_is_remembered,
     a_key_works_until_it_is_revoked_or_runs_out,
@@ -141,7 +143,7 @@ async fn listed(store: &dyn Store, scope: &Scope, filter: CallFilter) -> Vec<Cal
         limit: 10,
     };
     let calls = store.calls(scope, &page).await.expect("asks");
-    calls.into_iter().map(|call| call.id).collect()
+    calls.into_iter().map(|listed| listed.call.id).collect()
 }
 
 pub(super) async fn claim(store: &dyn Store, second: i64) -> Option<Claimed> {
@@ -161,6 +163,18 @@ pub(super) fn figures(call_date: NaiveDate) -> CallFigures {
         "signals": ["buyer_pain"], "premature": [], "card": null,
     });
     serde_json::from_value(json).expect("figures")
+}
+
+pub(super) fn summary(said: &str) -> Summary {
+    let json = serde_json::json!({
+        "language": "en", "duration_s": 61.5, "turns": 2, "stage": "pain", "abstained": false, "outcome": "advance",
+        "lead_score": 40, "not_sales": false,
+        "next_action": {"id": "send_recap_email", "title": format!("tell them: {said}"), "due": "2026-03-02"},
+    });
+    Summary {
+        shown: serde_json::from_value::<CallSummary>(json).expect("a summary"),
+        said: said.to_owned(),
+    }
 }
 
 pub(super) async fn finish(store: &dyn Store, claimed: &Claimed, date: &str, second: i64) {
@@ -191,6 +205,7 @@ pub(super) async fn finish(store: &dyn Store, claimed: &Claimed, date: &str, sec
     };
     let outcome = Outcome {
         analysis: format!("{{\"date\":\"{date}\"}}"),
+        summary: summary("So it goes."),
         record,
         events: vec![NewEvent {
             kind: "call.analyzed",
@@ -318,6 +333,7 @@ async fn a_worker_that_lost_its_lease_writes_nothing(store: &dyn Store) {
     };
     let outcome = || Outcome {
         analysis: "{}".to_owned(),
+        summary: summary("So it goes."),
         record: None,
         events: Vec::new(),
         reminders: Vec::new(),
@@ -536,8 +552,12 @@ async fn a_deal_remembers_what_was_known_when(store: &dyn Store) {
     finish(store, &claim(store, 1).await.expect("job"), "2026-03-01", 10).await;
     add(store, &ws, of_deal()).await;
     finish(store, &claim(store, 11).await.expect("job"), "2026-03-08", 20).await;
-    let page = DealPage { after: None, limit: 5 };
-    let deal = store.deals(&scope, &page).await.expect("asks").pop().expect("deal");
+    let page = DealPage {
+        limit: 5,
+        ..DealPage::default()
+    };
+    let listed = store.deals(&scope, &page).await.expect("asks").pop().expect("deal");
+    let deal = listed.deal;
     assert_eq!((deal.revision, deal.stage.as_deref()), (2, Some("pain")));
     let known = async |second| {
         let records = store
@@ -621,6 +641,7 @@ async fn later_calls_are_run_again(store: &dyn Store) {
     // What two calls of a deal find at the same time cannot both count.
     let stale = Outcome {
         analysis: "{}".to_owned(),
+        summary: summary("So it goes."),
         record: Some(NewRecord {
             deal: claimed.call.deal.clone().expect("deal"),
             seen_revision: 0,
@@ -655,6 +676,285 @@ pub(super) fn draft_change(seen_revision: i64, text: Option<&str>, state: DraftS
         seen_revision,
         draft: text.map(str::to_owned),
         state,
+        send_to: None,
+    }
+}
+
+/// A call that is analysed, in which something was said.
+pub(super) async fn said(store: &dyn Store, workspace: &WorkspaceId, call: NewCall, words: &str) -> CallId {
+    let id = add(store, workspace, call).await;
+    let claimed = claim(store, 1).await.expect("job");
+    assert_eq!(claimed.call.id, id);
+    let call_date = claimed.call.call_date.unwrap_or(at(0).date_naive());
+    let done = StepDone {
+        step: Step::Transcript,
+        body: "{}".to_owned(),
+        media: "transcript",
+        call_date,
+    };
+    store.finish_step(&claimed.fence, done, at(2)).await.expect("step");
+    let record = match &claimed.call.deal {
+        None => None,
+        Some(deal) => {
+            let (_, seen_revision) = store
+                .history_before(workspace, deal, &id, call_date)
+                .await
+                .expect("history");
+            Some(NewRecord {
+                deal: deal.clone(),
+                seen_revision,
+                call_date,
+                stage: Some("pain".to_owned()),
+                body: "{}".to_owned(),
+                figures: figures(call_date),
+            })
+        }
+    };
+    let outcome = Outcome {
+        analysis: serde_json::json!({"turns": [{"i": 1, "text": "Алло."}, {"i": 2, "text": words}]}).to_string(),
+        summary: summary(words),
+        record,
+        events: Vec::new(),
+        reminders: Vec::new(),
+    };
+    store
+        .record_outcome(&claimed.fence, outcome, at(2))
+        .await
+        .expect("kept");
+    id
+}
+
+fn searched(text: &str) -> CallFilter {
+    CallFilter {
+        search: Search::new(text).expect("few words"),
+        ..CallFilter::default()
+    }
+}
+
+async fn calls_are_found_by_what_was_said(store: &dyn Store) {
+    let ws = workspace(store).await;
+    let scope = Scope::all(ws.clone());
+    let anna = UserId::fresh();
+    let by_anna = || NewCall {
+        owner: Some(anna.clone()),
+        ..new_call()
+    };
+    // The deal is somebody else's.
+    let deal = NewDeal {
+        id: DealId::fresh(),
+        name: "ООО «Ромашка» 100%".to_owned(),
+        crm_id: None,
+        owner: Some(UserId::fresh()),
+        keys: Vec::new(),
+    };
+    let depot = NewCall {
+        source: "Звонок-в-Ромашку.vtt".to_owned(),
+        deal: DealHint::Ours(deal.id.clone()),
+        ..by_anna()
+    };
+    store.add_deal(&ws, deal, "test", at(0)).await.expect("made");
+    let first = said(store, &ws, depot, "Пришлите, пожалуйста, договор. И счёт.").await;
+    let second = said(store, &ws, new_call(), "The contracts_are ready, 50% off").await;
+    let waiting = add(store, &ws, by_anna()).await;
+    for (text, found) in [
+        ("договора", vec![&first]),
+        ("СЧЕТ договоры", vec![&first]),
+        ("счет contract", vec![]),
+        ("contract", vec![&second]),
+        ("ромашка договор", vec![&first]),
+        ("звонок", vec![&first]),
+        ("догов", vec![&first]),
+        ("50%", vec![&second]),
+        ("call vtt", vec![&waiting, &second]),
+        ("% _", vec![&waiting, &second, &first]),
+        ("говор", vec![]),
+    ] {
+        let calls = listed(store, &scope, searched(text)).await;
+        assert_eq!(calls.iter().collect::<Vec<_>>(), found, "{text}");
+    }
+    let page = |filter| CallPage {
+        filter,
+        after: None,
+        limit: 10,
+    };
+    let calls = store.calls(&scope, &page(searched("договор"))).await.expect("asks");
+    let found = calls[0].found.as_ref().expect("found");
+    assert_eq!(
+        (found.turn, found.quote.as_str()),
+        (2, "Пришлите, пожалуйста, договор. И счёт.")
+    );
+    let by_name = store.calls(&scope, &page(searched("ромашка"))).await.expect("asks");
+    assert!(by_name[0].found.is_none());
+    // A rep finds own calls, and nobody those of another workspace.
+    let own = Scope {
+        workspace: ws.clone(),
+        owner: Some(anna.clone()),
+    };
+    assert!(listed(store, &own, searched("contract")).await.is_empty());
+    assert_eq!(
+        listed(store, &own, searched("договор")).await,
+        std::slice::from_ref(&first)
+    );
+    let other = Scope::all(workspace(store).await);
+    assert!(listed(store, &other, searched("договор")).await.is_empty());
+    // A deal of somebody else has no name for a rep.
+    let mine = store.listed_call(&own, &first).await.expect("asks").expect("there");
+    assert_eq!(mine.deal_name, None);
+    assert!(listed(store, &own, searched("100")).await.is_empty());
+    assert_eq!(
+        listed(store, &scope, searched("100")).await,
+        std::slice::from_ref(&first)
+    );
+    // Run again, it is found when it is done.
+    store.rerun_call(&scope, &first, "test", at(3)).await.expect("again");
+    assert!(listed(store, &scope, searched("договор")).await.is_empty());
+}
+
+async fn lists_tell_where_calls_and_deals_stand(store: &dyn Store) {
+    let ws = workspace(store).await;
+    let scope = Scope::all(ws.clone());
+    let anna = UserId::fresh();
+    let on = |day: &str, owner: Option<&UserId>| NewCall {
+        owner: owner.cloned(),
+        call_date: Some(day.parse().expect("a day")),
+        deal: DealHint::Named("Depot North".to_owned()),
+        ..new_call()
+    };
+    let first = said(store, &ws, on("2026-03-01", Some(&anna)), "one").await;
+    let second = said(store, &ws, on("2026-03-08", None), "two").await;
+    let waiting = add(store, &ws, new_call()).await;
+    let filter = |change: fn(&mut CallFilter)| {
+        let mut filter = CallFilter::default();
+        change(&mut filter);
+        filter
+    };
+    let day = |text: &str| text.parse().ok();
+    let from = CallFilter {
+        from: day("2026-03-02"),
+        ..CallFilter::default()
+    };
+    assert_eq!(listed(store, &scope, from).await, std::slice::from_ref(&second));
+    let to = CallFilter {
+        to: day("2026-03-01"),
+        ..CallFilter::default()
+    };
+    assert_eq!(listed(store, &scope, to).await, std::slice::from_ref(&first));
+    let owned = CallFilter {
+        owner: Some(anna.clone()),
+        ..CallFilter::default()
+    };
+    assert_eq!(listed(store, &scope, owned).await, std::slice::from_ref(&first));
+    let pain = filter(|filter| filter.stage = Some("pain".to_owned()));
+    assert_eq!(listed(store, &scope, pain).await, [second.clone(), first.clone()]);
+    let power = filter(|filter| filter.stage = Some("power".to_owned()));
+    assert!(listed(store, &scope, power).await.is_empty());
+    let call = store.listed_call(&scope, &second).await.expect("asks").expect("there");
+    assert_eq!(call.deal_name.as_deref(), Some("Depot North"));
+    assert_eq!(call.summary, Some(summary("two").shown));
+    let call = store.listed_call(&scope, &waiting).await.expect("asks").expect("there");
+    assert_eq!((call.deal_name, call.summary), (None, None));
+    let page = |text: &str, stage: Option<&str>| DealPage {
+        search: Search::new(text).expect("few words"),
+        stage: stage.map(str::to_owned),
+        limit: 5,
+        ..DealPage::default()
+    };
+    for (text, stage, found) in [
+        ("", None, 1),
+        ("depots", None, 1),
+        ("north depot", Some("pain"), 1),
+        ("south depot", None, 0),
+        ("depot", Some("power"), 0),
+    ] {
+        let deals = store.deals(&scope, &page(text, stage)).await.expect("asks");
+        assert_eq!(deals.len(), found, "{text} {stage:?}");
+        for deal in deals {
+            assert_eq!((deal.calls, deal.last_call_date), (2, day("2026-03-08")));
+            assert_eq!(deal.last, Some((second.clone(), summary("two").shown)));
+        }
+    }
+    // A deal is made for whoever holds its first call.
+    let annas = DealPage {
+        owner: Some(anna),
+        ..page("", None)
+    };
+    assert_eq!(store.deals(&scope, &annas).await.expect("asks").len(), 1);
+    let nobodys = DealPage {
+        owner: Some(UserId::fresh()),
+        ..page("", None)
+    };
+    assert!(store.deals(&scope, &nobodys).await.expect("asks").is_empty());
+    let new = NewDeal {
+        id: DealId::fresh(),
+        name: "Мельница".to_owned(),
+        crm_id: None,
+        owner: None,
+        keys: Vec::new(),
+    };
+    let id = new.id.clone();
+    store.add_deal(&ws, new, "test", at(3)).await.expect("made");
+    let deal = store.listed_deal(&scope, &id).await.expect("asks").expect("there");
+    assert_eq!((deal.calls, deal.last_call_date, deal.last), (0, None, None));
+    let found = store.deals(&scope, &page("мельницы", None)).await.expect("asks");
+    assert_eq!(found.len(), 1);
+    let other = Scope::all(workspace(store).await);
+    assert!(store.listed_deal(&other, &id).await.expect("asks").is_none());
+}
+
+async fn what_an_earlier_version_stored_is_found_too(fresh: Fresh) {
+    let store = &*fresh.store;
+    let ws = workspace(store).await;
+    let scope = Scope::all(ws.clone());
+    let call = NewCall {
+        source: "depot.vtt".to_owned(),
+        ..new_call()
+    };
+    let id = said(store, &ws, call, "new words").await;
+    let other = said(store, &ws, new_call(), "other words").await;
+    assert!(store.unsummarised(None, 10).await.expect("asks").is_empty());
+    assert_eq!(store.index_names(10).await.expect("writes"), 0);
+    for statement in ["delete from summaries", "update calls set source_words = null"] {
+        if fresh.url.starts_with("sqlite") {
+            let pool = sqlx::SqlitePool::connect(&fresh.url).await.expect("connects");
+            sqlx::query(statement).execute(&pool).await.expect("done");
+            pool.close().await;
+        } else {
+            let pool = sqlx::PgPool::connect(&fresh.url).await.expect("connects");
+            sqlx::query(statement).execute(&pool).await.expect("done");
+            pool.close().await;
+        }
+    }
+    assert!(listed(store, &scope, searched("words")).await.is_empty());
+    assert!(listed(store, &scope, searched("depot")).await.is_empty());
+    assert_eq!(store.index_names(1).await.expect("writes"), 1);
+    assert_eq!(store.index_names(10).await.expect("writes"), 1);
+    let stored = store.unsummarised(None, 1).await.expect("asks");
+    assert_eq!((&stored[0].0, &stored[0].1), (&ws, &id));
+    assert!(stored[0].2.contains("new words"));
+    // It is run again meanwhile: of an analysis that is gone nothing is kept.
+    store.rerun_call(&scope, &other, "test", at(3)).await.expect("again");
+    for call in [&id, &other] {
+        store
+            .keep_summary(&ws, call, &summary("new words"))
+            .await
+            .expect("kept");
+    }
+    assert!(store.unsummarised(None, 10).await.expect("asks").is_empty());
+    assert_eq!(listed(store, &scope, searched("words depot")).await, [id]);
+    assert!(listed(store, &scope, searched("words call")).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_an_earlier_version_stored_is_found_too_on_sqlite() {
+    if let Some(fresh) = sqlite().await {
+        what_an_earlier_version_stored_is_found_too(fresh).await;
+    }
+}
+
+#[tokio::test]
+async fn what_an_earlier_version_stored_is_found_too_on_postgres() {
+    if let Some(fresh) = postgres().await {
+        what_an_earlier_version_stored_is_found_too(fresh).await;
     }
 }
 

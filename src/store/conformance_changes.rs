@@ -22,6 +22,9 @@ suite! {
     changes_go_before_events,
     a_connection_may_rest,
     a_deal_is_found_in_the_crm,
+    what_clients_call_a_deal_is_of_the_only_crm,
+    a_person_says_which_record_a_deal_is,
+    what_came_to_nothing_is_approved_again,
     others_see_no_change_sets,
     erasing_takes_what_may_quote,
     old_change_sets_go,
@@ -101,6 +104,7 @@ impl<'a> Crm<'a> {
                 .expect("there"),
             payload: String::new(),
             at: at(second),
+            unsure: false,
         };
         let tries = vec![tried(&due, Then::Delivered, second)];
         self.store
@@ -195,6 +199,7 @@ impl<'a> Crm<'a> {
         let done = ChangeDone::Ended {
             state,
             crm_id: None,
+            found: None,
             message: None,
         };
         self.store
@@ -222,7 +227,9 @@ fn change(kind: ChangeKind, name: &str, policy: Policy) -> NewChange {
         name: name.to_owned(),
         target: format!("{name}__c"),
         old: json!(null),
+        old_name: None,
         new: json!({"of": name}),
+        new_name: None,
         evidence: vec![ChangeEvidence {
             call_id: "call_1".to_owned(),
             turn: 7,
@@ -624,6 +631,7 @@ async fn a_worker_without_a_connection_writes_nothing(store: &dyn Store) {
     let applied = ChangeDone::Ended {
         state: ChangeState::Applied,
         crm_id: None,
+        found: None,
         message: None,
     };
     let fenced = [
@@ -676,6 +684,7 @@ async fn an_intent_outlives_its_worker(store: &dyn Store) {
     let done = ChangeDone::Ended {
         state: ChangeState::Applied,
         crm_id: Some("N-1".to_owned()),
+        found: None,
         message: None,
     };
     store.finish_change(&next, &change.id, done, at(4)).await.expect("kept");
@@ -858,20 +867,195 @@ async fn a_deal_is_found_in_the_crm(store: &dyn Store) {
     let mut wanted = keys;
     wanted.sort();
     assert_eq!(known, wanted);
-    let link = async |deal: &DealId, crm_id: &str| store.link_crm_deal(&ws, deal, crm_id, at(1)).await;
+    let crm = connect(store, &ws, EndpointKind::Crm, &[]).await;
+    let link = async |deal: &DealId, crm_id: &str| store.link_crm_deal(&ws, deal, &crm, crm_id, at(1)).await;
+    let record = async |deal: &DealId, crm: &EndpointId| store.crm_record(&ws, deal, crm).await.expect("asks");
+    assert_eq!(record(&id, &crm).await, None);
     link(&id, "D-7").await.expect("linked");
     link(&id, "D-7").await.expect("the same");
     assert!(matches!(link(&id, "D-8").await, Err(Error::Conflict(_))));
     assert!(matches!(link(&second, "D-7").await, Err(Error::Conflict(_))));
     link(&second, "D-8").await.expect("linked");
+    assert_eq!(record(&id, &crm).await.as_deref(), Some("D-7"));
+    // Another CRM has records of its own.
+    let other = connect(store, &ws, EndpointKind::Crm, &[]).await;
+    assert_eq!(record(&id, &other).await, None);
+    store
+        .link_crm_deal(&ws, &second, &other, "D-7", at(1))
+        .await
+        .expect("linked");
+    let mut known = vec![(crm.clone(), "D-8".to_owned()), (other.clone(), "D-7".to_owned())];
+    known.sort();
+    assert_eq!(store.crm_records(&ws, &second).await.expect("asks"), known);
+    // Clients call none of them so.
     let deal = store.deal(&scope, &id).await.expect("asks").expect("there");
-    assert_eq!(deal.crm_id.as_deref(), Some("D-7"));
+    assert_eq!(deal.crm_id, None);
+    store
+        .delete_endpoint(&ws, &other, "test", at(1))
+        .await
+        .expect("deleted");
+    let left = store.crm_records(&ws, &second).await.expect("asks");
+    assert_eq!(left, [(crm.clone(), "D-8".to_owned())]);
     let others = workspace(store).await;
     assert!(store.deal_keys(&others, &id).await.expect("asks").is_empty());
     assert!(matches!(
-        store.link_crm_deal(&others, &id, "D-7", at(2)).await,
+        store.link_crm_deal(&others, &id, &crm, "D-7", at(2)).await,
         Err(Error::Missing { .. })
     ));
+}
+
+async fn what_clients_call_a_deal_is_of_the_only_crm(store: &dyn Store) {
+    let ws = workspace(store).await;
+    let deal = NewDeal {
+        id: DealId::fresh(),
+        name: "Depot".to_owned(),
+        crm_id: Some("7".to_owned()),
+        owner: None,
+        keys: Vec::new(),
+    };
+    let id = deal.id.clone();
+    store.add_deal(&ws, deal, "test", at(0)).await.expect("added");
+    let first = connect(store, &ws, EndpointKind::Crm, &[]).await;
+    connect(store, &ws, EndpointKind::Webhook, &[]).await;
+    let record = async |crm: &EndpointId| store.crm_record(&ws, &id, crm).await.expect("asks");
+    assert_eq!(record(&first).await.as_deref(), Some("7"));
+    let second = connect(store, &ws, EndpointKind::Crm, &[]).await;
+    assert_eq!((record(&first).await, record(&second).await), (None, None));
+    let none = DealId::from("deal_none");
+    assert!(matches!(
+        store.crm_record(&ws, &none, &first).await,
+        Err(Error::Missing { .. })
+    ));
+}
+
+async fn a_person_says_which_record_a_deal_is(store: &dyn Store) {
+    let crm = Crm::new(store).await;
+    let ws = &crm.workspace;
+    let fence = crm.open(0).await;
+    let changes = || vec![stage(Policy::Ask), note(Policy::Auto)];
+    let id = crm.proposed(&fence, "Depot", changes(), 1).await;
+    crm.write(&fence, ChangeState::Applied, 1).await;
+    let other = crm.proposed(&fence, "Mill", changes(), 1).await;
+    crm.write(&fence, ChangeState::Applied, 1).await;
+    let (deal, mill) = (crm.get(&id).await.deal, crm.get(&other).await.deal);
+    // One that was not found.
+    Happened::new(Some("Depot"), &["deal.updated"], 2).keep(store, ws).await;
+    let (lost, _) = crm.event(&fence, 2).await;
+    let due = Due {
+        delivery: lost.clone(),
+        tries: 1,
+        endpoint: store.endpoint(ws, &crm.endpoint).await.expect("asks").expect("there"),
+        payload: String::new(),
+        at: at(2),
+        unsure: false,
+    };
+    store
+        .finish_deliveries(vec![tried(&due, Then::Failed, 2)], Duration::days(5), at(2))
+        .await
+        .expect("kept");
+    assert!(crm.next(&fence, 3).await.is_none());
+    let say = async |scope: &Scope, deal: &DealId, record: Option<&str>| {
+        let said = store.say_crm_deal(scope, deal, &crm.endpoint, record, "anna", at(4));
+        said.await
+    };
+    let all = crm.scope();
+    say(&all, &deal, Some("D-7")).await.expect("said");
+    // What was proposed for that record stays.
+    assert_eq!(crm.states(&id).await, ["proposed", "applied"]);
+    let (again, tries) = crm.event(&fence, 4).await;
+    assert_eq!((&again.id, tries), (&lost.id, 1));
+    crm.done_with(&again, 4).await;
+    assert!(matches!(say(&all, &mill, Some("D-7")).await, Err(Error::Conflict(_))));
+    say(&all, &deal, Some("D-9")).await.expect("said");
+    say(&all, &deal, Some("D-9")).await.expect("the same");
+    assert_eq!(crm.states(&id).await, ["superseded", "applied"]);
+    assert_eq!(crm.states(&other).await, ["proposed", "applied"]);
+    say(&all, &mill, Some("D-7")).await.expect("it is free");
+    say(&all, &deal, None).await.expect("taken back");
+    assert!(store.crm_records(ws, &deal).await.expect("asks").is_empty());
+    let rep = Scope {
+        workspace: ws.clone(),
+        owner: Some(UserId::fresh()),
+    };
+    let others = Scope::all(workspace(store).await);
+    for scope in [&rep, &others] {
+        assert!(matches!(
+            say(scope, &deal, Some("D-1")).await,
+            Err(Error::Missing { .. })
+        ));
+    }
+    let hook = connect(store, ws, EndpointKind::Webhook, &[]).await;
+    let refused = store.say_crm_deal(&all, &deal, &hook, Some("D-1"), "anna", at(5)).await;
+    assert!(matches!(refused, Err(Error::Missing { .. })));
+    let lines = store.audit_lines(ws, None, 100).await.expect("asks");
+    let linked = lines
+        .iter()
+        .filter(|line| line.action == "deal.linked" && line.actor == "anna");
+    assert_eq!(linked.count(), 4);
+}
+
+async fn what_came_to_nothing_is_approved_again(store: &dyn Store) {
+    let crm = Crm::new(store).await;
+    let fence = crm.open(0).await;
+    let changes = vec![stage(Policy::Ask), field("budget", Policy::Ask), note(Policy::Ask)];
+    let id = crm.proposed(&fence, "Depot", changes, 1).await;
+    crm.decide(&id, None, Decision::Approve, 2).await.expect("decided");
+    let (first, ..) = crm.change(&fence, 2).await;
+    let found = Found {
+        value: json!("won"),
+        name: Some("Closed: won".to_owned()),
+    };
+    let conflict = ChangeDone::Ended {
+        state: ChangeState::Conflict,
+        crm_id: None,
+        found: Some(found.clone()),
+        message: Some("somebody changed it".to_owned()),
+    };
+    store
+        .finish_change(&fence, &first.id, conflict, at(2))
+        .await
+        .expect("kept");
+    crm.write(&fence, ChangeState::Failed, 2).await;
+    crm.write(&fence, ChangeState::NotApplied, 2).await;
+    assert_eq!(crm.states(&id).await, ["conflict", "failed", "not_applied"]);
+    assert_eq!(crm.get(&id).await.changes[0].found.as_ref(), Some(&found));
+    let ids: Vec<ChangeId> = crm.get(&id).await.changes.into_iter().map(|change| change.id).collect();
+    // All that waits is none of them, and nothing else can be said of them.
+    for (named, decision) in [
+        (None, Decision::Approve),
+        (Some(&ids[2..]), Decision::Approve),
+        (Some(&ids[..1]), Decision::Reject),
+        (Some(&ids[1..2]), Decision::Undo),
+    ] {
+        let refused = crm.decide(&id, named, decision, 3).await;
+        assert!(matches!(refused, Err(Error::Conflict(_))), "{decision:?} of {named:?}");
+    }
+    let after = crm
+        .decide(&id, Some(&ids[..2]), Decision::Approve, 4)
+        .await
+        .expect("decided");
+    assert_eq!(crm.states(&id).await, ["approved", "approved", "not_applied"]);
+    // What the CRM had is what undo will write back.
+    let stage = &after.changes[0];
+    assert_eq!((&stage.old, &stage.old_name), (&found.value, &found.name));
+    assert_eq!((&stage.found, &stage.message), (&None, &None));
+    assert_eq!(
+        (&after.changes[1].old, &after.changes[1].old_name),
+        (&json!(null), &None)
+    );
+    let (next, unsure, tries) = crm.change(&fence, 4).await;
+    assert_eq!((&next.id, unsure, tries), (&ids[0], false, 1));
+    crm.write(&fence, ChangeState::Applied, 5).await;
+    let (next, unsure, tries) = crm.change(&fence, 5).await;
+    assert_eq!((&next.id, unsure, tries, next.attempt), (&ids[1], false, 1, 1));
+    crm.write(&fence, ChangeState::Failed, 5).await;
+    // A later call knows better.
+    crm.proposed(&fence, "Depot", vec![field("budget", Policy::Ask)], 6)
+        .await;
+    assert_eq!(crm.states(&id).await, ["applied", "superseded", "not_applied"]);
+    let lines = store.audit_lines(&crm.workspace, None, 100).await.expect("asks");
+    let approved = lines.iter().filter(|line| line.action == "change.approved");
+    assert_eq!(approved.count(), 5);
 }
 
 async fn others_see_no_change_sets(store: &dyn Store) {

@@ -2,7 +2,7 @@
 
 use chrono::Duration;
 
-use super::conformance::{add, at, claim, draft_change, figures, new_call, suite, workspace};
+use super::conformance::{add, at, claim, draft_change, figures, new_call, suite, summary, workspace};
 use super::*;
 
 suite! {
@@ -26,12 +26,21 @@ suite! {
     others_see_no_deliveries,
     erased_calls_are_not_told,
     approved_again_is_no_news,
+    a_letter_goes_to_whom_its_approval_names,
+    what_may_have_been_sent_is_known,
+    a_mail_server_is_not_switched_off_for_failures,
+    the_last_one_is_delivered,
     reminders_are_told_once,
     reminders_are_replaced,
+    nobody_is_reminded_of_what_is_done,
     workers_share_the_work,
     ten_thousand_are_sent_soon,
 }
 
+const GONE: Then = Then::Disable {
+    why: Disabled::Gone,
+    delivered: false,
+};
 const ANSWER: &str = "thank you";
 
 pub(super) fn endpoint(kind: EndpointKind, types: &[&str]) -> NewEndpoint {
@@ -119,6 +128,7 @@ impl<'a> Happened<'a> {
         });
         let outcome = Outcome {
             analysis: "{}".to_owned(),
+            summary: summary("So it goes."),
             record,
             events: events.collect(),
             reminders: self.reminders,
@@ -149,7 +159,10 @@ async fn claimed(store: &dyn Store, most: u32, each: u32, second: i64) -> Vec<Du
 }
 
 pub(super) fn tried(due: &Due, then: Then, second: i64) -> Attempted {
-    let failed = matches!(then, Then::Failed | Then::Again { .. } | Then::Disable(_));
+    let failed = matches!(
+        then,
+        Then::Failed | Then::Again { .. } | Then::Disable { delivered: false, .. }
+    );
     Attempted {
         delivery: due.delivery.id.clone(),
         attempt: due.delivery.attempt,
@@ -245,7 +258,10 @@ async fn an_event_is_told_to_those_who_want_it(store: &dyn Store) {
         .change_draft(
             &scope,
             &call,
-            draft_change(0, None, DraftState::Approved),
+            DraftChange {
+                send_to: Some(vec!["dana@example.com".to_owned()]),
+                ..draft_change(0, None, DraftState::Approved)
+            },
             "test",
             at(2),
         )
@@ -299,6 +315,7 @@ async fn what_is_not_kept_is_not_told(store: &dyn Store) {
     let job = claim(store, 1).await.expect("job");
     let stale = Outcome {
         analysis: "{}".to_owned(),
+        summary: summary("So it goes."),
         record: Some(NewRecord {
             deal: job.call.deal.clone().expect("deal"),
             seen_revision: 7,
@@ -707,7 +724,7 @@ async fn an_endpoint_that_is_gone_is_switched_off(store: &dyn Store) {
     Happened::new(None, &["call.analyzed"; 3], 1).keep(store, &ws).await;
     let watch = connect(store, &ws, EndpointKind::Webhook, &told).await;
     let due = claimed(store, 1, 8, 2).await.remove(0);
-    finished(store, &due, Then::Disable(Disabled::Gone), 3).await;
+    finished(store, &due, GONE, 3).await;
     assert_eq!(state(store, &ws, &gone).await.disabled, Some((Disabled::Gone, at(3))));
     assert_eq!(one(store, &ws, &due.delivery.id).await.0.state, DeliveryState::Failed);
     assert_eq!(kinds(store, &ws, &watch).await, ["endpoint.disabled"]);
@@ -1071,7 +1088,7 @@ async fn erased_calls_are_not_told(store: &dyn Store) {
 async fn approved_again_is_no_news(store: &dyn Store) {
     let ws = workspace(store).await;
     let scope = Scope::all(ws.clone());
-    let mail = connect(store, &ws, EndpointKind::Mail, &[]).await;
+    let told = hook(store, &ws).await;
     let call = add(store, &ws, new_call()).await;
     let change = async |revision, text: Option<&str>, state| {
         let change = draft_change(revision, text, state);
@@ -1082,15 +1099,145 @@ async fn approved_again_is_no_news(store: &dyn Store) {
     };
     change(0, None, DraftState::Approved).await;
     change(1, None, DraftState::Approved).await;
-    assert_eq!(listed(store, &ws, &mail).await.len(), 1);
+    assert_eq!(listed(store, &ws, &told).await.len(), 1);
     change(2, Some("{\"body\":\"new\"}"), DraftState::Draft).await;
     change(3, None, DraftState::Approved).await;
-    assert_eq!(listed(store, &ws, &mail).await.len(), 2);
+    change(4, Some("{\"body\":\"new\"}"), DraftState::Approved).await;
+    assert_eq!(listed(store, &ws, &told).await.len(), 2);
     let last = store.events(&scope, 0, 10).await.expect("asks").pop().expect("event");
     let told: serde_json::Value = serde_json::from_str(&last.payload).expect("JSON");
     let link = format!("/v1/calls/{call}/follow-up");
     let wanted = serde_json::json!({"call_id": call, "deal_id": null, "revision": 4, "follow_up": link});
     assert_eq!(told, wanted);
+}
+
+async fn a_letter_goes_to_whom_its_approval_names(store: &dyn Store) {
+    let ws = workspace(store).await;
+    let scope = Scope::all(ws.clone());
+    let call = add(store, &ws, new_call()).await;
+    let change = async |revision, state, send_to: Option<&[&str]>| {
+        let change = DraftChange {
+            send_to: send_to.map(|to| to.iter().map(|&to| to.to_owned()).collect()),
+            ..draft_change(revision, Some("{}"), state)
+        };
+        store.change_draft(&scope, &call, change, "test", at(1)).await
+    };
+    let dana: Option<&[&str]> = Some(&["dana@example.com"]);
+    let refused = change(0, DraftState::Approved, dana).await;
+    assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
+    let mail = connect(store, &ws, EndpointKind::Mail, &[]).await;
+    let second = store
+        .add_endpoint(&ws, endpoint(EndpointKind::Mail, &[]), "test", at(0))
+        .await;
+    assert!(matches!(second, Err(Error::Conflict(_))), "{second:?}");
+    // Other workspaces have theirs.
+    connect(store, &workspace(store).await, EndpointKind::Mail, &[]).await;
+    // A person who names nobody sends nothing.
+    change(0, DraftState::Approved, None).await.expect("kept");
+    assert!(listed(store, &ws, &mail).await.is_empty());
+    let kept = change(1, DraftState::Approved, dana).await.expect("kept");
+    assert_eq!((kept.send_to.len(), kept.approved_revision), (1, Some(2)));
+    assert_eq!(listed(store, &ws, &mail).await.len(), 1);
+    // Approved again, it goes nowhere else.
+    for (revision, send_to) in [(2, None), (3, dana)] {
+        let kept = change(revision, DraftState::Approved, send_to).await.expect("kept");
+        assert_eq!((kept.send_to.len(), kept.approved_revision), (1, Some(2)));
+    }
+    assert_eq!(listed(store, &ws, &mail).await.len(), 1);
+    let kept = change(4, DraftState::Draft, dana).await.expect("kept");
+    assert_eq!((kept.send_to.len(), kept.approved_revision), (0, Some(2)));
+    let both: Option<&[&str]> = Some(&["dana@example.com", "boss@example.com"]);
+    let kept = change(5, DraftState::Approved, both).await.expect("kept");
+    assert_eq!((kept.send_to.len(), kept.approved_revision), (2, Some(6)));
+    assert_eq!(listed(store, &ws, &mail).await.len(), 2);
+    // A server that is switched off sends nothing.
+    enable(store, &ws, &mail, false, 2).await;
+    let refused = change(6, DraftState::Approved, dana).await;
+    assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
+    let log = store.audit_lines(&ws, None, 200).await.expect("asks");
+    assert!(log.iter().all(|line| !line.details.contains('@')), "{log:?}");
+}
+
+async fn what_may_have_been_sent_is_known(store: &dyn Store) {
+    let ws = workspace(store).await;
+    let mail = connect(store, &ws, EndpointKind::Mail, &[]).await;
+    store
+        .test_endpoint(&ws, &mail, "{}", "test", at(0))
+        .await
+        .expect("a test");
+    let due = claimed(store, 10, 8, 1).await.remove(0);
+    assert!(!due.unsure);
+    // A worker that dies before it begins has sent nothing.
+    store.release_all_deliveries(at(2)).await.expect("released");
+    let late = due;
+    let due = claimed(store, 10, 8, 3).await.remove(0);
+    assert!(!due.unsure);
+    assert!(
+        !store.begin_delivery(&late, at(90), at(3)).await.expect("asks"),
+        "it has no lease"
+    );
+    assert!(store.begin_delivery(&due, at(90), at(4)).await.expect("asks"));
+    let ledger = async |id| {
+        let (_, tries) = one(store, &ws, id).await;
+        tries
+            .iter()
+            .map(|of| (of.number, of.status, of.error.clone()))
+            .collect::<Vec<_>>()
+    };
+    let begun = Some("begun".to_owned());
+    assert_eq!(ledger(&due.delivery.id).await, [(2, None, begun.clone())]);
+    // It has it for as long as it said.
+    assert!(claimed(store, 10, 8, 89).await.is_empty());
+    let next = claimed(store, 10, 8, 91).await.remove(0);
+    assert!(next.unsure);
+    // What comes late is written down, and changes nothing else.
+    finished(store, &due, Then::Delivered, 92).await;
+    let seen = &listed(store, &ws, &mail).await[0];
+    assert_eq!((seen.state, seen.attempt), (DeliveryState::Pending, 3));
+    assert_eq!(ledger(&seen.id).await, [(2, Some(200), None)]);
+    finished(store, &next, Then::Failed, 93).await;
+    // Somebody looked, and sends it again.
+    store
+        .replay(&ws, Replay::One(seen.id.clone()), "test", at(94))
+        .await
+        .expect("sent again");
+    let again = claimed(store, 10, 8, 95).await.remove(0);
+    assert!(!again.unsure);
+}
+
+async fn a_mail_server_is_not_switched_off_for_failures(store: &dyn Store) {
+    let ws = workspace(store).await;
+    let mail = connect(store, &ws, EndpointKind::Mail, &[]).await;
+    for day in [0, 9] {
+        let now = day * 86_400;
+        store
+            .test_endpoint(&ws, &mail, "{}", "test", at(now))
+            .await
+            .expect("a test");
+        let due = claimed(store, 10, 8, now + 1).await.remove(0);
+        finished(store, &due, Then::Failed, now + 2).await;
+    }
+    let seen = state(store, &ws, &mail).await;
+    assert!(seen.failing_since.is_some() && seen.disabled.is_none(), "{seen:?}");
+}
+
+async fn the_last_one_is_delivered(store: &dyn Store) {
+    let ws = workspace(store).await;
+    let hook = hook(store, &ws).await;
+    store
+        .test_endpoint(&ws, &hook, "{}", "test", at(0))
+        .await
+        .expect("a test");
+    let due = claimed(store, 10, 8, 1).await.remove(0);
+    let last = Then::Disable {
+        why: Disabled::Receiver,
+        delivered: true,
+    };
+    finished(store, &due, last, 2).await;
+    assert_eq!(listed(store, &ws, &hook).await[0].state, DeliveryState::Delivered);
+    let seen = state(store, &ws, &hook).await;
+    assert_eq!(seen.disabled.map(|(why, _)| why), Some(Disabled::Receiver));
+    assert!(seen.failing_since.is_none() && seen.last_success_at.is_some());
 }
 
 fn reminder(what: &str, second: i64) -> NewReminder {
@@ -1131,6 +1278,38 @@ async fn reminders_are_told_once(store: &dyn Store) {
     assert_eq!(claimed(store, 10, 8, 2000).await[0].payload, "{\"action\":\"call\"}");
 }
 
+async fn nobody_is_reminded_of_what_is_done(store: &dyn Store) {
+    let ws = workspace(store).await;
+    let remind = |key: &str| NewReminder {
+        payload: format!("{{\"key\":\"{key}\"}}"),
+        due_at: at(1000),
+    };
+    let happened = Happened {
+        reminders: vec![remind("one.4"), remind("one.7"), remind("two")],
+        ..Happened::new(None, &[], 1)
+    };
+    let call = happened.keep(store, &ws).await;
+    let scope = Scope::all(ws.clone());
+    for (action, done) in [("one.4", true), ("one.4", true), ("two", true), ("two", false)] {
+        store
+            .tick_action(&scope, &call, action, done, "key", at(2))
+            .await
+            .expect("ticked");
+    }
+    let done = store.done_actions(&scope, &call).await.expect("read");
+    let done: Vec<_> = done
+        .iter()
+        .map(|done| (done.action.as_str(), done.by_user.as_str()))
+        .collect();
+    assert_eq!(done, [("one.4", "key")]);
+    store.tell_reminders(10, at(1000)).await.expect("tells");
+    assert_eq!(event_kinds(store, &ws).await, ["action.due"; 2]);
+    assert_eq!(store.tell_reminders(10, at(9000)).await.expect("tells"), 0);
+    let other = Scope::all(workspace(store).await);
+    let refused = store.tick_action(&other, &call, "two", true, "key", at(3)).await;
+    assert!(matches!(refused, Err(Error::Missing { .. })), "{refused:?}");
+}
+
 async fn reminders_are_replaced(store: &dyn Store) {
     let ws = workspace(store).await;
     let scope = Scope::all(ws.clone());
@@ -1152,6 +1331,7 @@ async fn reminders_are_replaced(store: &dyn Store) {
     let job = claim(store, 8).await.expect("job");
     let outcome = Outcome {
         analysis: "{}".to_owned(),
+        summary: summary("So it goes."),
         record: None,
         events: Vec::new(),
         reminders: vec![reminder("second", 1000)],

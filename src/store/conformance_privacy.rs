@@ -1,6 +1,6 @@
 //! The part of the suite about what is not kept.
 
-use super::conformance::{Fresh, add, at, claim, draft_change, figures, finish, new_call, suite, workspace};
+use super::conformance::{Fresh, add, at, claim, draft_change, figures, finish, new_call, suite, summary, workspace};
 use super::conformance_delivery::{connect, tried};
 use super::*;
 
@@ -139,7 +139,10 @@ async fn an_erased_call_is_gone(store: &dyn Store) {
     assert!(store.draft(&scope, &id).await.expect("asks").is_none());
     assert!(store.events(&scope, 0, 10).await.expect("asks").is_empty());
     // The deal was made for this call.
-    let page = DealPage { after: None, limit: 5 };
+    let page = DealPage {
+        limit: 5,
+        ..DealPage::default()
+    };
     assert!(store.deals(&scope, &page).await.expect("asks").is_empty());
     // What was remembered of requests went too: the same upload is a new call.
     let again = new_call();
@@ -164,6 +167,7 @@ async fn a_worker_keeps_nothing_of_an_erased_call(store: &dyn Store) {
     };
     let outcome = Outcome {
         analysis: "{}".to_owned(),
+        summary: summary("So it goes."),
         record: None,
         events: vec![NewEvent {
             kind: "call.analyzed",
@@ -260,6 +264,7 @@ async fn a_call_that_is_worked_on_forgets_an_erased_one(store: &dyn Store) {
     erase(store, &ws, &early).await.expect("erased");
     let outcome = Outcome {
         analysis: "{\"quotes\":\"the erased call\"}".to_owned(),
+        summary: summary("So it goes."),
         record: Some(NewRecord {
             deal: deal.clone(),
             seen_revision,
@@ -590,6 +595,30 @@ async fn legal_hold_keeps(store: &dyn Store) {
         .expect("an admin says so");
 }
 
+/// A search finds a call.
+async fn is_found(store: &dyn Store, workspace: &WorkspaceId, text: &str) -> bool {
+    let page = CallPage {
+        filter: CallFilter {
+            search: Search::new(text).expect("few words"),
+            ..CallFilter::default()
+        },
+        after: None,
+        limit: 1,
+    };
+    let found = store.calls(&Scope::all(workspace.clone()), &page).await;
+    !found.expect("asks").is_empty()
+}
+
+async fn summary_of(store: &dyn Store, workspace: &WorkspaceId, id: &CallId) -> Option<crate::domain::CallSummary> {
+    let scope = Scope::all(workspace.clone());
+    store
+        .listed_call(&scope, id)
+        .await
+        .expect("asks")
+        .expect("there")
+        .summary
+}
+
 async fn old_things_go(store: &dyn Store) {
     let (ws, bytes) = (workspace(store).await, Bytes::new());
     let scope = Scope::all(ws.clone());
@@ -610,10 +639,18 @@ async fn old_things_go(store: &dyn Store) {
     store.finish_step(&claimed.fence, step, at(4)).await.expect("kept");
     let outcome = Outcome {
         analysis: "{}".to_owned(),
+        summary: summary("So it goes."),
         record: None,
         events: Vec::new(),
         reminders: Vec::new(),
     };
+    let waveform = crate::domain::Waveform {
+        duration_s: 0.2,
+        per_second: 10,
+        channels: vec![vec![0, 255]],
+    };
+    let drawn = async || store.waveform(&scope, &sound).await.expect("asks");
+    store.keep_waveform(&ws, &sound, &waveform).await.expect("kept");
     let keep = Retention::default();
     let expire = async |days: i64, keep: &Retention| {
         let now = at(0) + chrono::Duration::days(days);
@@ -633,13 +670,21 @@ async fn old_things_go(store: &dyn Store) {
         .await
         .expect("kept");
     assert_eq!(expire(89, &keep).await, 0);
+    assert_eq!(drawn().await.as_ref(), Some(&waveform));
     assert_eq!(expire(91, &keep).await, 1, "the recording");
+    assert_eq!(drawn().await, None);
+    store
+        .keep_waveform(&ws, &sound, &waveform)
+        .await
+        .expect("nothing to keep");
+    assert_eq!(drawn().await, None, "of a recording that is gone");
     let gone = row(store, &ws, &sound).await.gone;
     assert_eq!(
         (gone.recording, gone.transcript, gone.analysis),
         (Some(Gone::Retention), None, None)
     );
     assert_eq!(row(store, &ws, &transcript).await.gone, WhatIsGone::default());
+    assert!(is_found(store, &ws, "goes").await && is_found(store, &ws, "call.vtt").await);
     bytes.sweep(store, 91 * 86_400).await;
     assert!(!bytes.has(&ws, &sound_blob).await);
     assert!(bytes.has(&ws, &blob).await);
@@ -655,6 +700,11 @@ async fn old_things_go(store: &dyn Store) {
     );
     assert_eq!((call.blob, call.source.as_str()), (None, "call.vtt"));
     assert!(analysis(store, &ws, &transcript).await.is_some());
+    assert!(
+        !is_found(store, &ws, "goes").await,
+        "the words went with the transcript"
+    );
+    assert!(summary_of(store, &ws, &transcript).await.is_some());
     expire(366, &keep).await;
     let call = row(store, &ws, &transcript).await;
     assert_eq!(
@@ -662,6 +712,8 @@ async fn old_things_go(store: &dyn Store) {
         (Some(Gone::Retention), "upload")
     );
     assert!(analysis(store, &ws, &transcript).await.is_none());
+    assert!(summary_of(store, &ws, &transcript).await.is_none());
+    assert!(!is_found(store, &ws, "call.vtt").await, "the name went with the rest");
     assert!(
         store.events(&scope, 0, 10).await.expect("asks").is_empty(),
         "after 30 days"
@@ -755,6 +807,7 @@ async fn erasing_and_working_at_the_same_time(store: &dyn Store) {
                 };
                 let outcome = Outcome {
                     analysis: "{}".to_owned(),
+                    summary: summary("So it goes."),
                     record: Some(NewRecord {
                         deal: deal.clone(),
                         seen_revision,
@@ -792,7 +845,10 @@ async fn erasing_and_working_at_the_same_time(store: &dyn Store) {
         limit: 100,
     };
     let left = store.calls(&scope, &all).await.expect("asks");
-    let left: Vec<(CallId, CallStatus)> = left.into_iter().map(|call| (call.id, call.status)).collect();
+    let left: Vec<(CallId, CallStatus)> = left
+        .into_iter()
+        .map(|listed| (listed.call.id, listed.call.status))
+        .collect();
     assert_eq!(left, [(calls[23].clone(), CallStatus::Done)]);
     let mut known: Vec<CallId> = records(store, &ws, &deal)
         .await
@@ -821,6 +877,7 @@ async fn a_thousand_calls_are_erased_soon(store: &dyn Store) {
         store.finish_step(&claimed.fence, done, at(2)).await.expect("kept");
         let outcome = Outcome {
             analysis: body.clone(),
+            summary: summary("So it goes."),
             record: None,
             events: Vec::new(),
             reminders: Vec::new(),
@@ -919,7 +976,9 @@ async fn leave(store: &dyn Store, workspace: &WorkspaceId, crm: &EndpointId, wor
         name: "budget".to_owned(),
         target: "budget__c".to_owned(),
         old: serde_json::json!(word),
+        old_name: None,
         new: serde_json::json!(text),
+        new_name: None,
         evidence: vec![ChangeEvidence {
             call_id: "call".to_owned(),
             turn: 1,
@@ -950,6 +1009,7 @@ async fn leave(store: &dyn Store, workspace: &WorkspaceId, crm: &EndpointId, wor
         let done = ChangeDone::Ended {
             state: ChangeState::NotApplied,
             crm_id: Some(word.to_owned()),
+            found: None,
             message: Some(text.to_owned()),
         };
         store.finish_change(&fence, change, done, at(4)).await.expect("kept");
@@ -960,6 +1020,7 @@ async fn leave(store: &dyn Store, workspace: &WorkspaceId, crm: &EndpointId, wor
         endpoint,
         payload,
         at: at(4),
+        unsure: false,
     });
     let said = |due: &Due| Attempted {
         answer: text.to_owned(),
@@ -1023,6 +1084,7 @@ async fn no_word_of_an_erased_call_is_left(fresh: Fresh) {
         let (_, seen_revision) = store.history_before(&ws, &deal, &id, call_date).await.expect("history");
         let outcome = Outcome {
             analysis: body.clone(),
+            summary: summary(&text),
             record: Some(NewRecord {
                 deal,
                 seen_revision,

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::calls::words;
-use super::{CallId, DealId, EventId, Result, Scope, UserId, WorkspaceId};
-use crate::domain::CallFigures;
+use super::{CallId, DealId, EventId, Result, Scope, Search, UserId, WorkspaceId};
+use crate::domain::{CallFigures, CallSummary};
 
 words! {
     ContactKind {
@@ -89,8 +89,23 @@ pub struct NewDeal {
     pub keys: Vec<ContactKey>,
 }
 
-#[derive(Debug, Clone)]
+/// A deal as lists show it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListedDeal {
+    pub deal: Deal,
+    /// Calls with it.
+    pub calls: i64,
+    pub last_call_date: Option<NaiveDate>,
+    /// The call that is known of it last; None where no call is analysed.
+    pub last: Option<(CallId, CallSummary)>,
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct DealPage {
+    /// Words of the name: each must be there.
+    pub search: Option<Search>,
+    pub stage: Option<String>,
+    pub owner: Option<UserId>,
     pub after: Option<DealId>,
     pub limit: u32,
 }
@@ -137,7 +152,9 @@ pub trait Deals {
     async fn deal(&self, scope: &Scope, id: &DealId) -> Result<Option<Deal>>;
 
     /// The newest first.
-    async fn deals(&self, scope: &Scope, page: &DealPage) -> Result<Vec<Deal>>;
+    async fn deals(&self, scope: &Scope, page: &DealPage) -> Result<Vec<ListedDeal>>;
+
+    async fn listed_deal(&self, scope: &Scope, id: &DealId) -> Result<Option<ListedDeal>>;
 
     /// Records of a deal, the oldest first: those that were known at a time, or all.
     async fn deal_records(&self, scope: &Scope, id: &DealId, at: Option<DateTime<Utc>>) -> Result<Vec<DealRecord>>;
@@ -167,6 +184,9 @@ pub trait Deals {
         actor: &str,
         now: DateTime<Utc>,
     ) -> Result<()>;
+
+    /// The number of the last event of a workspace; 0: there is none.
+    async fn last_event(&self, workspace: &WorkspaceId) -> Result<i64>;
 
     /// Events behind a number, the oldest first.
     async fn events(&self, scope: &Scope, after: i64, limit: u32) -> Result<Vec<Event>>;

@@ -147,6 +147,8 @@ pub struct Due {
     pub payload: String,
     /// When the event happened.
     pub at: DateTime<Utc>,
+    /// The try before this one was begun and nobody wrote down how it ended: it may have had its effect.
+    pub unsure: bool,
 }
 
 /// A try that was made.
@@ -177,7 +179,10 @@ pub enum Then {
     /// No other try.
     Failed,
     /// No other try, and the endpoint is switched off.
-    Disable(Disabled),
+    Disable {
+        why: Disabled,
+        delivered: bool,
+    },
     /// There was nothing to be told any more.
     Dropped,
 }
@@ -242,6 +247,7 @@ pub struct DeliveryFigures {
 
 #[async_trait]
 pub trait Endpoints {
+    /// `Conflict` where it is a second mail server.
     async fn add_endpoint(
         &self,
         workspace: &WorkspaceId,
@@ -300,9 +306,13 @@ pub trait Deliveries {
     /// Each counts as a try.
     async fn claim_deliveries(&self, most: u32, each: u32, now: DateTime<Utc>, lease: Duration) -> Result<Vec<Due>>;
 
+    /// Writes down that a try begins after which nobody can tell whether it had an effect, and keeps the lease until then.
+    /// False: the lease was lost, and it must not begin. What comes of it is written over this by `finish_deliveries`.
+    async fn begin_delivery(&self, due: &Due, until: DateTime<Utc>, now: DateTime<Utc>) -> Result<bool>;
+
     /// Writes down what came of tries, in one transaction. Of one that lost its lease only the attempt is kept; of one that
-    /// was erased, nothing. An endpoint of which nothing succeeded for `patience`, with at least two tries half a day
-    /// apart, is switched off; that is an event (`endpoint.disabled`) and a line in the audit log.
+    /// was erased, nothing. A receiver of webhooks of which nothing succeeded for `patience`, with at least two tries half a
+    /// day apart, is switched off; that is an event (`endpoint.disabled`) and a line in the audit log.
     async fn finish_deliveries(&self, attempted: Vec<Attempted>, patience: Duration, now: DateTime<Utc>) -> Result<()>;
 
     /// Gives back deliveries of workers that are known to be gone. Only where no other process can hold one.

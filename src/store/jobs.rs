@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use serde_json::json;
 
-use super::{CallId, CallRecord, DealId, JobId, NewReminder, Problem, Result, Scope, Step, WorkspaceId};
+use super::{CallId, CallRecord, DealId, JobId, NewReminder, Problem, Result, Scope, Step, Summary, WorkspaceId};
 use crate::domain::CallFigures;
 
 /// Greater goes first.
@@ -16,7 +16,7 @@ pub enum Priority {
     /// Again, because another call with the deal changed.
     Rerun,
     Upload,
-    /// The end of a live call: somebody waits at the screen.
+    /// The end of a live call, a correction: somebody waits at the screen.
     Live,
 }
 
@@ -104,6 +104,7 @@ pub struct NewRecord {
 pub struct Outcome {
     /// The analysis document, JSON.
     pub analysis: String,
+    pub summary: Summary,
     pub record: Option<NewRecord>,
     pub events: Vec<NewEvent>,
     /// What is to be done, in place of what earlier calls with the deal left to do.

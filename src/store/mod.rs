@@ -27,8 +27,10 @@ mod live;
 #[expect(clippy::duplicate_mod, reason = "the same SQL, compiled once for each driver")]
 mod postgres;
 mod privacy;
+mod search;
 #[expect(clippy::duplicate_mod, reason = "the same SQL, compiled once for each driver")]
 mod sqlite;
+mod wait;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -41,14 +43,16 @@ pub use access::{
 };
 pub use blobs::{Blobs, Fetched, Staged, StagedWriter};
 pub use calls::{
-    Accepted, CallFilter, CallPage, CallRecord, CallStatus, Calls, Consent, Correction, DealHint, Draft, DraftChange,
-    DraftState, Idempotent, NewCall, Origin, Problem, Remembered, Step, WhatIsGone,
+    Accepted, CallFilter, CallPage, CallRecord, CallStatus, Calls, Consent, Correction, DealHint, DoneAction, Draft,
+    DraftChange, DraftState, Idempotent, ListedCall, NewCall, Origin, Problem, Remembered, Step, Summary, WhatIsGone,
 };
 pub use changes::{
     About, Change, ChangeDone, ChangeEvidence, ChangeKind, ChangeState, Changes, ConnectionFence, Connections, CrmWork,
-    Decision, NewChange, NewProposal, Policy, Proposal, ProposalFilter,
+    Decision, Found, NewChange, NewProposal, Policy, Proposal, ProposalFilter,
 };
-pub use deals::{ContactKey, ContactKind, Deal, DealPage, DealRecord, Deals, Event, FiguresRecord, NewDeal};
+pub use deals::{
+    ContactKey, ContactKind, Deal, DealPage, DealRecord, Deals, Event, FiguresRecord, ListedDeal, NewDeal,
+};
 pub use delivery::{
     Attempt, Attempted, Deliveries, Delivery, DeliveryFigures, DeliveryFilter, DeliveryState, Disabled, Due, Endpoint,
     EndpointChange, EndpointKind, Endpoints, NewEndpoint, NewReminder, Replay, Sealed, Then,
@@ -60,6 +64,8 @@ pub use ids::{
 pub use jobs::{Claimed, Fence, Heartbeat, JobFigures, Jobs, NewEvent, NewRecord, Outcome, Priority, Retry, StepDone};
 pub use live::{Live, LiveCall, LiveEnd, LiveNews};
 pub use privacy::{ConsentMethod, ConsentSaid, Gone, Privacy, Retention};
+pub use search::{FoundQuote, Search, TooMany};
+pub use wait::claimed_or_wait;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -91,6 +97,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Of a letter that is not any more what its reader saw.
+    pub fn changed_meanwhile() -> Self {
+        Self::Conflict("the draft was changed meanwhile; read it again and repeat the change".to_owned())
+    }
+
     /// Worth another try.
     pub fn is_transient(&self) -> bool {
         match self {

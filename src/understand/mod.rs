@@ -1,9 +1,10 @@
 //! Turns → who is who, what each turn is about and says, and the facts that were stated.
 //!
-//! Owns the turn model (candle), the roles, the language of a transcript, the extraction of fields, and the questions to
-//! a language model where the turn model is unsure. What it means for the deal is *not* here: see `process` and
+//! Owns the turn model (candle), the roles, the language of a transcript, the extraction of fields, the questions to
+//! a language model where the turn model is unsure, and what people corrected. What it means for the deal is *not* here: see `process` and
 //! `decide`.
 
+pub mod corrections;
 pub mod fallback;
 pub mod fields;
 pub mod roles;
@@ -11,7 +12,7 @@ pub mod turn_model;
 
 use chrono::NaiveDate;
 
-use crate::domain::{Call, DecidedBy, Decision, Field, History, Language, Role, Stage, Turn, TurnLabels};
+use crate::domain::{Call, Corrected, DecidedBy, Decision, Field, History, Language, Role, Stage, Turn, TurnLabels};
 use crate::process::Heard;
 use turn_model::{TurnModel, Vector};
 
@@ -41,16 +42,19 @@ pub struct Understanding {
     pub not_sales: bool,
     /// The language that the talk seems to be in, where it is none that is understood: nothing is said about it then.
     pub other_language: Option<String>,
+    /// What people corrected, the oldest first.
+    pub corrected: Vec<Corrected>,
 }
 
 /// Understands a call. `rep` is the speaker whom the user named as the seller; `known` are the vectors of all turns, where
-/// they have been encoded before.
+/// they have been encoded before; `corrected` is what people corrected, the oldest first.
 pub fn understand(
     mut call: Call,
     call_date: NaiveDate,
     rep: Option<&str>,
     model: &TurnModel,
     known: Option<&[Vector]>,
+    corrected: &[Corrected],
 ) -> Result<Understanding, Error> {
     let language = match language_of(&call) {
         Ok(language) => language,
@@ -65,7 +69,7 @@ pub fn understand(
     if let Some(rep) = rep {
         roles::assign_by_name(&mut call.turns, rep)?;
     }
-    let labels = label(&mut call.turns, model, known)?;
+    let labels = label(&mut call.turns, model, known, corrected)?;
     let mut understanding = Understanding {
         call,
         language,
@@ -73,19 +77,26 @@ pub fn understand(
         fields: Vec::new(),
         not_sales: false,
         other_language: None,
+        corrected: corrected.to_vec(),
     };
     understanding.read_labels(call_date);
     Ok(understanding)
 }
 
 /// Roles and labels of turns in a language that is understood. `known` as in [`understand`].
-fn label(turns: &mut [Turn], model: &TurnModel, known: Option<&[Vector]>) -> Result<Vec<TurnLabels>, Error> {
+fn label(
+    turns: &mut [Turn],
+    model: &TurnModel,
+    known: Option<&[Vector]>,
+    corrected: &[Corrected],
+) -> Result<Vec<TurnLabels>, Error> {
     let vectors = match known {
         Some(known) => model.stack(known)?,
         None => model.vectors(turns)?,
     };
     let log_odds = model.role_logits(&vectors)?;
     roles::assign(turns, &log_odds);
+    corrections::sides(turns, corrected);
     Ok(model.label(&vectors, turns)?)
 }
 
@@ -93,7 +104,7 @@ fn label(turns: &mut [Turn], model: &TurnModel, known: Option<&[Vector]>) -> Res
 pub fn label_call(mut call: Call, model: &TurnModel, known: &[Vector]) -> Result<(Vec<Turn>, Vec<TurnLabels>), Error> {
     match language_of(&call) {
         Ok(_) => {
-            let labels = label(&mut call.turns, model, Some(known))?;
+            let labels = label(&mut call.turns, model, Some(known), &[])?;
             Ok((call.turns, labels))
         }
         Err(Error::Language { language, .. }) => {
@@ -125,6 +136,7 @@ impl Understanding {
             fields: fields::LOOKED_FOR.iter().copied().map(Field::not_stated).collect(),
             not_sales: false,
             other_language: Some(language),
+            corrected: Vec::new(),
         }
     }
 
@@ -140,9 +152,11 @@ impl Understanding {
         }
     }
 
-    /// What follows from the labels: to be called again when they change.
+    /// What follows from the labels and the corrections: to be called again when the labels change.
     pub fn read_labels(&mut self, call_date: NaiveDate) {
+        corrections::labels(&mut self.labels, &self.call.turns, &self.corrected);
         self.fields = fields::extract(&self.call, &self.labels, self.language, call_date);
+        corrections::fields(&mut self.fields, &self.call, &self.corrected);
         self.not_sales = not_sales(&self.call.turns, &self.labels);
     }
 

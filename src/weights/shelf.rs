@@ -21,7 +21,7 @@ pub struct Shelf<'a> {
 }
 
 /// How weights stand on disk, as far as a glance at the sizes tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     Installed,

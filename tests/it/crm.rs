@@ -1,5 +1,6 @@
 //! CRM connections as files: listed, printed, checked, tried.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
@@ -160,33 +161,33 @@ struct Acme {
     heard: Vec<String>,
 }
 
-fn serve(acme: Arc<Mutex<Acme>>) -> String {
+/// Request line, headers with names in small letters, and body → status, lines of the head each ended, and body.
+pub type Answers = dyn FnMut(&str, &BTreeMap<String, String>, &str) -> (u16, String, String) + Send;
+
+/// The address of a server that answers so, one request after the other.
+pub fn serve(mut answers: Box<Answers>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = format!("http://{}", listener.local_addr().expect("an address"));
     std::thread::spawn(move || {
         for socket in listener.incoming() {
             let Ok(mut socket) = socket else { return };
             let mut reader = BufReader::new(socket.try_clone().expect("a socket"));
-            let (mut line, mut length, mut session) = (String::new(), 0, false);
+            let (mut line, mut headers) = (String::new(), BTreeMap::new());
             reader.read_line(&mut line).expect("a request");
             loop {
                 let mut header = String::new();
                 reader.read_line(&mut header).expect("a header");
-                let header = header.trim().to_lowercase();
-                if let Some(value) = header.strip_prefix("content-length: ") {
-                    length = value.parse().expect("a number");
-                }
-                session |= header == "cookie: session=5e55104";
-                if header.is_empty() {
+                let Some((name, value)) = header.trim().split_once(": ") else {
                     break;
-                }
+                };
+                headers.insert(name.to_lowercase(), value.to_owned());
             }
-            let mut body = vec![0; length];
+            let length = headers.get("content-length").map_or("0", String::as_str);
+            let mut body = vec![0; length.parse().expect("a number")];
             reader.read_exact(&mut body).expect("a body");
             let body = String::from_utf8(body).expect("text");
             let request = line.trim().trim_end_matches(" HTTP/1.1").to_owned();
-            let (status, more, answer) = acme.lock().expect("no panic").answer(&request, &body, session);
-            let text = answer.to_string();
+            let (status, more, text) = answers(&request, &headers, &body);
             let head = format!(
                 "HTTP/1.1 {status} X\r\n{more}content-length: {}\r\nconnection: close\r\n\r\n",
                 text.len()
@@ -263,7 +264,12 @@ fn the_example_of_the_readme_works_against_such_a_crm() {
         notes: Vec::new(),
         heard: Vec::new(),
     }));
-    let address = serve(acme.clone());
+    let served = acme.clone();
+    let address = serve(Box::new(move |request, headers, body| {
+        let session = headers.get("cookie").is_some_and(|cookie| cookie == "session=5e55104");
+        let (status, more, answer) = served.lock().expect("no panic").answer(request, body, session);
+        (status, more.to_owned(), answer.to_string())
+    }));
     let scratch = Scratch::new();
     let file = scratch.write("acme.toml", readme_example().as_bytes());
     let settings = json!({ "url": format!("{address}/crm"), "user": "bot", "password": "p4ss w0rd" });
@@ -318,6 +324,13 @@ fn the_example_of_the_readme_works_against_such_a_crm() {
         let logins = acme.heard.iter().filter(|line| *line == "POST /crm/login").count();
         assert_eq!(logins, 2, "{:?}", acme.heard);
     }
+    // A name that the CRM does not have is told with those that it has.
+    let (code, said) = asked(&["--deal", "7", "--stage", "Qualfied"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("the CRM has no stage `Qualfied`: there are Lead, Qualified"),
+        "{said}"
+    );
     // What the CRM ignores is not applied.
     let (code, said) = asked(&["--deal", "7", "--field", "colour=red"]);
     assert_eq!(code, Some(1), "{said}");
@@ -328,4 +341,174 @@ fn the_example_of_the_readme_works_against_such_a_crm() {
         said.contains("! missing: GET /crm/api/deals/8: the CRM answered 404: no such thing"),
         "{said}"
     );
+}
+
+/// For a CRM that makes nothing easy: a page to sign in with a token against forgery, versions that must be sent along, pages
+/// by address, a search that finds parts of words.
+const STRICT: &str = r#"
+version = 1
+name = "strict"
+title = "Strict CRM"
+[settings.url]
+title = "Address"
+[settings.password]
+title = "Password"
+secret = true
+[http]
+base_url = "{{ settings.url }}/api"
+rate = [{ burst = 100, per_second = 100 }]
+[http.headers]
+Cookie = "sessionid={{ session.id }}; csrftoken={{ session.csrf }}"
+X-CSRFToken = "{{ session.csrf }}"
+[sign_in]
+requests = [
+    { url = "{{ settings.url }}/login", answers = "text", take = { csrf = "cookies.csrftoken" } },
+    { method = "POST", url = "{{ settings.url }}/login", headers = { Cookie = "csrftoken={{ csrf }}" }, form = { csrf = "{{ csrf }}", password = "{{ settings.password }}" }, answers = "text", means = { 302 = "ok" } },
+]
+session = { id = "cookies.sessionid", csrf = "csrf" }
+[[deal.find]]
+by = "email"
+requests = [{ url = "{{ page or settings.url ~ '/api/people' }}", query = { part = "{{ (key | lower | split('@') | list)[1] }}" }, next = "body.next", take = { people = "body.results" } }]
+ids = "people | selectattr('email', 'alike', key) | list | children('deals')"
+[[deal.find]]
+by = "phone"
+requests = [{ path = "/people", query = { phone = "{{ key | phone(7) }}" }, take = { people = "body.results" } }]
+ids = "people | children('deals')"
+[deal.read]
+requests = [{ path = "/deals/{{ deal }}" }]
+stage = "body.stage"
+field = "(body.custom | selectattr('key', 'eq', name) | first).value"
+[stage.write]
+requests = [
+    { path = "/deals/{{ deal }}", take = { tag = "headers.etag" } },
+    { method = "PATCH", path = "/deals/{{ deal }}", headers = { If-Match = "{{ tag }}" }, body = { stage = "{{ value }}" }, means = { 412 = "retry" } },
+]
+[field.write]
+requests = [
+    { path = "/deals/{{ deal }}", take = { tag = "headers.etag" } },
+    { method = "PATCH", path = "/deals/{{ deal }}", headers = { If-Match = "{{ tag }}" }, body = { custom = [{ key = "{{ name }}", value = "{{ value }}" }] }, means = { 412 = "retry" } },
+]
+[test]
+requests = [{ path = "/people" }]
+"#;
+
+#[derive(Default)]
+struct Strict {
+    stage: String,
+    colour: Value,
+    version: usize,
+    /// Somebody else writes just before us.
+    rivals: usize,
+}
+
+impl Strict {
+    fn answer(
+        &mut self,
+        request: &str,
+        headers: &BTreeMap<String, String>,
+        body: &str,
+        base: &str,
+    ) -> (u16, String, String) {
+        let said = |status, value: Value| (status, String::new(), value.to_string());
+        let header = |name: &str| headers.get(name).map_or("", String::as_str);
+        if request == "GET /login" {
+            let page = "<html>Who are you?</html>".to_owned();
+            return (200, "set-cookie: csrftoken=f0r9ery; Path=/\r\n".to_owned(), page);
+        }
+        if request == "POST /login" {
+            let known = body == "csrf=f0r9ery&password=p4ss" && header("cookie") == "csrftoken=f0r9ery";
+            let head = "location: /\r\nset-cookie: sessionid=5e55104; HttpOnly\r\n";
+            return match known {
+                true => (302, head.to_owned(), String::new()),
+                false => (403, String::new(), "<html>No</html>".to_owned()),
+            };
+        }
+        if header("cookie") != "sessionid=5e55104; csrftoken=f0r9ery" || header("x-csrftoken") != "f0r9ery" {
+            return said(401, json!({}));
+        }
+        let people = |email: &str, deal: u32| json!({ "email": email, "phone": "+79161234567", "deals": [deal] });
+        match request {
+            "GET /api/people?part=example.com" => said(
+                200,
+                json!({ "results": [people("joanna@example.com", 1)], "next": format!("{base}/api/people?at=2") }),
+            ),
+            "GET /api/people?at=2&part=example.com" => {
+                said(200, json!({ "results": [people("anna@example.com", 7)], "next": null }))
+            }
+            "GET /api/people?phone=%2B79161234567" => said(200, json!({ "results": [people("anna@example.com", 7)] })),
+            "GET /api/deals/7" => {
+                let etag = format!("etag: \"v{}\"\r\n", self.version);
+                let deal = json!({ "stage": self.stage, "custom": [{ "key": "colour", "value": self.colour }] });
+                if self.rivals > 0 {
+                    self.rivals -= 1;
+                    self.version += 1;
+                }
+                (200, etag, deal.to_string())
+            }
+            "PATCH /api/deals/7" if header("if-match") != format!("\"v{}\"", self.version) => said(412, json!({})),
+            "PATCH /api/deals/7" => {
+                let new: Value = serde_json::from_str(body).expect("JSON");
+                self.version += 1;
+                if let Some(stage) = new["stage"].as_str() {
+                    stage.clone_into(&mut self.stage);
+                }
+                if let Some(own) = new["custom"].get(0) {
+                    self.colour = own["value"].clone();
+                }
+                said(200, json!({}))
+            }
+            _ => said(200, json!({ "results": [] })),
+        }
+    }
+}
+
+/// The address in other capitals and the number in another form than the CRM has them, which compares both sign by sign; of two
+/// people whom its search finds the right one.
+#[test]
+fn a_strict_crm_is_signed_into_searched_and_written() {
+    let strict = Arc::new(Mutex::new(Strict {
+        stage: "new".to_owned(),
+        ..Strict::default()
+    }));
+    let served = strict.clone();
+    let address = serve(Box::new(move |request, headers, body| {
+        let base = format!("http://{}", headers["host"]);
+        served.lock().expect("no panic").answer(request, headers, body, &base)
+    }));
+    let scratch = Scratch::new();
+    let file = scratch.write("strict.toml", STRICT.as_bytes());
+    let settings = json!({ "url": address, "password": "p4ss" }).to_string();
+    let settings = scratch.write("settings.json", settings.as_bytes());
+    let asked = |more: &[&str]| {
+        let mut args = vec!["crm", "try", &file, "--settings", &settings];
+        args.extend(["--allow-private", "127.0.0.0/8"]);
+        args.extend(more);
+        let output = dealstage(&args);
+        (output.status.code(), stdout(&output) + &stderr(&output))
+    };
+    for key in [["--email", "Anna@EXAMPLE.com"], ["--phone", "8 (916) 123-45-67"]] {
+        let (code, said) = asked(&[key.as_slice(), &["--stage", "won", "--field", "colour=red"]].concat());
+        assert_eq!(code, Some(0), "{said}");
+        assert!(
+            said.contains("= deal 7\n") && said.contains("= colour: applied"),
+            "{said}"
+        );
+        assert!(!said.contains("f0r9ery") && !said.contains("5e55104"), "{said}");
+        let mut strict = strict.lock().expect("no panic");
+        assert_eq!((strict.stage.as_str(), &strict.colour), ("won", &json!("red")));
+        (strict.stage, strict.colour) = ("new".to_owned(), Value::Null);
+    }
+    // What was taken shows why somebody is found or not.
+    let (code, said) = asked(&["--email", "anna@nowhere.example"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("took people: []") && said.contains("no open deal was found"),
+        "{said}"
+    );
+    // Somebody was quicker: it is not written over.
+    strict.lock().expect("no panic").rivals = 2;
+    let (code, said) = asked(&["--deal", "7", "--stage", "won"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("the CRM answered 412"), "{said}");
+    assert_eq!(strict.lock().expect("no panic").stage, "new");
 }

@@ -231,6 +231,54 @@ fn a_killed_process_loses_nothing_and_a_call_without_a_client_is_ended() {
     });
 }
 
+/// Whoever looks on is told the same, from any point, and takes nothing from the one who holds the call.
+#[test]
+fn a_call_is_watched_while_it_goes_on() {
+    let scratch = Scratch::new();
+    let service = Settings::new(&scratch.path("data")).start();
+    let (call, turns) = parted("en-b01");
+    let kept = |all: Vec<Value>| -> Vec<Value> { all.into_iter().filter(|told| told["type"] != "ready").collect() };
+    run(async {
+        let mut client = Client::connect(&service).await;
+        client.send(&json!({"type": "start", "call": call})).await;
+        let id = client.until("ready").await[0]["call_id"].clone();
+        client.send(&json!({"type": "turn", "turn": turns[0]})).await;
+        let mut held = client.until("turn").await;
+        let mut watcher = Client::connect(&service).await;
+        watcher.send(&json!({"type": "watch", "call_id": id})).await;
+        let mut watched = watcher.until("turn").await;
+        // What a watcher says is not heard.
+        watcher.send(&json!({"type": "turn", "turn": turns[5]})).await;
+        for turn in &turns[1..4] {
+            client.send(&json!({"type": "turn", "turn": turn})).await;
+            held.extend(client.until("turn").await);
+            watched.extend(watcher.until("turn").await);
+        }
+        let mut late = Client::connect(&service).await;
+        late.send(&json!({"type": "watch", "call_id": id, "after": held.last().expect("a turn")["seq"]}))
+            .await;
+        client.send(&json!({"type": "stop"})).await;
+        let end = client.until("final").await;
+        held.extend(end.clone());
+        watched.extend(watcher.until("final").await);
+        assert_eq!(kept(watched), kept(held));
+        assert_eq!(late.until("final").await, end);
+        assert_eq!(
+            end.last().expect("final")["analysis"]["turns"]
+                .as_array()
+                .expect("turns")
+                .len(),
+            4
+        );
+        for gone in [&mut watcher, &mut late] {
+            assert!(gone.next().await.is_none(), "closed after the end");
+        }
+        let mut nobody = Client::connect(&service).await;
+        nobody.send(&json!({"type": "watch", "call_id": "call_none"})).await;
+        assert_eq!(nobody.until("error").await[0]["code"], "no_call");
+    });
+}
+
 #[test]
 fn what_is_wrong_is_told() {
     let scratch = Scratch::new();

@@ -11,11 +11,13 @@ use serde_json::{Value, json};
 use crate::support::{Scratch, dealstage_with, fixture, stderr};
 
 /// What the service does with a question.
-enum Reply {
+pub enum Reply {
     /// A chat completion with this text.
     Says(String),
     /// An HTTP status with this body.
     Status(u16, &'static str),
+    /// It has moved to this address.
+    Moved(String),
     /// Nothing, until the client gives up.
     Hangs,
     /// Hangs up when it has heard the question.
@@ -23,13 +25,13 @@ enum Reply {
 }
 
 /// A service at a free port. It answers each question by its number and text, and keeps what it was sent.
-struct Service {
-    address: String,
+pub struct Service {
+    pub address: String,
     heard: Arc<Mutex<Vec<Value>>>,
 }
 
 impl Service {
-    fn start(reply: impl Fn(usize, &Value) -> Reply + Send + Sync + 'static) -> Self {
+    pub fn start(reply: impl Fn(usize, &Value) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = format!("http://{}/v1", listener.local_addr().expect("address"));
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -43,7 +45,7 @@ impl Service {
         Self { address, heard }
     }
 
-    fn questions(&self) -> Vec<Value> {
+    pub fn questions(&self) -> Vec<Value> {
         self.heard.lock().expect("no panic").clone()
     }
 }
@@ -75,9 +77,10 @@ fn serve(stream: TcpStream, kept: &Mutex<Vec<Value>>, reply: &dyn Fn(usize, &Val
             kept.push(question.clone());
             kept.len()
         };
-        let (status, body) = match reply(number, &question) {
-            Reply::Says(text) => (200, completion(&text)),
-            Reply::Status(status, body) => (status, body.to_owned()),
+        let (status, moved, body) = match reply(number, &question) {
+            Reply::Says(text) => (200, String::new(), completion(&text)),
+            Reply::Status(status, body) => (status, String::new(), body.to_owned()),
+            Reply::Moved(address) => (307, format!("location: {address}\r\n"), String::new()),
             Reply::Closes => return,
             Reply::Hangs => {
                 std::thread::sleep(Duration::from_secs(30));
@@ -87,7 +90,7 @@ fn serve(stream: TcpStream, kept: &Mutex<Vec<Value>>, reply: &dyn Fn(usize, &Val
         let mut stream = &stream;
         let _ = write!(
             stream,
-            "HTTP/1.1 {status} x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            "HTTP/1.1 {status} x\r\n{moved}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
     }
@@ -105,14 +108,14 @@ fn text_of(question: &Value) -> &str {
         .expect("the question's text")
 }
 
-fn form_of(question: &Value) -> &str {
+pub fn form_of(question: &Value) -> &str {
     question["response_format"]["json_schema"]["name"]
         .as_str()
         .expect("the form's name")
 }
 
 /// Number, side and words of the turns in a question.
-fn turns_of(question: &Value) -> Vec<(u32, String, String)> {
+pub fn turns_of(question: &Value) -> Vec<(u32, String, String)> {
     let line = |line: &str| {
         let (head, words) = line.split_once(": ")?;
         let (number, side) = head.split_once(' ')?;
@@ -121,7 +124,7 @@ fn turns_of(question: &Value) -> Vec<(u32, String, String)> {
     text_of(question).lines().filter_map(line).collect()
 }
 
-fn asked_of(question: &Value) -> Vec<u32> {
+pub fn asked_of(question: &Value) -> Vec<u32> {
     let line = text_of(question).lines().last().expect("a line");
     line.split(|c: char| !c.is_ascii_digit())
         .filter_map(|number| number.parse().ok())
@@ -162,7 +165,7 @@ fn sound(question: &Value) -> String {
 }
 
 /// The letter of a question, with its body changed.
-fn rewritten(question: &Value, change: impl Fn(String) -> String) -> String {
+pub fn rewritten(question: &Value, change: impl Fn(String) -> String) -> String {
     let (_, letter) = text_of(question).split_once("Subject: ").expect("a letter");
     let (subject, body) = letter.split_once("\n\n").expect("subject and body");
     json!({"subject": subject, "body": change(body.trim().to_owned())}).to_string()
@@ -556,6 +559,44 @@ fn settings_that_are_missing_or_wrong() {
         ]);
         assert_eq!(code, Some(2), "{message}");
         assert!(message.contains(says), "{message}");
+    }
+}
+
+/// The operator names the address, on this machine too. Where that leads next is not the service's to say.
+#[test]
+fn the_address_that_was_named_is_the_only_one() {
+    let scratch = Scratch::new();
+    let path = scratch.write("call.json", CALL.as_bytes());
+    let elsewhere = Service::start(|_, question| Reply::Says(sound(question)));
+    let away = format!("{}/chat/completions", elsewhere.address);
+    let service = Service::start(move |_, _| Reply::Moved(away.clone()));
+    let by_name = service.address.replace("127.0.0.1", "localhost");
+    for address in [&service.address, &by_name] {
+        let scratch = Scratch::new();
+        let before = service.questions().len();
+        let (document, _) = analyze(&path, &scratch, address, "always", &[]);
+        assert!(service.questions().len() > before, "{address}");
+        assert!(problems(&document).contains("HTTP 307"), "{}", problems(&document));
+    }
+    assert!(elsewhere.questions().is_empty(), "a redirect was followed");
+    for (address, says) in [
+        ("http://169.254.169.254/v1", "metadata"),
+        ("https://169.254.169.254/v1", "metadata"),
+        ("http://2852039166/v1", "metadata"),
+        ("http://[fe80::1]/v1", "metadata"),
+        ("http://[fd00:ec2::254]/v1", "metadata"),
+        ("http://100.100.100.200/v1", "metadata"),
+        ("http://1.1.1.1/v1", "without encryption"),
+        ("file:///etc/passwd", "https://"),
+    ] {
+        let environment = [("DEALSTAGE_LLM_BASE_URL", address), ("DEALSTAGE_LLM_MODEL", "m")];
+        let output = dealstage_with(&["analyze", &path, "--quiet", "--llm", "always"], &environment);
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{address}: {message}");
+        assert!(
+            message.contains("DEALSTAGE_LLM_BASE_URL") && message.contains(says),
+            "{address}: {message}"
+        );
     }
 }
 

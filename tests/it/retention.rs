@@ -6,8 +6,12 @@ use std::time::{Duration, Instant};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
+use crate::ledger::Ledger;
+use crate::mail_server::{At, Does, MailServer, Tls};
+use crate::receiver::{Answer, Receiver};
 use crate::served::{self, Service, Settings};
 use crate::support::{Scratch, alone, fixture};
+use crate::webhooks::{local, on_both};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -121,9 +125,11 @@ fn nothing_of_an_erased_call_is_found() {
         let answer = service
             .ask("POST", &format!("/v1/calls/{early}/corrections"))
             .header("idempotency-key", "correction")
-            .json(&json!({"about": "field", "field": "budget", "value": "Quuxley", "turn": null}))
+            .json(&json!({"about": "field", "field": "buyer_company", "value": "Quuxley Ltd", "turn": 2}))
             .send();
         served::json(answer.expect("an answer"), StatusCode::CREATED);
+        service.analysed(&early);
+        service.analysed(&later);
         let found = |word: &str| match &database {
             None => !places(&data, word).is_empty(),
             Some(url) => dump(url).contains(word),
@@ -170,6 +176,108 @@ fn nothing_of_an_erased_call_is_found() {
         // Only that it was is in the log.
         let log = std::fs::read_to_string(&service.log).expect("a log");
         assert!(CANARIES.iter().all(|word| !log.contains(word)), "{log}");
+    }
+}
+
+/// Where deliveries keep something of the first call: none of it holds words but what a person, a receiver or a CRM wrote.
+const LEFT_BEHIND: [&str; 7] = [
+    "select count(*) from deliveries where call is not null",
+    "select count(*) from attempts where answer like '%Zyxwanna%'",
+    "select count(*) from attempts where answer like '%zyxwanna@example.com%'",
+    "select count(*) from follow_ups where send_to like '%zyxwanna%' and draft like '%Quuxley%'",
+    "select count(*) from proposals",
+    "select count(*) from changes where new_value like '%Zyxwanna%'",
+    "select count(*) from reminders",
+];
+
+/// Has a call told to a receiver, a mail server and a CRM, all of which say something about it.
+fn told_to_all(scratch: &Scratch, crm: &Ledger, service: &Service, deal: &str) -> String {
+    let text = std::fs::read_to_string(first_call(scratch)).expect("a file");
+    let mut call: Value = serde_json::from_str(&text).expect("JSON");
+    // So that something is still to be done after it.
+    call["call_date"] = json!(chrono::Utc::now().date_naive());
+    let turns = call["turns"].as_array_mut().expect("a list");
+    for turn in turns {
+        let said = turn["text"]
+            .as_str()
+            .expect("a text")
+            .replace("callbacks.", "callbacks, Zyxwanna Quuxley says.");
+        turn["text"] = json!(said);
+    }
+    let file = scratch.write("told.json", call.to_string().as_bytes());
+    // With a body, too.
+    let says = "content-length: 8\r\nconnection: close\r\n\r\nZyxwanna";
+    let receiver = Receiver::new(move |_| Answer::Status(500, says));
+    service.post("/v1/endpoints", &json!({"url": receiver.url()}), StatusCode::CREATED);
+    let mail = MailServer::new(Tls::Never, |_| {
+        Does::Says(At::Recipient, "550 <zyxwanna@example.com> is unknown")
+    });
+    let server = json!({"host": "127.0.0.1", "port": mail.port, "security": "none", "from": "sales@example.com"});
+    service.post("/v1/endpoints", &json!({"mail": server}), StatusCode::CREATED);
+    crm.add_deal(deal);
+    crm.connect(service);
+    let call = service.take(Path::new(&file), &json!({"deal": {"crm_id": deal, "name": "Clinic"}}));
+    service.analysed(&call);
+    let follow_up = format!("/v1/calls/{call}/follow-up");
+    let edited = json!({"subject": "Zyxwanna", "body": "As Ms Quuxley said."});
+    let answer = service.ask("PUT", &follow_up).json(&edited).send();
+    served::json(answer.expect("an answer"), StatusCode::OK);
+    let send_to = json!({"send_to": ["zyxwanna@example.com"]});
+    service.post(&format!("{follow_up}/approve"), &send_to, StatusCode::OK);
+    for question in LEFT_BEHIND {
+        until(question, || service.count(question) > 0);
+    }
+    call
+}
+
+#[test]
+fn nothing_of_an_erased_call_is_left_with_what_was_sent() {
+    let scratch = Scratch::new();
+    for settings in on_both(&scratch) {
+        let data = settings.data.clone();
+        let service = settings.start();
+        let crm = Ledger::start(&scratch.path(&format!("crm-{}", service.database.starts_with("postgres"))));
+        let call = told_to_all(&scratch, &crm, &service, "D-7");
+        assert_eq!(status(&erase(&service, &format!("/v1/calls/{call}"))), 204);
+        for question in LEFT_BEHIND {
+            assert_eq!(service.count(question), 0, "{question}");
+        }
+        for word in CANARIES {
+            until(&format!("{word} is still there"), || {
+                if service.database.starts_with("postgres") {
+                    !dump(&service.database).contains(word)
+                } else {
+                    places(&data, word).is_empty()
+                }
+            });
+        }
+        // Where things go stays, for the next call.
+        assert_eq!(service.get("/v1/endpoints")["items"].as_array().map(Vec::len), Some(3));
+    }
+}
+
+#[test]
+fn what_was_sent_grows_old_too() {
+    let scratch = Scratch::new();
+    let settings = || local(Settings::new(&scratch.path("data")));
+    let service = settings().start();
+    let crm = Ledger::start(&scratch.path("crm"));
+    told_to_all(&scratch, &crm, &service, "D-7");
+    let days = json!({"recording_days": 0, "transcript_days": 0, "analysis_days": 0, "event_days": 1});
+    let answer = service.ask("PUT", "/v1/settings/retention").json(&days).send();
+    served::json(answer.expect("an answer"), StatusCode::OK);
+    // A day goes by. The next look is in ten minutes, or at the next start.
+    assert!(service.alter("update events set at = at - 90000000") > 0);
+    assert!(service.stop().success());
+    let service = settings().start();
+    for question in LEFT_BEHIND {
+        until(question, || service.count(question) == 0);
+    }
+    let data = scratch.path("data");
+    for word in ["Zyxwanna", "Quuxley"] {
+        until(&format!("{word} is still there: {:?}", places(&data, word)), || {
+            places(&data, word).is_empty()
+        });
     }
 }
 

@@ -72,6 +72,26 @@ impl Settings {
     }
 }
 
+/// Does something with a connection to the database of a service, whichever it has.
+macro_rules! on_database {
+    ($service:expr, $pool:ident => $what:block) => {{
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(async {
+            if $service.database.starts_with("postgres") {
+                let $pool = sqlx::PgPool::connect(&$service.database).await.expect("connects");
+                let came = $what;
+                $pool.close().await;
+                came
+            } else {
+                let $pool = sqlx::SqlitePool::connect(&$service.database).await.expect("connects");
+                let came = $what;
+                $pool.close().await;
+                came
+            }
+        })
+    }};
+}
+
 /// Killed when it is dropped.
 pub struct Service {
     child: Child,
@@ -217,6 +237,21 @@ impl Service {
         let call = self.ended(id);
         assert_eq!(call["status"], "done", "{call}");
         self.get(&format!("/v1/calls/{id}/analysis"))
+    }
+
+    /// Changes rows behind the back of the service, as time or another program would; how many.
+    pub fn alter(&self, statement: &'static str) -> u64 {
+        on_database!(self, pool => {
+            sqlx::query(statement).execute(&pool).await.expect("done").rows_affected()
+        })
+    }
+
+    /// How many rows a question finds.
+    pub fn count(&self, question: &'static str) -> i64 {
+        on_database!(self, pool => {
+            let (found,): (i64,) = sqlx::query_as(question).fetch_one(&pool).await.expect("an answer");
+            found
+        })
     }
 
     /// SIGTERM, and how it ends.

@@ -419,6 +419,35 @@ fn a_letter_is_edited_and_approved() {
 }
 
 #[test]
+fn next_actions_are_ticked_off() {
+    let scratch = Scratch::new();
+    let service = sqlite(&scratch);
+    let id = service.take(&fixture("deals/clinic-1.json"), &json!({}));
+    let analysis = service.analysed(&id);
+    let action = &analysis["next_actions"][0];
+    let key = match &action["evidence"][0]["turn"] {
+        Value::Null => action["id"].as_str().expect("an id").to_owned(),
+        turn => format!("{}.{turn}", action["id"].as_str().expect("an id")),
+    };
+    let path = format!("/v1/calls/{id}/actions");
+    let tick = |key: &str, done: bool| {
+        let answer = service
+            .ask("PUT", &format!("{path}/{key}"))
+            .json(&json!({"done": done}))
+            .send();
+        answer.expect("an answer")
+    };
+    assert_eq!(service.get(&path), json!([]));
+    for _ in 0..2 {
+        let done = served::json(tick(&key, true), StatusCode::OK);
+        assert_eq!((done.as_array().map(Vec::len), &done[0]["id"]), (Some(1), &json!(key)));
+    }
+    served::problem(tick("no_such_action", true), 404);
+    assert_eq!(service.get(&path)[0]["id"], key.as_str());
+    assert_eq!(served::json(tick(&key, false), StatusCode::OK), json!([]));
+}
+
+#[test]
 fn events_arrive_as_they_happen_and_from_any_point() {
     let scratch = Scratch::new();
     let service = sqlite(&scratch);
@@ -450,6 +479,14 @@ fn events_arrive_as_they_happen_and_from_any_point() {
         .find(|line| line.starts_with("id:"))
         .expect("an id");
     assert_eq!(later, "id: 3");
+    // From now on: the number comes at once, what has happened does not.
+    let mut news = stream("?after=-1")
+        .map_while(Result::ok)
+        .filter(|line| !line.is_empty());
+    assert_eq!(news.next().as_deref(), Some("id: 4"));
+    let second = service.take(&fixture("deals/sklad-1.json"), &json!({}));
+    let told = news.find_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok());
+    assert_eq!(told.expect("an event")["data"]["call_id"], second.as_str());
 }
 
 #[test]

@@ -34,6 +34,11 @@ pub fn scorecard(situation: &Situation<'_>, premature: &[Premature]) -> Option<S
     })
 }
 
+/// What a figure is called.
+pub fn metric_name(id: Metric, language: Language) -> &'static str {
+    Norms::built_in().map_or(id.as_str(), |norms| norms.norm(id).name.of(language))
+}
+
 fn measure(talk: &Talk<'_>, id: Metric, premature: &[Premature]) -> Measured {
     match id {
         Metric::TalkRatio => timing::talk_ratio(talk),

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{CallText, Connection, Entry, EntryText, Error, Operation, same};
 use crate::deliver::failpoint;
-use crate::store::{self, Change, ChangeDone, ChangeKind, ChangeState, ConnectionFence, Proposal, Store};
+use crate::store::{self, Change, ChangeDone, ChangeKind, ChangeState, ConnectionFence, Found, Proposal, Store};
 
 /// A change that is due.
 pub struct Job<'a> {
@@ -18,6 +18,8 @@ pub struct Job<'a> {
     pub proposal: &'a Proposal,
     /// A request of before may have taken effect.
     pub unsure: bool,
+    /// A person has approved it again: there were requests before.
+    pub anew: bool,
 }
 
 /// Why a change has not ended.
@@ -44,6 +46,7 @@ fn ended(state: ChangeState, crm_id: Option<String>, message: Option<&str>) -> C
     ChangeDone::Ended {
         state,
         crm_id,
+        found: None,
         message: message.map(str::to_owned),
     }
 }
@@ -126,8 +129,17 @@ impl Job<'_> {
             return Ok(ended(done, None, None));
         }
         if !same(&now, from) {
-            let message = "somebody changed it in the CRM meanwhile: nothing was written";
-            return Ok(ended(changed, None, Some(message)));
+            let name = match self.change.kind {
+                // A name is a help: without it the conflict is the same.
+                ChangeKind::Stage => crm.stage_name(&now).await.ok().flatten(),
+                _ => None,
+            };
+            return Ok(ChangeDone::Ended {
+                state: changed,
+                crm_id: None,
+                found: Some(Found { value: now, name }),
+                message: Some("somebody changed it in the CRM meanwhile: nothing was written".to_owned()),
+            });
         }
         self.intend().await?;
         failpoint::reach("before_request");
@@ -152,13 +164,15 @@ impl Job<'_> {
     async fn add(&self, crm: &mut Connection, entry: Entry) -> Result<ChangeDone, Stopped> {
         let deal = &self.proposal.crm_deal;
         let marker = marker(self.change);
-        if self.unsure {
+        if self.unsure || self.anew {
             match crm.find(entry, deal, &marker).await {
                 Ok(Some(id)) => return Ok(ended(ChangeState::Applied, Some(id), None)),
                 Ok(None) => (),
+                // A person has looked.
+                Err(Error::CannotFind) if !self.unsure => (),
                 Err(Error::CannotFind) => {
                     let message = "the connection broke while it was written, and this CRM cannot be asked whether it has it: \
-                                   look there";
+                                   look there, and approve it again if it does not";
                     return Ok(ended(ChangeState::Failed, None, Some(message)));
                 }
                 Err(error) => return Err(self.before(error)),
@@ -196,9 +210,16 @@ impl Job<'_> {
             let message = "the CRM did not say which one it made: take it away there";
             return Ok(ended(ChangeState::UndoFailed, None, Some(message)));
         };
-        let left = |message| Ok(ended(ChangeState::UndoFailed, Some(id.clone()), Some(message)));
+        let left = |message: &str| Ok(ended(ChangeState::UndoFailed, Some(id.clone()), Some(message)));
         if !crm.can(Operation::Delete(entry)) {
-            return left("the connection file says no way to delete it: take it away in the CRM");
+            let kept = match entry {
+                Entry::Note => "notes",
+                Entry::Task => "tasks",
+            };
+            let crm = crm.title();
+            return left(&format!(
+                "not undone: {crm} keeps {kept}, its connection has no way to delete them; take it away there"
+            ));
         }
         self.intend().await?;
         failpoint::reach("before_request");

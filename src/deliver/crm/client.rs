@@ -33,6 +33,8 @@ const USUAL_WAIT: Duration = Duration::from_secs(5);
 const TRIES: u32 = 3;
 /// A text made of a secret: a digest, a header.
 const LONGEST_SECRET: usize = 1000;
+/// What signing in gives is a secret from this length on.
+const SHORTEST_SESSION: usize = 6;
 /// Pages of one list.
 const MOST_PAGES: usize = 100;
 /// Requests of one `each`.
@@ -133,6 +135,8 @@ pub struct Exchange {
 }
 
 type Watch = Box<dyn FnMut(&Exchange) + Send>;
+/// A name of `take`, and what it has come to.
+type WatchTaken = Box<dyn FnMut(&str, &str) + Send>;
 
 /// A CRM account. Not to be used by two at a time: its rate holds for one.
 pub struct Connection {
@@ -149,6 +153,7 @@ pub struct Connection {
     stages: Option<Vec<Named>>,
     fields: Option<Vec<Named>>,
     watch: Option<Watch>,
+    watch_taken: Option<WatchTaken>,
 }
 
 struct Session {
@@ -161,6 +166,19 @@ struct Session {
 struct Named {
     id: Json,
     names: Vec<String>,
+}
+
+/// What a lookup gave, for whoever said something else.
+fn there_are(known: &[Named]) -> String {
+    /// Fields may be hundreds.
+    const MOST: usize = 20;
+    let names = known.iter().filter_map(|named| named.names.first());
+    let names: Vec<&str> = names.take(MOST).map(String::as_str).collect();
+    let more = known.len() > names.len();
+    match names.is_empty() {
+        true => ": its lookup gave none".to_owned(),
+        false => format!(": there are {}{}", names.join(", "), if more { ", …" } else { "" }),
+    }
 }
 
 /// Which names a lookup gives.
@@ -269,13 +287,34 @@ impl Connection {
             stages: None,
             fields: None,
             watch: None,
+            watch_taken: None,
             file: Arc::new(file.clone()),
         })
+    }
+
+    /// Somebody else may have spent what was left of its rate.
+    pub fn others_asked(&mut self) {
+        self.rate.drain(self.opened.elapsed());
+    }
+
+    /// What the CRM said once may not hold any more.
+    fn forget(&mut self) {
+        (self.session, self.stages, self.fields) = (None, None, None);
     }
 
     /// Tells of every request.
     pub fn watch(&mut self, watch: impl FnMut(&Exchange) + Send + 'static) {
         self.watch = Some(Box::new(watch));
+    }
+
+    /// Tells of every value that is taken of an answer, as JSON. Not of sign-in: those are secrets.
+    pub fn watch_taken(&mut self, watch: impl FnMut(&str, &str) + Send + 'static) {
+        self.watch_taken = Some(Box::new(watch));
+    }
+
+    /// What people call the CRM.
+    pub fn title(&self) -> &str {
+        &self.file.title
     }
 
     /// No request takes longer.
@@ -533,9 +572,13 @@ impl Connection {
         };
         match found {
             Choice::One(id) => Ok(Some(id)),
-            Choice::None => Err(Error::Person(
-                self.secrets.cut(&format!("the CRM has no {kind} `{said}`")),
-            )),
+            Choice::None => {
+                let message = format!(
+                    "the CRM has no {kind} `{said}`{}",
+                    there_are(self.cache(names).as_deref().unwrap_or_default())
+                );
+                Err(Error::Person(self.secrets.cut(&message)))
+            }
             Choice::Many(ids) => {
                 let ids: Vec<String> = ids.iter().map(text_of).collect();
                 let message = format!(
@@ -644,8 +687,18 @@ impl Connection {
                         match self.eval(value, scope)? {
                             Some(Json::Array(items)) if joins => list.extend(items),
                             Some(value) if joins => list.extend(Some(value).filter(|value| !value.is_null())),
-                            Some(value) => scope.set(name, &value),
-                            None => scope.remove(name),
+                            Some(value) => {
+                                // A token on the way to a session is as secret as the session.
+                                if self.signing_in {
+                                    self.keep_secret(&value);
+                                }
+                                self.tell_taken(name, &value);
+                                scope.set(name, &value);
+                            }
+                            None => {
+                                self.tell_taken(name, &Json::Null);
+                                scope.remove(name);
+                            }
                         }
                     }
                     let next = match &request.next {
@@ -658,7 +711,9 @@ impl Connection {
             }
             if joins && !self.is_dry() {
                 for ((name, _), list) in request.take.iter().zip(joined) {
-                    scope.set(name, &Json::Array(list));
+                    let list = Json::Array(list);
+                    self.tell_taken(name, &list);
+                    scope.set(name, &list);
                 }
             }
         }
@@ -696,6 +751,7 @@ impl Connection {
                 Meaning::Wait if wait <= PATIENCE && tries < TRIES => tokio::time::sleep(wait).await,
                 Meaning::Wait => return Err(Error::Wait(wait, told())),
                 Meaning::SignIn if has_signed_in || self.signing_in || self.file.sign_in.is_none() => {
+                    self.forget();
                     return Err(Error::Stop(told()));
                 }
                 Meaning::SignIn => {
@@ -705,7 +761,10 @@ impl Connection {
                 Meaning::Retry => return Err(Error::Retry(told())),
                 Meaning::Missing => return Err(Error::Missing(told())),
                 Meaning::Person => return Err(Error::Person(told())),
-                Meaning::Stop => return Err(Error::Stop(told())),
+                Meaning::Stop => {
+                    self.forget();
+                    return Err(Error::Stop(told()));
+                }
             }
         }
     }
@@ -733,7 +792,7 @@ impl Connection {
                 let found = self.eval(value, &own)?.filter(is_something).ok_or_else(|| {
                     Error::Stop(format!("signing in: the answer has no `{name}` (`{}`)", value.source()))
                 })?;
-                self.secrets.add(&text_of(&found));
+                self.keep_secret(&found);
                 values.insert(name.clone(), found);
             }
             let lasts = match &sign_in.lasts_s {
@@ -942,6 +1001,20 @@ impl Connection {
         }
     }
 
+    /// What signing in gave. The number of a user, which it may give too, is none: it would be cut out of every number.
+    fn keep_secret(&mut self, value: &Json) {
+        let text = text_of(value);
+        if text.len() >= SHORTEST_SESSION {
+            self.secrets.add(&text);
+        }
+    }
+
+    fn tell_taken(&mut self, name: &str, value: &Json) {
+        if let Some(watch) = self.watch_taken.as_mut().filter(|_| !self.signing_in) {
+            watch(name, &self.secrets.cut(&value.to_string()));
+        }
+    }
+
     /// One request on the wire, within the time of the file.
     async fn exchange(&mut self, call: Call, what: &str, json: bool) -> Result<Answer, Error> {
         let (Some(url), Some(guard)) = (call.url, self.guard.clone()) else {
@@ -1087,6 +1160,12 @@ impl CrmFile {
             Operation::Find(entry) => self.entries(entry).is_some_and(|entries| entries.find.is_some()),
             Operation::Delete(entry) => self.entries(entry).is_some_and(|entries| entries.delete.is_some()),
         }
+    }
+
+    /// Names of its settings that are never shown.
+    pub fn secret_settings(&self) -> impl Iterator<Item = &str> {
+        let secret = self.settings.iter().filter(|setting| setting.secret);
+        secret.map(|setting| setting.name.as_str())
     }
 
     fn entries(&self, entry: Entry) -> Option<&Entries> {

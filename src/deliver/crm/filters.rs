@@ -14,6 +14,7 @@ use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::hex;
+use crate::store::{ContactKey, ContactKind};
 
 /// Names to suggest.
 pub const FILTERS: &[&str] = &[
@@ -78,7 +79,9 @@ pub const FILTERS: &[&str] = &[
     "urlencode",
 ];
 pub const TESTS: &[&str] = &[
+    "alike",
     "containing",
+    "same_number",
     "defined",
     "undefined",
     "none",
@@ -132,6 +135,8 @@ pub fn add(environment: &mut Environment<'static>) {
     });
     environment.add_filter("quoted", quoted);
     environment.add_test("containing", containing);
+    environment.add_test("alike", alike);
+    environment.add_test("same_number", same_number);
 }
 
 /// For a part of an address: letters, digits and `-._~` stay.
@@ -365,4 +370,16 @@ fn containing(value: &Value, part: &Value) -> bool {
         ValueKind::Seq | ValueKind::Iterable => value.try_iter().is_ok_and(|mut items| items.any(|item| item == *part)),
         _ => false,
     }
+}
+
+/// `people | selectattr('email', 'alike', key)`: but for capitals and blanks around it the same. Nothing is like nothing.
+fn alike(value: &Value, other: &Value) -> bool {
+    let plain = |value: &Value| value.as_str().map(|text| text.trim().to_lowercase());
+    plain(value).is_some_and(|text| !text.is_empty() && Some(text) == plain(other))
+}
+
+/// `people | selectattr('phone', 'same_number', key)`: telephone numbers as anybody writes them, with or without the country.
+fn same_number(value: &Value, other: &Value) -> bool {
+    let number = |value: &Value| ContactKey::new(ContactKind::Phone, &value.to_string());
+    number(value).is_some_and(|known| Some(known) == number(other))
 }

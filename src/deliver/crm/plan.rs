@@ -115,6 +115,9 @@ pub struct CrmNow {
     /// Of each mapped stage, in the order of the mapping.
     pub stages: Vec<Value>,
     pub closed: Vec<Value>,
+    /// What the CRM calls them, where it has another name for people: the stage, and the mapped ones.
+    pub stage_name: Option<String>,
+    pub stage_names: Vec<Option<String>>,
     /// By the CRM's name.
     pub fields: BTreeMap<String, Value>,
 }
@@ -282,7 +285,9 @@ fn stage(known: &Known, call: &str, now: &CrmNow, mapping: &Mapping) -> Option<N
         name: stage.as_str().to_owned(),
         target: mapping.stages[index].crm.clone(),
         old: now.stage.clone(),
+        old_name: now.stage_name.clone(),
         new: new.clone(),
+        new_name: now.stage_names.get(index).cloned().flatten(),
         evidence,
         confidence: Some(known.deal.confidence),
         policy,
@@ -336,7 +341,9 @@ fn one_field(
         name: mapped.ours.as_str().to_owned(),
         target: mapped.crm.clone(),
         old,
+        old_name: None,
         new,
+        new_name: None,
         evidence: vec![ChangeEvidence {
             call_id: call.to_owned(),
             turn: field.turn.unwrap_or_default(),
@@ -402,10 +409,12 @@ fn note(known: &Known, call: &str, mapping: &Mapping) -> Result<NewChange, Strin
         name: String::new(),
         target: String::new(),
         old: Value::Null,
+        old_name: None,
         new: serde_json::json!({
             "text": text,
             "call": {"id": call, "date": known.call.call_date, "duration_s": known.call.duration_s},
         }),
+        new_name: None,
         evidence: Vec::new(),
         confidence: None,
         policy,
@@ -430,7 +439,9 @@ fn tasks<'a>(
             name: action.id.as_str().to_owned(),
             target: String::new(),
             old: Value::Null,
+            old_name: None,
             new: serde_json::json!({"title": action.title, "text": action.why, "due": action.due}),
+            new_name: None,
             evidence: said(call, &action.evidence),
             confidence: None,
             policy,

@@ -48,6 +48,8 @@ fn now(stage: &str, money: Value) -> CrmNow {
         stage: json!(stage),
         stages: vec![json!("a"), json!("b"), json!("c")],
         closed: vec![json!("won")],
+        stage_name: None,
+        stage_names: vec![Some("First".to_owned()), None, Some("Third".to_owned())],
         fields: BTreeMap::from([("money".to_owned(), money)]),
     }
 }
@@ -79,6 +81,41 @@ fn what_the_policy_lets_is_written_by_itself() {
             ("power".to_owned(), json!("b"), Policy::Auto, None),
             ("budget".to_owned(), json!(2_000_000), Policy::Auto, None),
         ]
+    );
+}
+
+/// Ids mean nothing to people.
+#[test]
+fn a_stage_has_the_name_that_the_crm_gives_it() {
+    let crm = CrmNow {
+        stage_name: Some("Fourth".to_owned()),
+        ..now("d", json!(2_000_000))
+    };
+    let mut known = known();
+    let mut named = |stage: &str| {
+        known.deal.stage = serde_json::from_value(json!(stage)).expect("a stage");
+        let change = plan(&known, "call_1", &crm, &Done::default(), &mapping(json!({})))
+            .expect("a plan")
+            .remove(0);
+        (change.kind, change.old_name, change.new_name)
+    };
+    let old = Some("Fourth".to_owned());
+    assert_eq!(
+        named("pain"),
+        (ChangeKind::Stage, old.clone(), Some("First".to_owned()))
+    );
+    assert_eq!(named("power"), (ChangeKind::Stage, old, None));
+    let field = plan(
+        &known,
+        "call_1",
+        &now("b", Value::Null),
+        &Done::default(),
+        &mapping(json!({})),
+    );
+    let field = field.expect("a plan").remove(0);
+    assert_eq!(
+        (field.kind, field.old_name, field.new_name),
+        (ChangeKind::Field, None, None)
     );
 }
 

@@ -44,14 +44,26 @@ impl Rate {
         }
     }
 
-    /// Takes what a request costs, or takes nothing and says how long to wait before asking again. `kind`: which buckets
-    /// beside those for all requests. `now`: since the account was opened.
-    pub fn take(&mut self, cost: f64, kind: Option<&str>, now: Duration) -> Result<(), Duration> {
+    /// Empties the buckets, as if they were fresh. Budgets of a day keep what they have.
+    pub fn drain(&mut self, now: Duration) {
+        self.fill(now);
+        for bucket in self.buckets.iter_mut().filter(|bucket| !bucket.limit.full) {
+            bucket.tokens = bucket.tokens.min(0.0);
+        }
+    }
+
+    fn fill(&mut self, now: Duration) {
         let since = now.saturating_sub(self.filled_at).as_secs_f64();
         self.filled_at = self.filled_at.max(now);
         for bucket in &mut self.buckets {
             bucket.tokens = (bucket.tokens + since * bucket.limit.per_second).min(bucket.limit.burst);
         }
+    }
+
+    /// Takes what a request costs, or takes nothing and says how long to wait before asking again. `kind`: which buckets
+    /// beside those for all requests. `now`: since the account was opened.
+    pub fn take(&mut self, cost: f64, kind: Option<&str>, now: Duration) -> Result<(), Duration> {
+        self.fill(now);
         let concerns = |bucket: &Bucket| bucket.limit.only.is_none() || bucket.limit.only.as_deref() == kind;
         let price = |bucket: &Bucket| if bucket.limit.requests { 1.0 } else { cost };
         let wait = self.buckets.iter().filter(|bucket| concerns(bucket)).map(|bucket| {
@@ -150,6 +162,27 @@ mod tests {
             assert_eq!(rate.take(1.0, None, Duration::ZERO), Ok(()));
         }
         assert!(rate.take(1.0, None, Duration::ZERO).is_err());
+    }
+
+    /// Where somebody else may have asked meanwhile, nothing is left over from before.
+    #[test]
+    fn a_drained_bucket_is_as_a_fresh_one() {
+        let day = Limit {
+            full: true,
+            ..limit(10.0, 0.001, None)
+        };
+        let mut rate = Rate::new(vec![limit(50.0, 2.0, None), day]);
+        assert_eq!(rate.take(1.0, None, Duration::from_secs(100)), Ok(()));
+        rate.drain(Duration::from_secs(200));
+        let wait = rate.take(1.0, None, Duration::from_secs(200));
+        assert_eq!(wait, Err(Duration::from_millis(500)));
+        for second in 201..210 {
+            assert_eq!(rate.take(1.0, None, Duration::from_secs(second)), Ok(()));
+        }
+        assert!(
+            rate.take(1.0, None, Duration::from_secs(210)).is_err(),
+            "the budget of the day is spent"
+        );
     }
 
     /// A clock that stands still, or a request that took none of the bucket, changes nothing.

@@ -237,6 +237,18 @@ fn filters_do_what_their_names_say() {
             "{{ body.data['items'] | selectattr('name', 'containing', 'w') | map(attribute='id') | list }}",
             json!([2]),
         ),
+        (
+            "{{ [{'m': ' Anna@Example.com', 'id': 1}, {'m': 'joanna@example.com', 'id': 2}, {'m': '', 'id': 3}, {'id': 4}] | selectattr('m', 'alike', 'anna@example.COM') | map(attribute='id') | list }}",
+            json!([1]),
+        ),
+        (
+            "{{ [{'m': ''}, {'m': none}] | selectattr('m', 'alike', '') | list }}",
+            json!([]),
+        ),
+        (
+            "{{ ['+7 916 123-45-67', '8 (916) 123 45 67', 9161234567, '+7 916 123-45-68', '67', none] | select('same_number', '+79161234567') | list | length }}",
+            json!(3),
+        ),
         ("{{ ['a'] + ['b', 'c'] }}", json!(["a", "b", "c"])),
         ("{{ (['a'] + ['b', 'c']) | join(',') }}", json!("a,b,c")),
         ("{{ {'a': 1} | tojson }}", json!("{\"a\":1}")),

@@ -154,7 +154,12 @@ fn vendors() -> Vec<Vendor> {
                 (
                     "v4/contacts",
                     "",
-                    json!({ "_embedded": { "contacts": [{ "_embedded": { "leads": [{ "id": 7 }, { "id": 8 }] } }] } }),
+                    // Its search finds parts of words: of the second one `joanna@…`.
+                    json!({ "_embedded": { "contacts": [
+                        { "custom_fields_values": [{ "field_code": "EMAIL", "values": [{ "value": "Anna@Example.com" }] }], "_embedded": { "leads": [{ "id": 7 }, { "id": 8 }] } },
+                        { "custom_fields_values": [{ "field_code": "EMAIL", "values": [{ "value": "joanna@example.com" }] }], "_embedded": { "leads": [{ "id": 9 }] } },
+                        { "custom_fields_values": null, "_embedded": { "leads": [{ "id": 9 }] } },
+                    ] } }),
                 ),
                 (
                     "leads?filter%5Bid%5D%5B%5D=7&filter%5Bid%5D%5B%5D=8",

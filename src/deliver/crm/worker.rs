@@ -2,8 +2,9 @@
 //!
 //! One worker at a time speaks to a CRM: its rate is exact, and what was begun is looked for before anything is made again.
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret as _;
@@ -19,20 +20,20 @@ use super::{By, Connection, CrmFile, Error};
 use crate::deliver::{Gate, failpoint};
 use crate::store::{
     self, About, Attempted, CallId, Change, ChangeDone, ChangeEvidence, ChangeId, ChangeKind, ChangeState,
-    ConnectionFence, ContactKey, ContactKind, CrmWork, Deal, DealId, Delivery, Endpoint, NewChange, NewEvent,
-    NewProposal, Proposal, ProposalFilter, ProposalId, Scope, Step, Store, Then, WorkspaceId,
+    ConnectionFence, ContactKey, ContactKind, CrmWork, Deal, DealId, Delivery, Endpoint, EndpointId, NewChange,
+    NewEvent, NewProposal, Proposal, ProposalFilter, ProposalId, Scope, Sealed, Step, Store, Then, WorkspaceId,
 };
 
-/// Where another process may have put work, nobody rings: so often it is looked for.
-const POLL: Duration = Duration::from_millis(500);
-/// After an error of the database.
-const PAUSE: Duration = Duration::from_secs(2);
-/// More than the longest request: a worker that lost its lease has no request under way when the next one begins.
-const LEASE_S: i64 = 90;
+/// A lease is kept at least so often.
 const BEAT: Duration = Duration::from_secs(10);
+/// Sign-in and names of a CRM are asked for anew after so long.
+const KEPT: Duration = Duration::from_secs(600);
 
 /// A deal that is not found in a CRM says nothing about the connection: it is switched off by people only.
 const NEVER_SWITCHED_OFF: chrono::Duration = chrono::Duration::days(3650);
+
+/// What a person can do about a deal that is not found.
+const SAY_IT: &str = "say which record of the CRM it is (`PATCH /v1/deals/{id}` with `crm`)";
 
 /// The event of a letter that somebody approved.
 const LETTER: &str = "followup.approved";
@@ -46,32 +47,23 @@ pub struct Crm {
     pub bell: Arc<Notify>,
 }
 
-/// Works until `shutdown`; a change that is being written is finished.
-pub async fn run(crm: Crm, name: String, shutdown: CancellationToken) {
+/// Works until `shutdown`; a change that is being written is finished. `lease`: so long after its last sign of life a worker
+/// that died is taken for dead.
+pub async fn run(crm: Crm, lease: chrono::Duration, name: String, shutdown: CancellationToken) {
+    let mut kept: HashMap<EndpointId, Account> = HashMap::new();
     while !shutdown.is_cancelled() {
         let rung = crm.bell.notified();
-        let lease = chrono::Duration::seconds(LEASE_S);
-        let (fence, endpoint) = match crm.store.claim_connection(&name, Utc::now(), lease).await {
-            Ok(Some(claimed)) => claimed,
-            Ok(None) => {
-                tokio::select! {
-                    () = shutdown.cancelled() => break,
-                    () = rung => (),
-                    () = tokio::time::sleep(POLL) => (),
-                }
-                continue;
-            }
-            Err(error) => {
-                warn!(%error, "no connection can be claimed");
-                tokio::select! {
-                    () = shutdown.cancelled() => break,
-                    () = tokio::time::sleep(PAUSE) => (),
-                }
-                continue;
-            }
+        let claimed = crm.store.claim_connection(&name, Utc::now(), lease).await;
+        let Some((fence, endpoint)) = store::claimed_or_wait(claimed, "connection", rung, &shutdown).await else {
+            continue;
+        };
+        kept.retain(|_, account| account.opened.elapsed() < KEPT);
+        let mut account = match kept.remove(&endpoint.id).filter(|account| account.is_of(&endpoint)) {
+            Some(account) => Ok(account.at(&fence)),
+            None => Account::open(&crm.gate, &endpoint, &fence),
         };
         let lost = CancellationToken::new();
-        let beat = tokio::spawn(keep(crm.store.clone(), fence.clone(), lost.clone()));
+        let beat = tokio::spawn(keep(crm.store.clone(), fence.clone(), lease, lost.clone()));
         let held = Held {
             crm: &crm,
             fence: &fence,
@@ -79,10 +71,10 @@ pub async fn run(crm: Crm, name: String, shutdown: CancellationToken) {
             lost: &lost,
             shutdown: &shutdown,
         };
-        if let Err(error) = held.work().await
-            && !matches!(error, store::Error::Fenced)
-        {
-            warn!(endpoint.id = %endpoint.id, %error, "the work at a connection stopped");
+        match (held.work(&mut account).await, account) {
+            (Ok(()), Ok(account)) => _ = kept.insert(endpoint.id.clone(), account),
+            (Ok(()) | Err(store::Error::Fenced), _) => (),
+            (Err(error), _) => warn!(endpoint.id = %endpoint.id, %error, "the work at a connection stopped"),
         }
         beat.abort();
         if let Err(error) = crm.store.release_connection(&fence).await {
@@ -92,20 +84,74 @@ pub async fn run(crm: Crm, name: String, shutdown: CancellationToken) {
 }
 
 /// Keeps the lease; `lost` is told when somebody else may have it.
-async fn keep(store: Arc<dyn Store>, fence: ConnectionFence, lost: CancellationToken) {
-    let mut until = Utc::now() + chrono::Duration::seconds(LEASE_S);
+async fn keep(store: Arc<dyn Store>, fence: ConnectionFence, lease: chrono::Duration, lost: CancellationToken) {
+    let beat = (lease / 4).to_std().unwrap_or(BEAT).min(BEAT);
+    let mut until = Utc::now() + lease;
     loop {
-        tokio::time::sleep(BEAT).await;
-        let next = Utc::now() + chrono::Duration::seconds(LEASE_S);
+        tokio::time::sleep(beat).await;
+        let next = Utc::now() + lease;
         match store.extend_connection(&fence, next).await {
             Ok(true) => until = next,
-            // A request that begins now must end before the lease does.
-            Err(_) if Utc::now() + chrono::Duration::seconds(LEASE_S / 2) < until => (),
+            // It may still be ours; nothing is begun near its end.
+            Err(_) if Utc::now() + lease / 2 < until => (),
             Ok(false) | Err(_) => {
                 lost.cancel();
                 return;
             }
         }
+    }
+}
+
+/// An account of a CRM, spoken to by its file and settings. It is kept from one lease to the next with its sign-in, what was looked
+/// up, and what is left of its rate.
+struct Account {
+    connection: Connection,
+    mapping: Mapping,
+    secret: Sealed,
+    file: Option<String>,
+    opened: Instant,
+    /// Of the last lease.
+    attempt: i64,
+}
+
+impl Account {
+    /// The text says what is wrong with the file or the settings.
+    fn open(gate: &Gate, endpoint: &Endpoint, fence: &ConnectionFence) -> Result<Self, String> {
+        let text = match &endpoint.file {
+            Some(text) => text.clone(),
+            None => CrmFile::built_in(&endpoint.target)
+                .ok_or_else(|| format!("there is no connection `{}`", endpoint.target))?
+                .to_owned(),
+        };
+        let file = CrmFile::load(&text, &endpoint.target).map_err(|error| error.to_string())?;
+        let settings = gate.vault.open(&endpoint.id, &endpoint.secret);
+        let settings = settings.map_err(|error| error.to_string())?;
+        let settings: serde_json::Map<String, Value> = serde_json::from_str(settings.expose_secret())
+            .map_err(|_| "the settings of the connection cannot be read".to_owned())?;
+        let mapping = Mapping::read(&settings).map_err(|error| format!("the settings of the connection: {error}"))?;
+        let connection = Connection::open(&file, &settings, &gate.guard).map_err(|error| error.to_string())?;
+        Ok(Self {
+            connection,
+            mapping,
+            secret: endpoint.secret.clone(),
+            file: endpoint.file.clone(),
+            opened: Instant::now(),
+            attempt: fence.attempt,
+        })
+    }
+
+    /// Nobody has changed file or settings since.
+    fn is_of(&self, endpoint: &Endpoint) -> bool {
+        (&self.secret, &self.file) == (&endpoint.secret, &endpoint.file)
+    }
+
+    /// Under the next lease.
+    fn at(mut self, fence: &ConnectionFence) -> Self {
+        if fence.attempt != self.attempt + 1 {
+            self.connection.others_asked();
+        }
+        self.attempt = fence.attempt;
+        self
     }
 }
 
@@ -151,12 +197,7 @@ impl Held<'_> {
         Scope::all(self.workspace().clone())
     }
 
-    async fn work(&self) -> store::Result<()> {
-        let opened = self.open();
-        let (mut connection, mapping) = match opened {
-            Ok((connection, mapping)) => (Ok(connection), mapping),
-            Err(message) => (Err(message), Mapping::default()),
-        };
+    async fn work(&self, account: &mut Result<Account, String>) -> store::Result<()> {
         while !self.shutdown.is_cancelled() && !self.lost.is_cancelled() {
             let Some(work) = self.crm.store.next_crm_work(self.fence, Utc::now()).await? else {
                 return Ok(());
@@ -166,18 +207,18 @@ impl Held<'_> {
                     delivery,
                     tries,
                     payload,
-                } => {
-                    self.event(&mut connection, &mapping, &delivery, tries, &payload)
-                        .await?
-                }
+                } => self.event(account, &delivery, tries, &payload).await?,
                 CrmWork::Change {
                     change,
                     proposal,
                     tries,
                     unsure,
                 } => {
-                    let done = match &mut connection {
-                        Ok(crm) => self.change(crm, &change, &proposal, tries, unsure).await?,
+                    let done = match account {
+                        Ok(account) => {
+                            self.change(&mut account.connection, &change, &proposal, tries, unsure)
+                                .await?
+                        }
                         Err(message) => {
                             let verdict = Verdict::Never(message.clone());
                             apply::after(&change, verdict, unsure, chrono::Duration::zero(), Utc::now())
@@ -222,6 +263,7 @@ impl Held<'_> {
             change,
             proposal,
             unsure,
+            anew: tries == 1 && change.attempt > 0,
         };
         match job.run(crm).await {
             Ok(done) => Ok(done),
@@ -233,36 +275,22 @@ impl Held<'_> {
         }
     }
 
-    /// The connection by its file and settings; the text says what is wrong with them.
-    fn open(&self) -> Result<(Connection, Mapping), String> {
-        let text = match &self.endpoint.file {
-            Some(text) => text.clone(),
-            None => CrmFile::built_in(&self.endpoint.target)
-                .ok_or_else(|| format!("there is no connection `{}`", self.endpoint.target))?
-                .to_owned(),
-        };
-        let file = CrmFile::load(&text, &self.endpoint.target).map_err(|error| error.to_string())?;
-        let settings = self.crm.gate.vault.open(&self.endpoint.id, &self.endpoint.secret);
-        let settings = settings.map_err(|error| error.to_string())?;
-        let settings: serde_json::Map<String, Value> = serde_json::from_str(settings.expose_secret())
-            .map_err(|_| "the settings of the connection cannot be read".to_owned())?;
-        let mapping = Mapping::read(&settings).map_err(|error| format!("the settings of the connection: {error}"))?;
-        let connection = Connection::open(&file, &settings, &self.crm.gate.guard).map_err(|error| error.to_string())?;
-        Ok((connection, mapping))
-    }
-
     async fn event(
         &self,
-        connection: &mut Result<Connection, String>,
-        mapping: &Mapping,
+        account: &mut Result<Account, String>,
         delivery: &Delivery,
         tries: i64,
         payload: &str,
     ) -> store::Result<()> {
         let started_at = Utc::now();
-        let clock = std::time::Instant::now();
-        let came = match connection {
-            Ok(crm) => self.told(crm, mapping, delivery, payload).await,
+        let clock = Instant::now();
+        let came = match account {
+            Ok(account) => {
+                let Account {
+                    connection, mapping, ..
+                } = account;
+                self.told(connection, mapping, delivery, payload).await
+            }
             Err(message) => Err(Told::Crm(Error::Person(message.clone()))),
         };
         let now = Utc::now();
@@ -355,7 +383,12 @@ impl Held<'_> {
             ..CrmNow::default()
         };
         for stage in &mapping.stages {
-            now.stages.push(crm.stage_id(&stage.crm).await?);
+            let id = crm.stage_id(&stage.crm).await?;
+            now.stage_names.push(crm.stage_name(&id).await?);
+            now.stages.push(id);
+        }
+        if !mapping.stages.is_empty() {
+            now.stage_name = crm.stage_name(&now.stage).await?;
         }
         for stage in &mapping.closed {
             now.closed.push(crm.stage_id(stage).await?);
@@ -443,7 +476,9 @@ impl Held<'_> {
             name: "follow_up".to_owned(),
             target: String::new(),
             old: Value::Null,
+            old_name: None,
             new: json!({"text": format!("{subject}\n\n{body}"), "call": {"id": call}}),
+            new_name: None,
             evidence: Vec::<ChangeEvidence>::new(),
             confidence: None,
             policy: mapping.policy.note,
@@ -500,11 +535,11 @@ impl Held<'_> {
 
     /// Id of a deal in the CRM: as it is known, else by what it is recognised by.
     async fn deal_in_crm(&self, crm: &mut Connection, deal: &Deal, call: &CallId) -> Result<String, Told> {
-        if let Some(id) = &deal.crm_id {
-            return Ok(id.clone());
-        }
-        let call = self.crm.store.call(&self.scope(), call).await?;
         let store = &self.crm.store;
+        if let Some(id) = store.crm_record(self.workspace(), &deal.id, &self.endpoint.id).await? {
+            return self.link(deal, id).await;
+        }
+        let call = store.call(&self.scope(), call).await?;
         // As they were said, where a call still has it: what deals are matched by is stripped of codes and capitals.
         let mut keys = match call {
             Some(call) => said_by(&call.meta),
@@ -527,13 +562,26 @@ impl Held<'_> {
         let found = crm.find_deal(&keys).await?;
         let [id] = found.as_slice() else {
             let message = match found.len() {
-                0 => "the deal is not found in the CRM: say its id there (`crm_id`)".to_owned(),
-                count => format!("{count} deals in the CRM may be it: say its id there (`crm_id`)"),
+                0 => format!("the deal is not found in the CRM: {SAY_IT}"),
+                count => format!("{count} deals in the CRM may be it: {SAY_IT}"),
             };
             return Err(Error::Person(message).into());
         };
-        store.link_crm_deal(self.workspace(), &deal.id, id, Utc::now()).await?;
-        Ok(id.clone())
+        self.link(deal, id.clone()).await
+    }
+
+    /// Keeps which record the deal is.
+    async fn link(&self, deal: &Deal, crm_id: String) -> Result<String, Told> {
+        let (workspace, endpoint) = (self.workspace(), &self.endpoint.id);
+        let store = &self.crm.store;
+        match store
+            .link_crm_deal(workspace, &deal.id, endpoint, &crm_id, Utc::now())
+            .await
+        {
+            Ok(()) => Ok(crm_id),
+            Err(store::Error::Conflict(why)) => Err(Error::Person(format!("{why}: {SAY_IT}")).into()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

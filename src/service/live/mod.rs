@@ -352,6 +352,12 @@ impl Desk {
         self.take_up(&scope.workspace, id, start, seq).await
     }
 
+    /// What is told of a call of this process from now on, for somebody who only looks; None: another process has it, or
+    /// nobody.
+    pub fn listen(&self, id: &CallId) -> Option<broadcast::Receiver<Told>> {
+        self.0.open().get(id).map(|(_, told)| told.subscribe())
+    }
+
     /// A line to a call of this process.
     fn line(&self, workspace: &WorkspaceId, id: &CallId) -> Option<Line> {
         let (inbox, told) = self

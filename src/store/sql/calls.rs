@@ -6,10 +6,11 @@ use serde_json::json;
 use sqlx::Row as _;
 
 use super::{Row, Sql, Tx, audit, no_call};
+use crate::domain::Waveform;
 use crate::store::{
-    Accepted, CallFilter, CallId, CallPage, CallRecord, CallStatus, Calls, Consent, Correction, Draft, DraftChange,
-    DraftState, Error, Idempotent, JobId, NewCall, NewEvent, Origin, Priority, Remembered, Result, Scope, Step,
-    WhatIsGone, WorkspaceId, from_json, millis, moment, to_json,
+    Accepted, CallId, CallPage, CallRecord, CallStatus, Calls, Consent, Correction, CorrectionId, DoneAction, Draft,
+    DraftChange, DraftState, Error, Idempotent, JobId, ListedCall, NewCall, NewEvent, Origin, Priority, Remembered,
+    Result, Scope, Step, Summary, WhatIsGone, WorkspaceId, from_json, millis, moment, search, to_json,
 };
 
 /// A request that is not an upload is answered sooner, or never.
@@ -55,6 +56,20 @@ pub(super) fn record(row: &Row) -> Result<CallRecord> {
     })
 }
 
+/// Wants the name of the deal and the summary too.
+fn listed(row: &Row) -> Result<ListedCall> {
+    let summary: Option<String> = row.try_get("summary")?;
+    Ok(ListedCall {
+        call: record(row)?,
+        deal_name: row.try_get("deal_name")?,
+        summary: summary
+            .as_deref()
+            .map(|text| from_json("summary of a call", text))
+            .transpose()?,
+        found: None,
+    })
+}
+
 pub(super) fn day(text: &str) -> Result<chrono::NaiveDate> {
     text.parse().map_err(|_| Error::Corrupt {
         what: "a day",
@@ -92,11 +107,16 @@ pub(super) async fn requeue(
     priority: Priority,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    sqlx::query("delete from results where call = $1 and workspace = $2 and step = 'analysis'")
-        .bind(call)
-        .bind(workspace)
-        .execute(&mut **tx)
-        .await?;
+    for statement in [
+        "delete from results where call = $1 and workspace = $2 and step = 'analysis'",
+        "delete from summaries where call = $1 and workspace = $2",
+    ] {
+        sqlx::query(statement)
+            .bind(call)
+            .bind(workspace)
+            .execute(&mut **tx)
+            .await?;
+    }
     sqlx::query(
         "update calls set status = 'queued', step = null, progress = 0, error = null, done_at = null, analysis_gone = null,
                 updated_at = $3
@@ -108,6 +128,32 @@ pub(super) async fn requeue(
     .execute(&mut **tx)
     .await?;
     add_job(tx, workspace, call, priority, now).await
+}
+
+/// Queues a call whose corrections changed. Work that has begun without them is stopped.
+async fn understand_anew(tx: &mut Tx, workspace: &WorkspaceId, call: &CallRecord, now: DateTime<Utc>) -> Result<()> {
+    match call.status {
+        // It has not read them yet.
+        CallStatus::Queued => return Ok(()),
+        CallStatus::Live => return Err(Error::Conflict("the call is still going on".to_owned())),
+        CallStatus::Running | CallStatus::Done | CallStatus::Failed | CallStatus::Cancelled => (),
+    }
+    if !super::privacy::can_be_made_again(tx, workspace, &call.id).await? {
+        return Err(Error::Conflict(
+            "neither the recording nor the transcript of the call is kept any more".to_owned(),
+        ));
+    }
+    sqlx::query(
+        "update jobs set state = 'cancelled', lease_until = null, done_at = $3
+         where workspace = $1 and call = $2 and state in ('queued', 'running')",
+    )
+    .bind(workspace)
+    .bind(&call.id)
+    .bind(millis(now))
+    .execute(&mut **tx)
+    .await?;
+    // Somebody waits at the screen.
+    requeue(tx, workspace, &call.id, Priority::Live, now).await
 }
 
 const ONE_CALL: &str =
@@ -139,8 +185,8 @@ pub(super) async fn insert_call(
     let denied = call.consent == Consent::Denied;
     sqlx::query(
         "insert into calls (id, workspace, deal, owner, origin, source, blob, size, meta, call_date, started_at, consent,
-                            status, progress, created_at, updated_at, error)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, $14, $14, $15)",
+                            status, progress, created_at, updated_at, error, source_words)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, $14, $14, $15, $16)",
     )
     .bind(&call.id)
     .bind(workspace)
@@ -161,6 +207,7 @@ pub(super) async fn insert_call(
     })
     .bind(millis(now))
     .bind(denied.then(|| to_json(&super::privacy::denied())).transpose()?)
+    .bind(search::stems(&call.source))
     .execute(&mut **tx)
     .await?;
     if let Some((hash, _)) = &call.blob {
@@ -242,27 +289,124 @@ impl Calls for Sql {
         Ok(row.map(|row| row.try_get(0)).transpose()?)
     }
 
-    async fn calls(&self, scope: &Scope, page: &CallPage) -> Result<Vec<CallRecord>> {
-        let CallFilter { status, deal, inbox } = &page.filter;
-        let rows = sqlx::query(
-            "select id, deal, owner, origin, media, source, blob, size, meta, call_date, started_at, consent, consent_method,
-                    consent_at, hold, recording_gone, transcript_gone, analysis_gone, status, step, progress, error, created_at,
-                    updated_at, done_at
-             from calls
-             where workspace = $1 and ($2 is null or owner = $2) and ($3 is null or id < $3)
-               and ($4 is null or status = $4) and ($5 is null or deal = $5) and ($6 = 0 or (deal is null and consent <> 'denied'))
-             order by id desc limit $7",
+    async fn calls(&self, scope: &Scope, page: &CallPage) -> Result<Vec<ListedCall>> {
+        let filter = &page.filter;
+        let search = filter.search.as_ref();
+        let mut query = sqlx::query(
+            "select c.id, c.deal, c.owner, c.origin, c.media, c.source, c.blob, c.size, c.meta, c.call_date, c.started_at, c.consent,
+                    c.consent_method, c.consent_at, c.hold, c.recording_gone, c.transcript_gone, c.analysis_gone, c.status, c.step,
+                    c.progress, c.error, c.created_at, c.updated_at, c.done_at, d.name as deal_name, s.body as summary,
+                    r.body as analysis
+             from calls c
+             left join deals d on d.id = c.deal and ($2 is null or d.owner = $2)
+             left join summaries s on s.call = c.id
+             left join results r on r.call = c.id and r.step = 'analysis' and s.words is not null and $12 is not null
+             where c.workspace = $1 and ($2 is null or c.owner = $2) and ($3 is null or c.id < $3)
+               and ($4 is null or c.status = $4) and ($5 is null or c.deal = $5)
+               and ($6 = 0 or (c.deal is null and c.consent <> 'denied')) and ($8 is null or s.stage = $8)
+               and ($9 is null or c.owner = $9) and ($10 is null or c.call_date >= $10) and ($11 is null or c.call_date <= $11)
+               and ($12 is null or exists (select 1 from (select
+                    coalesce(c.source_words, '') || coalesce(d.name_words, '') || coalesce(s.words, '') as words) t
+                 where (t.words like $12 or t.words like $13) and t.words like $14 and t.words like $15 and t.words like $16
+                   and t.words like $17 and t.words like $18))
+             order by c.id desc limit $7",
         )
         .bind(&scope.workspace)
         .bind(&scope.owner)
         .bind(&page.after)
-        .bind(status)
-        .bind(deal)
-        .bind(i64::from(*inbox))
+        .bind(filter.status)
+        .bind(&filter.deal)
+        .bind(i64::from(filter.inbox))
         .bind(i64::from(page.limit))
+        .bind(&filter.stage)
+        .bind(&filter.owner)
+        .bind(filter.from.map(|day| day.to_string()))
+        .bind(filter.to.map(|day| day.to_string()));
+        for pattern in search::patterns(search) {
+            query = query.bind(pattern);
+        }
+        let rows = query.fetch_all(&self.read).await?;
+        rows.iter()
+            .map(|row| {
+                let analysis: Option<String> = row.try_get("analysis")?;
+                Ok(ListedCall {
+                    found: search
+                        .zip(analysis)
+                        .and_then(|(search, analysis)| search.found(&analysis)),
+                    ..listed(row)?
+                })
+            })
+            .collect()
+    }
+
+    async fn listed_call(&self, scope: &Scope, id: &CallId) -> Result<Option<ListedCall>> {
+        let row = sqlx::query(
+            "select c.id, c.deal, c.owner, c.origin, c.media, c.source, c.blob, c.size, c.meta, c.call_date, c.started_at, c.consent,
+                    c.consent_method, c.consent_at, c.hold, c.recording_gone, c.transcript_gone, c.analysis_gone, c.status, c.step,
+                    c.progress, c.error, c.created_at, c.updated_at, c.done_at, d.name as deal_name, s.body as summary
+             from calls c
+             left join deals d on d.id = c.deal and ($3 is null or d.owner = $3)
+             left join summaries s on s.call = c.id
+             where c.workspace = $1 and c.id = $2 and ($3 is null or c.owner = $3)",
+        )
+        .bind(&scope.workspace)
+        .bind(id)
+        .bind(&scope.owner)
+        .fetch_optional(&self.read)
+        .await?;
+        row.as_ref().map(listed).transpose()
+    }
+
+    async fn unsummarised(&self, after: Option<&CallId>, limit: u32) -> Result<Vec<(WorkspaceId, CallId, String)>> {
+        let rows = sqlx::query(
+            "select r.workspace, r.call, r.body from results r
+             where r.step = 'analysis' and ($1 is null or r.call > $1)
+               and not exists (select 1 from summaries s where s.call = r.call) order by r.call limit $2",
+        )
+        .bind(after)
+        .bind(i64::from(limit))
         .fetch_all(&self.read)
         .await?;
-        rows.iter().map(record).collect()
+        rows.iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
+            .collect()
+    }
+
+    async fn keep_summary(&self, workspace: &WorkspaceId, id: &CallId, summary: &Summary) -> Result<()> {
+        let mut tx = self.begin().await?;
+        super::jobs::keep_summary(&mut tx, workspace, id, summary).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn index_names(&self, limit: u32) -> Result<u64> {
+        let mut tx = self.begin().await?;
+        let mut written = 0;
+        for (select, update) in [
+            (
+                "select workspace, id, source from calls where source_words is null limit $1",
+                "update calls set source_words = $3 where workspace = $1 and id = $2",
+            ),
+            (
+                "select workspace, id, name from deals where name_words is null limit $1",
+                "update deals set name_words = $3 where workspace = $1 and id = $2",
+            ),
+        ] {
+            let rows = sqlx::query(select).bind(i64::from(limit)).fetch_all(&mut *tx).await?;
+            for row in &rows {
+                let (workspace, id, name): (String, String, String) =
+                    (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+                sqlx::query(update)
+                    .bind(workspace)
+                    .bind(id)
+                    .bind(search::stems(&name))
+                    .execute(&mut *tx)
+                    .await?;
+                written += 1;
+            }
+        }
+        tx.commit().await?;
+        Ok(written)
     }
 
     async fn result(&self, scope: &Scope, id: &CallId, step: Step) -> Result<Option<String>> {
@@ -277,6 +421,34 @@ impl Calls for Sql {
         .fetch_optional(&self.read)
         .await?;
         Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
+
+    async fn keep_waveform(&self, workspace: &WorkspaceId, id: &CallId, waveform: &Waveform) -> Result<()> {
+        sqlx::query(
+            "insert into waveforms (call, workspace, body)
+             select id, workspace, $3 from calls where workspace = $1 and id = $2 and blob is not null
+             on conflict (call) do update set body = excluded.body",
+        )
+        .bind(workspace)
+        .bind(id)
+        .bind(to_json(waveform)?)
+        .execute(&self.write)
+        .await?;
+        Ok(())
+    }
+
+    async fn waveform(&self, scope: &Scope, id: &CallId) -> Result<Option<Waveform>> {
+        let row = sqlx::query(
+            "select w.body from waveforms w join calls c on c.id = w.call
+             where c.workspace = $1 and c.id = $2 and ($3 is null or c.owner = $3)",
+        )
+        .bind(&scope.workspace)
+        .bind(id)
+        .bind(&scope.owner)
+        .fetch_optional(&self.read)
+        .await?;
+        let body: Option<String> = row.map(|row| row.try_get(0)).transpose()?;
+        body.as_deref().map(|body| from_json("waveform", body)).transpose()
     }
 
     async fn rerun_call(&self, scope: &Scope, id: &CallId, actor: &str, now: DateTime<Utc>) -> Result<()> {
@@ -315,7 +487,7 @@ impl Calls for Sql {
 
     async fn draft(&self, scope: &Scope, id: &CallId) -> Result<Option<Draft>> {
         let row = sqlx::query(
-            "select f.draft, f.state, f.revision, f.by_user, f.at from follow_ups f join calls c on c.id = f.call
+            "select f.draft, f.state, f.revision, f.by_user, f.at, f.send_to, f.approved_revision from follow_ups f join calls c on c.id = f.call
              where c.workspace = $1 and c.id = $2 and ($3 is null or c.owner = $3)",
         )
         .bind(&scope.workspace)
@@ -336,15 +508,29 @@ impl Calls for Sql {
     ) -> Result<Draft> {
         let mut tx = self.begin().await?;
         let call = seen_call(&mut tx, scope, id).await?;
-        let before = sqlx::query("select state from follow_ups where workspace = $1 and call = $2")
-            .bind(&scope.workspace)
-            .bind(id)
-            .fetch_optional(&mut *tx)
-            .await?;
-        let before: Option<DraftState> = before.map(|row| row.try_get(0)).transpose()?;
+        let before = read_follow_up(&mut tx, &scope.workspace, id).await?;
+        let was_approved = before
+            .as_ref()
+            .is_some_and(|before| before.state == DraftState::Approved);
+        let earlier = before.as_ref().filter(|_| was_approved);
+        let send_to = match change.state {
+            DraftState::Draft => Vec::new(),
+            DraftState::Approved => {
+                let same = || earlier.map(|before| before.send_to.clone()).unwrap_or_default();
+                change.send_to.unwrap_or_else(same)
+            }
+        };
+        // Approved again as it is, it is not sent again.
+        let is_news = change.state == DraftState::Approved
+            && earlier.is_none_or(|before| {
+                before.send_to != send_to || (change.draft.is_some() && change.draft != before.draft)
+            });
+        if is_news && !send_to.is_empty() {
+            mail_server_in_use(&mut tx, &scope.workspace).await?;
+        }
         let changed = sqlx::query(
-            "insert into follow_ups (call, workspace, draft, state, revision, by_user, at)
-             select $1, $2, $3, $4, 1, $5, $6 where $7 = 0
+            "insert into follow_ups (call, workspace, draft, state, revision, by_user, at, send_to, approved_revision)
+             select $1, $2, $3, $4, 1, $5, $6, $8, case when $9 then 1 end where $7 = 0
              on conflict do nothing",
         )
         .bind(id)
@@ -354,13 +540,16 @@ impl Calls for Sql {
         .bind(actor)
         .bind(millis(now))
         .bind(change.seen_revision)
+        .bind(send_to.join(" "))
+        .bind(is_news)
         .execute(&mut *tx)
         .await?;
         let changed = if changed.rows_affected() == 1 {
             1
         } else {
             sqlx::query(
-                "update follow_ups set draft = coalesce($3, draft), state = $4, revision = revision + 1, by_user = $5, at = $6
+                "update follow_ups set draft = coalesce($3, draft), state = $4, revision = revision + 1, by_user = $5, at = $6,
+                        send_to = $8, approved_revision = case when $9 then revision + 1 else approved_revision end
                  where call = $1 and workspace = $2 and revision = $7",
             )
             .bind(id)
@@ -370,23 +559,18 @@ impl Calls for Sql {
             .bind(actor)
             .bind(millis(now))
             .bind(change.seen_revision)
+            .bind(send_to.join(" "))
+            .bind(is_news)
             .execute(&mut *tx)
             .await?
             .rows_affected()
         };
         if changed == 0 {
-            return Err(Error::Conflict(
-                "the draft was changed meanwhile; read it again and repeat the change".to_owned(),
-            ));
+            return Err(Error::changed_meanwhile());
         }
-        let row = sqlx::query(
-            "select draft, state, revision, by_user, at from follow_ups where call = $1 and workspace = $2",
-        )
-        .bind(id)
-        .bind(&scope.workspace)
-        .fetch_one(&mut *tx)
-        .await?;
-        let kept = read_draft(&row)?;
+        let kept = read_follow_up(&mut tx, &scope.workspace, id)
+            .await?
+            .ok_or_else(|| no_call(id))?;
         let action = match change.state {
             DraftState::Draft => "follow_up.edited",
             DraftState::Approved => "follow_up.approved",
@@ -397,13 +581,12 @@ impl Calls for Sql {
             actor,
             action,
             id.as_str(),
-            &json!({"revision": kept.revision}),
+            // Not who they are: the log is kept for years.
+            &json!({"revision": kept.revision, "recipients": kept.send_to.len()}),
             now,
         )
         .await?;
-        // Approved again as it is, it is not sent again.
-        let is_news = before != Some(DraftState::Approved) || change.draft.is_some();
-        if change.state == DraftState::Approved && is_news {
+        if is_news {
             let event = NewEvent {
                 kind: "followup.approved",
                 payload: json!({
@@ -420,9 +603,70 @@ impl Calls for Sql {
         Ok(kept)
     }
 
+    async fn done_actions(&self, scope: &Scope, call: &CallId) -> Result<Vec<DoneAction>> {
+        let rows = sqlx::query(
+            "select d.action, d.by_user, d.at from done_actions d join calls c on c.id = d.call
+             where c.workspace = $1 and c.id = $2 and ($3 is null or c.owner = $3) order by d.action",
+        )
+        .bind(&scope.workspace)
+        .bind(call)
+        .bind(&scope.owner)
+        .fetch_all(&self.read)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(DoneAction {
+                    action: row.try_get(0)?,
+                    by_user: row.try_get(1)?,
+                    at: moment(row.try_get(2)?),
+                })
+            })
+            .collect()
+    }
+
+    async fn tick_action(
+        &self,
+        scope: &Scope,
+        call: &CallId,
+        action: &str,
+        done: bool,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let mut tx = self.begin().await?;
+        seen_call(&mut tx, scope, call).await?;
+        let changed = if done {
+            sqlx::query(
+                "insert into done_actions (call, action, workspace, by_user, at) values ($1, $2, $3, $4, $5)
+                 on conflict (call, action) do nothing",
+            )
+            .bind(call)
+            .bind(action)
+            .bind(&scope.workspace)
+            .bind(actor)
+            .bind(millis(now))
+            .execute(&mut *tx)
+            .await?
+        } else {
+            sqlx::query("delete from done_actions where workspace = $1 and call = $2 and action = $3")
+                .bind(&scope.workspace)
+                .bind(call)
+                .bind(action)
+                .execute(&mut *tx)
+                .await?
+        };
+        if changed.rows_affected() > 0 {
+            let details = json!({"action": action, "done": done});
+            let what = "call.action_ticked";
+            audit(&mut tx, &scope.workspace, actor, what, call.as_str(), &details, now).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
     async fn add_correction(&self, scope: &Scope, correction: Correction, now: DateTime<Utc>) -> Result<()> {
         let mut tx = self.begin().await?;
-        seen_call(&mut tx, scope, &correction.call).await?;
+        let call = seen_call(&mut tx, scope, &correction.call).await?;
         sqlx::query("insert into corrections (id, workspace, call, by_user, body, at) values ($1, $2, $3, $4, $5, $6)")
             .bind(&correction.id)
             .bind(&scope.workspace)
@@ -432,6 +676,7 @@ impl Calls for Sql {
             .bind(millis(correction.at))
             .execute(&mut *tx)
             .await?;
+        understand_anew(&mut tx, &scope.workspace, &call, now).await?;
         let details = json!({"correction": correction.id});
         let subject = correction.call.as_str();
         audit(
@@ -440,6 +685,44 @@ impl Calls for Sql {
             &correction.by_user,
             "call.corrected",
             subject,
+            &details,
+            now,
+        )
+        .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn remove_correction(
+        &self,
+        scope: &Scope,
+        call: &CallId,
+        id: &CorrectionId,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let mut tx = self.begin().await?;
+        let seen = seen_call(&mut tx, scope, call).await?;
+        let gone = sqlx::query("delete from corrections where workspace = $1 and call = $2 and id = $3")
+            .bind(&scope.workspace)
+            .bind(call)
+            .bind(id)
+            .execute(&mut *tx)
+            .await?;
+        if gone.rows_affected() == 0 {
+            return Err(Error::Missing {
+                what: "correction",
+                id: id.to_string(),
+            });
+        }
+        understand_anew(&mut tx, &scope.workspace, &seen, now).await?;
+        let details = json!({"correction": id});
+        audit(
+            &mut tx,
+            &scope.workspace,
+            actor,
+            "call.correction_taken_back",
+            call.as_str(),
             &details,
             now,
         )
@@ -547,8 +830,37 @@ impl Calls for Sql {
     }
 }
 
+async fn read_follow_up(tx: &mut Tx, workspace: &WorkspaceId, call: &CallId) -> Result<Option<Draft>> {
+    let row = sqlx::query(
+        "select draft, state, revision, by_user, at, send_to, approved_revision from follow_ups
+         where workspace = $1 and call = $2",
+    )
+    .bind(workspace)
+    .bind(call)
+    .fetch_optional(&mut **tx)
+    .await?;
+    row.as_ref().map(read_draft).transpose()
+}
+
+async fn mail_server_in_use(tx: &mut Tx, workspace: &WorkspaceId) -> Result<()> {
+    let there = sqlx::query("select 1 from endpoints where workspace = $1 and kind = 'mail' and disabled_at is null")
+        .bind(workspace)
+        .fetch_optional(&mut **tx)
+        .await?;
+    there.map(drop).ok_or_else(|| {
+        Error::Conflict(
+            "there is no mail server to send the letter with: an administrator names one with POST /v1/endpoints, or \
+             approve it without `send_to`"
+                .to_owned(),
+        )
+    })
+}
+
 fn read_draft(row: &Row) -> Result<Draft> {
+    let send_to: String = row.try_get("send_to")?;
     Ok(Draft {
+        send_to: send_to.split_whitespace().map(str::to_owned).collect(),
+        approved_revision: row.try_get("approved_revision")?,
         draft: row.try_get("draft")?,
         state: row.try_get("state")?,
         revision: row.try_get("revision")?,

@@ -8,8 +8,9 @@ use sqlx::Row as _;
 use super::connections::held_by;
 use super::{Row, Sql, Tx, audit, publish};
 use crate::store::{
-    About, Change, ChangeId, ChangeState, Changes, ConnectionFence, Decision, Error, NewChange, NewEvent, NewProposal,
-    Policy, Proposal, ProposalFilter, ProposalId, Result, Scope, WorkspaceId, from_json, millis, moment, to_json,
+    About, Change, ChangeId, ChangeState, Changes, ConnectionFence, DealId, Decision, EndpointId, Error, Found,
+    NewChange, NewEvent, NewProposal, Policy, Proposal, ProposalFilter, ProposalId, Result, Scope, WorkspaceId,
+    from_json, millis, moment, to_json,
 };
 
 /// Who decided where the policy of the customer did.
@@ -20,6 +21,15 @@ pub(super) fn change(row: &Row) -> Result<Change> {
     let value = |name: &str| -> Result<serde_json::Value> {
         from_json("a value of a change", &row.try_get::<String, _>(name)?)
     };
+    let found = row
+        .try_get::<Option<String>, _>("found_value")?
+        .map(|_| -> Result<Found> {
+            Ok(Found {
+                value: value("found_value")?,
+                name: row.try_get("found_name")?,
+            })
+        })
+        .transpose()?;
     Ok(Change {
         id: row.try_get("change")?,
         proposal: row.try_get("proposal")?,
@@ -27,7 +37,9 @@ pub(super) fn change(row: &Row) -> Result<Change> {
         name: row.try_get("name")?,
         target: row.try_get("target")?,
         old: value("old_value")?,
+        old_name: row.try_get("old_name")?,
         new: value("new_value")?,
+        new_name: row.try_get("new_name")?,
         evidence: from_json("evidence of a change", &row.try_get::<String, _>("evidence")?)?,
         confidence: row.try_get("confidence")?,
         policy: row.try_get("policy")?,
@@ -37,6 +49,7 @@ pub(super) fn change(row: &Row) -> Result<Change> {
         decided_at: row.try_get::<Option<i64>, _>("decided_at")?.map(moment),
         attempt: row.try_get("attempt")?,
         crm_id: row.try_get("crm_id")?,
+        found,
         message: row.try_get("message")?,
         updated_at: moment(row.try_get("updated_at")?),
     })
@@ -73,8 +86,8 @@ fn proposals(rows: &[Row]) -> Result<Vec<Proposal>> {
 
 const ONE_PROPOSAL: &str =
     "select p.id as proposal, p.deal, p.call, p.endpoint, p.revision, p.crm_deal, p.created_at, c.id as change, c.kind,
-            c.name, c.target, c.old_value, c.new_value, c.evidence, c.confidence, c.policy, c.why, c.state, c.decided_by,
-            c.decided_at, c.attempt, c.crm_id, c.message, c.updated_at
+            c.name, c.target, c.old_value, c.old_name, c.new_value, c.new_name, c.evidence, c.confidence, c.policy, c.why, c.state, c.decided_by,
+            c.decided_at, c.attempt, c.crm_id, c.found_value, c.found_name, c.message, c.updated_at
      from proposals p join deals d on d.id = p.deal left join changes c on c.proposal = p.id
      where p.workspace = $1 and p.id = $2 and ($3 is null or d.owner = $3) order by c.position";
 
@@ -100,9 +113,9 @@ async fn insert(
     };
     let decided = state == ChangeState::Approved;
     sqlx::query(
-        "insert into changes (id, proposal, workspace, endpoint, position, kind, name, target, old_value, new_value, evidence,
-                              confidence, policy, why, state, decided_by, decided_at, next_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18)",
+        "insert into changes (id, proposal, workspace, endpoint, position, kind, name, target, old_value, old_name, new_value,
+                              new_name, evidence, confidence, policy, why, state, decided_by, decided_at, next_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $20)",
     )
     .bind(&change.id)
     .bind(&of.id)
@@ -113,7 +126,9 @@ async fn insert(
     .bind(&change.name)
     .bind(&change.target)
     .bind(to_json(&change.old)?)
+    .bind(&change.old_name)
     .bind(to_json(&change.new)?)
+    .bind(&change.new_name)
     .bind(to_json(&change.evidence)?)
     .bind(change.confidence)
     .bind(change.policy)
@@ -127,8 +142,8 @@ async fn insert(
     Ok(())
 }
 
-/// What earlier change-sets of the deal at the connection proposed, and what of it was approved and not begun, gives way. A
-/// note or a task that was approved is still to be made.
+/// What earlier change-sets of the deal at the connection proposed, and what of it was approved and not begun or came to
+/// nothing, gives way. A note or a task that was approved is still to be made.
 async fn supersede(tx: &mut Tx, workspace: &WorkspaceId, by: &NewProposal, now: DateTime<Utc>) -> Result<()> {
     // Whoever decides about one of them holds it.
     let earlier = sqlx::query(concat!(
@@ -148,7 +163,7 @@ async fn supersede(tx: &mut Tx, workspace: &WorkspaceId, by: &NewProposal, now: 
         About::Deal => {
             "update changes set state = 'superseded', updated_at = $5
              where workspace = $1 and proposal in (select id from proposals where workspace = $1 and deal = $2 and endpoint = $3)
-               and ((state in ('proposed', 'approved') and kind in ('stage', 'field'))
+               and ((state in ('proposed', 'approved', 'failed', 'conflict') and kind in ('stage', 'field'))
                  or (state = 'proposed' and not (kind = 'note' and name <> '')
                      and proposal in (select id from proposals where workspace = $1 and call = $4)))"
         }
@@ -169,47 +184,104 @@ async fn supersede(tx: &mut Tx, workspace: &WorkspaceId, by: &NewProposal, now: 
     Ok(())
 }
 
-/// The state that a decision applies to, the one that it leads to, and how the audit log calls it.
-const fn moves(decision: Decision) -> (ChangeState, ChangeState, &'static str) {
+/// What was proposed for another record of the CRM than the deal is, and is not begun, gives way. None: for any.
+pub(super) async fn supersede_of_others(
+    tx: &mut Tx,
+    workspace: &WorkspaceId,
+    deal: &DealId,
+    endpoint: &EndpointId,
+    crm_deal: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let others = sqlx::query(concat!(
+        "select id from proposals where workspace = $1 and deal = $2 and endpoint = $3 and ($4 is null or crm_deal <> $4)
+         order by id",
+        hold!()
+    ))
+    .bind(workspace)
+    .bind(deal)
+    .bind(endpoint)
+    .bind(crm_deal)
+    .fetch_all(&mut **tx)
+    .await?;
+    for other in &others {
+        sqlx::query(
+            "update changes set state = 'superseded', updated_at = $3 where workspace = $1 and proposal = $2
+               and state in ('proposed', 'approved', 'failed', 'conflict')",
+        )
+        .bind(workspace)
+        .bind(other.try_get::<ProposalId, _>(0)?)
+        .bind(millis(now))
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
+}
+
+/// What a decision does.
+struct Moves {
+    /// Applies to changes in this state,
+    from: ChangeState,
+    /// and in these where they are named: nobody tries again what failed by approving all that waits.
+    named: &'static [ChangeState],
+    to: ChangeState,
+    /// In the audit log.
+    action: &'static str,
+}
+
+const fn moves(decision: Decision) -> Moves {
     match decision {
-        Decision::Approve => (ChangeState::Proposed, ChangeState::Approved, "change.approved"),
-        Decision::Reject => (ChangeState::Proposed, ChangeState::Rejected, "change.rejected"),
-        Decision::Undo => (ChangeState::Applied, ChangeState::UndoApproved, "change.undo_approved"),
+        Decision::Approve => Moves {
+            from: ChangeState::Proposed,
+            named: &[ChangeState::Failed, ChangeState::Conflict],
+            to: ChangeState::Approved,
+            action: "change.approved",
+        },
+        Decision::Reject => Moves {
+            from: ChangeState::Proposed,
+            named: &[],
+            to: ChangeState::Rejected,
+            action: "change.rejected",
+        },
+        Decision::Undo => Moves {
+            from: ChangeState::Applied,
+            named: &[],
+            to: ChangeState::UndoApproved,
+            action: "change.undo_approved",
+        },
     }
 }
 
 /// The changes that are named, or all to which a decision applies.
-fn chosen(of: &Proposal, named: Option<&[ChangeId]>, from: ChangeState) -> Result<Vec<ChangeId>> {
+fn chosen<'a>(of: &'a Proposal, named: Option<&[ChangeId]>, moves: &Moves) -> Result<Vec<&'a Change>> {
+    let from = moves.from;
     let Some(named) = named else {
-        let all: Vec<ChangeId> = of
-            .changes
-            .iter()
-            .filter(|change| change.state == from)
-            .map(|change| change.id.clone())
-            .collect();
+        let all: Vec<&Change> = of.changes.iter().filter(|change| change.state == from).collect();
         if all.is_empty() {
             return Err(Error::Conflict(format!("no change of it is {}", from.as_str())));
         }
         return Ok(all);
     };
-    let mut ids = named.to_vec();
+    let mut ids: Vec<&ChangeId> = named.iter().collect();
     ids.sort();
     ids.dedup();
-    for id in &ids {
+    let mut all = Vec::new();
+    for id in ids {
         let change = of.changes.iter().find(|change| change.id == *id);
         let change = change.ok_or_else(|| Error::Missing {
             what: "change",
             id: id.to_string(),
         })?;
-        if change.state != from {
+        if change.state != from && !moves.named.contains(&change.state) {
             let state = change.state.as_str();
             return Err(Error::Conflict(format!(
                 "change `{id}` is {state}, not {}",
                 from.as_str()
             )));
         }
+        all.push(change);
     }
-    Ok(ids)
+    Ok(all)
 }
 
 #[async_trait]
@@ -281,8 +353,8 @@ impl Changes for Sql {
     async fn proposals(&self, scope: &Scope, filter: &ProposalFilter) -> Result<Vec<Proposal>> {
         let rows = sqlx::query(
             "select p.id as proposal, p.deal, p.call, p.endpoint, p.revision, p.crm_deal, p.created_at, c.id as change, c.kind,
-                    c.name, c.target, c.old_value, c.new_value, c.evidence, c.confidence, c.policy, c.why, c.state,
-                    c.decided_by, c.decided_at, c.attempt, c.crm_id, c.message, c.updated_at
+                    c.name, c.target, c.old_value, c.old_name, c.new_value, c.new_name, c.evidence, c.confidence, c.policy, c.why, c.state,
+                    c.decided_by, c.decided_at, c.attempt, c.crm_id, c.found_value, c.found_name, c.message, c.updated_at
              from (
                 select o.id, o.deal, o.call, o.endpoint, o.revision, o.crm_deal, o.created_at
                 from proposals o join deals d on d.id = o.deal
@@ -315,7 +387,7 @@ impl Changes for Sql {
         now: DateTime<Utc>,
     ) -> Result<Proposal> {
         let workspace = &scope.workspace;
-        let (from, to, action) = moves(decision);
+        let moves = moves(decision);
         let mut tx = self.begin().await?;
         sqlx::query(concat!(
             "select 1 from proposals where workspace = $1 and id = $2",
@@ -327,31 +399,44 @@ impl Changes for Sql {
         .await?
         .ok_or_else(|| no_proposal(id))?;
         let before = seen(&mut tx, scope, id).await?;
-        let chosen = chosen(&before, changes, from)?;
+        let chosen = chosen(&before, changes, &moves)?;
         for change in &chosen {
             let moved = sqlx::query(
                 "update changes set state = $4, decided_by = $5, decided_at = $6, next_at = $6, tries = 0, message = null,
-                        updated_at = $6
+                        updated_at = $6,
+                        old_value = case when state = 'conflict' then coalesce(found_value, old_value) else old_value end,
+                        old_name = case when state = 'conflict' and found_value is not null then found_name else old_name end,
+                        found_value = null, found_name = null
                  where workspace = $1 and id = $2 and state = $3",
             )
             .bind(workspace)
-            .bind(change)
-            .bind(from)
-            .bind(to)
+            .bind(&change.id)
+            .bind(change.state)
+            .bind(moves.to)
             .bind(actor)
             .bind(millis(now))
             .execute(&mut *tx)
             .await?;
             if moved.rows_affected() == 0 {
                 return Err(Error::Conflict(format!(
-                    "change `{change}` has just become something else"
+                    "change `{}` has just become something else",
+                    change.id
                 )));
             }
         }
         // After the changes: whoever writes one to the CRM holds it while it waits for the workspace.
         for change in &chosen {
             let details = json!({"proposal": id});
-            audit(&mut tx, workspace, actor, action, change.as_str(), &details, now).await?;
+            audit(
+                &mut tx,
+                workspace,
+                actor,
+                moves.action,
+                change.id.as_str(),
+                &details,
+                now,
+            )
+            .await?;
         }
         let after = seen(&mut tx, scope, id).await?;
         tx.commit().await?;

@@ -5,12 +5,12 @@ use chrono::{DateTime, Duration, Utc};
 use serde_json::json;
 use sqlx::Row as _;
 
-use super::delivery::{delivery, take, wake_next};
-use super::endpoints::{read, write};
+use super::delivery::{deal_again, delivery, take, wake_next};
+use super::endpoints::{held, no_endpoint, read, write};
 use super::{Sql, Tx, audit, changes, is_taken, no_deal};
 use crate::store::{
     ChangeDone, ChangeId, ChangeState, ConnectionFence, Connections, ContactKey, ContactKind, CrmWork, DealId,
-    Endpoint, EndpointId, Error, Result, WorkspaceId, millis, moment,
+    Endpoint, EndpointId, EndpointKind, Error, Result, Scope, WorkspaceId, millis, moment, to_json,
 };
 
 /// Connections that are looked at, where others are quicker to take one.
@@ -163,8 +163,9 @@ impl Connections for Sql {
         let until = row.try_get::<Option<i64>, _>(0)?.map_or(now, moment);
         let row = sqlx::query(
             "select p.id as proposal, p.deal, p.call, p.endpoint, p.revision, p.crm_deal, p.created_at, c.id as change, c.kind,
-                    c.name, c.target, c.old_value, c.new_value, c.evidence, c.confidence, c.policy, c.why, c.state,
-                    c.decided_by, c.decided_at, c.attempt, c.crm_id, c.message, c.updated_at, c.tries
+                    c.name, c.target, c.old_value, c.old_name, c.new_value, c.new_name, c.evidence, c.confidence, c.policy, c.why,
+                    c.state, c.decided_by, c.decided_at, c.attempt, c.crm_id, c.found_value, c.found_name, c.message,
+                    c.updated_at, c.tries
              from changes c join proposals p on p.id = c.proposal
              where p.workspace = $1 and c.endpoint = $2 and c.next_at <= $3
                and c.state in ('approved', 'writing', 'undo_approved', 'undoing')
@@ -230,9 +231,16 @@ impl Connections for Sql {
         let mut tx = self.begin().await?;
         let workspace = held_by(&mut tx, fence).await?;
         match done {
-            ChangeDone::Ended { state, crm_id, message } => {
+            ChangeDone::Ended {
+                state,
+                crm_id,
+                found,
+                message,
+            } => {
+                let (found, name) = found.map_or((None, None), |found| (Some(found.value), found.name));
                 let ended = sqlx::query(
-                    "update changes set state = $4, crm_id = coalesce($5, crm_id), message = $6, updated_at = $7
+                    "update changes set state = $4, crm_id = coalesce($5, crm_id), message = $6, updated_at = $7,
+                            found_value = $8, found_name = $9
                      where workspace = $1 and id = $2 and endpoint = $3
                        and state in ('approved', 'writing', 'undo_approved', 'undoing')
                      returning proposal",
@@ -244,6 +252,8 @@ impl Connections for Sql {
                 .bind(crm_id)
                 .bind(message)
                 .bind(millis(now))
+                .bind(found.as_ref().map(to_json).transpose()?)
+                .bind(name)
                 .fetch_optional(&mut *tx)
                 .await?;
                 let written = match state {
@@ -300,52 +310,102 @@ impl Connections for Sql {
         Ok(())
     }
 
+    async fn crm_record(
+        &self,
+        workspace: &WorkspaceId,
+        deal: &DealId,
+        endpoint: &EndpointId,
+    ) -> Result<Option<String>> {
+        let row = sqlx::query(
+            "select r.crm_id as known, d.crm_id as said,
+                    (select count(*) from endpoints e where e.workspace = $1 and e.kind = 'crm' and e.id <> $3) as others
+             from deals d left join crm_records r on r.deal = d.id and r.endpoint = $3
+             where d.workspace = $1 and d.id = $2",
+        )
+        .bind(workspace)
+        .bind(deal)
+        .bind(endpoint)
+        .fetch_optional(&self.read)
+        .await?
+        .ok_or_else(|| no_deal(deal))?;
+        if let Some(known) = row.try_get("known")? {
+            return Ok(Some(known));
+        }
+        // Of which of several CRMs clients speak, they do not say.
+        let is_only = row.try_get::<i64, _>("others")? == 0;
+        Ok(row.try_get::<Option<String>, _>("said")?.filter(|_| is_only))
+    }
+
     async fn link_crm_deal(
         &self,
         workspace: &WorkspaceId,
         deal: &DealId,
+        endpoint: &EndpointId,
         crm_id: &str,
         now: DateTime<Utc>,
     ) -> Result<()> {
         let mut tx = self.begin().await?;
-        let linked = sqlx::query("update deals set crm_id = $3 where workspace = $1 and id = $2 and crm_id is null")
-            .bind(workspace)
-            .bind(deal)
-            .bind(crm_id)
-            .execute(&mut *tx)
-            .await
-            .map_err(|error| {
-                if is_taken(&error) {
-                    Error::Conflict("another deal has this CRM id".to_owned())
-                } else {
-                    error.into()
-                }
-            })?;
-        if linked.rows_affected() == 0 {
-            let row = sqlx::query("select crm_id from deals where workspace = $1 and id = $2")
-                .bind(workspace)
-                .bind(deal)
-                .fetch_optional(&mut *tx)
-                .await?
-                .ok_or_else(|| no_deal(deal))?;
-            if row.try_get::<Option<String>, _>(0)?.as_deref() == Some(crm_id) {
-                return Ok(());
-            }
-            return Err(Error::Conflict("the deal has another CRM id".to_owned()));
+        held(&mut tx, workspace, endpoint).await?;
+        let scope = Scope::all(workspace.clone());
+        hold_deal(&mut tx, &scope, deal).await?;
+        match record(&mut tx, workspace, deal, endpoint).await? {
+            Some(known) if known == crm_id => return Ok(()),
+            Some(_) => return Err(Error::Conflict("the deal is another record of the CRM".to_owned())),
+            None => (),
         }
-        let details = json!({"crm_id": crm_id});
-        audit(
-            &mut tx,
-            workspace,
-            "server",
-            "deal.linked",
-            deal.as_str(),
-            &details,
-            now,
-        )
-        .await?;
+        link(&mut tx, workspace, deal, endpoint, crm_id).await?;
+        let details = json!({"endpoint": endpoint, "crm_id": crm_id});
+        let (actor, action) = ("server", "deal.linked");
+        audit(&mut tx, workspace, actor, action, deal.as_str(), &details, now).await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    async fn say_crm_deal(
+        &self,
+        scope: &Scope,
+        deal: &DealId,
+        endpoint: &EndpointId,
+        crm_id: Option<&str>,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let workspace = &scope.workspace;
+        let mut tx = self.begin().await?;
+        if held(&mut tx, workspace, endpoint).await?.kind != EndpointKind::Crm {
+            return Err(no_endpoint(endpoint));
+        }
+        hold_deal(&mut tx, scope, deal).await?;
+        let before = record(&mut tx, workspace, deal, endpoint).await?;
+        if before.as_deref() == crm_id {
+            return Ok(());
+        }
+        sqlx::query("delete from crm_records where workspace = $1 and deal = $2 and endpoint = $3")
+            .bind(workspace)
+            .bind(deal)
+            .bind(endpoint)
+            .execute(&mut *tx)
+            .await?;
+        if let Some(crm_id) = crm_id {
+            link(&mut tx, workspace, deal, endpoint, crm_id).await?;
+        }
+        changes::supersede_of_others(&mut tx, workspace, deal, endpoint, crm_id, now).await?;
+        deal_again(&mut tx, workspace, endpoint, deal, now).await?;
+        let details = json!({"endpoint": endpoint, "crm_id": crm_id, "before": before});
+        audit(&mut tx, workspace, actor, "deal.linked", deal.as_str(), &details, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn crm_records(&self, workspace: &WorkspaceId, deal: &DealId) -> Result<Vec<(EndpointId, String)>> {
+        let rows = sqlx::query(
+            "select endpoint, crm_id from crm_records where workspace = $1 and deal = $2 order by endpoint",
+        )
+        .bind(workspace)
+        .bind(deal)
+        .fetch_all(&self.read)
+        .await?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
     }
 
     async fn deal_keys(&self, workspace: &WorkspaceId, deal: &DealId) -> Result<Vec<ContactKey>> {
@@ -363,6 +423,49 @@ impl Connections for Sql {
         }
         Ok(keys)
     }
+}
+
+/// Holds a deal that is seen.
+async fn hold_deal(tx: &mut Tx, scope: &Scope, deal: &DealId) -> Result<()> {
+    sqlx::query(concat!(
+        "select 1 from deals where workspace = $1 and id = $2 and ($3 is null or owner = $3)",
+        hold!()
+    ))
+    .bind(&scope.workspace)
+    .bind(deal)
+    .bind(&scope.owner)
+    .fetch_optional(&mut **tx)
+    .await?
+    .ok_or_else(|| no_deal(deal))?;
+    Ok(())
+}
+
+async fn record(tx: &mut Tx, workspace: &WorkspaceId, deal: &DealId, endpoint: &EndpointId) -> Result<Option<String>> {
+    let row = sqlx::query("select crm_id from crm_records where workspace = $1 and deal = $2 and endpoint = $3")
+        .bind(workspace)
+        .bind(deal)
+        .bind(endpoint)
+        .fetch_optional(&mut **tx)
+        .await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?)
+}
+
+async fn link(tx: &mut Tx, workspace: &WorkspaceId, deal: &DealId, endpoint: &EndpointId, crm_id: &str) -> Result<()> {
+    sqlx::query("insert into crm_records (workspace, deal, endpoint, crm_id) values ($1, $2, $3, $4)")
+        .bind(workspace)
+        .bind(deal)
+        .bind(endpoint)
+        .bind(crm_id)
+        .execute(&mut **tx)
+        .await
+        .map_err(|error| {
+            if is_taken(&error) {
+                Error::Conflict(format!("another deal is record `{crm_id}` of the CRM"))
+            } else {
+                error.into()
+            }
+        })?;
+    Ok(())
 }
 
 /// The CRM took something.

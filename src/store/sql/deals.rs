@@ -11,7 +11,8 @@ use super::{Row, Sql, Tx, audit, is_taken, no_deal};
 use crate::domain::CallFigures;
 use crate::store::{
     CallId, CallStatus, ContactKey, ContactKind, Deal, DealHint, DealId, DealPage, DealRecord, Deals, Error, Event,
-    FiguresRecord, NewCall, NewDeal, Priority, Result, Scope, UserId, WorkspaceId, from_json, millis, moment,
+    FiguresRecord, ListedDeal, NewCall, NewDeal, Priority, Result, Scope, UserId, WorkspaceId, from_json, millis,
+    moment, search,
 };
 
 fn deal_record(row: &Row) -> Result<DealRecord> {
@@ -38,6 +39,22 @@ fn deal(row: &Row) -> Result<Deal> {
     })
 }
 
+/// Wants the calls and the last summary too.
+fn listed(row: &Row) -> Result<ListedDeal> {
+    let date: Option<String> = row.try_get("last_call_date")?;
+    let (call, summary): (Option<CallId>, Option<String>) = (row.try_get("last_call")?, row.try_get("summary")?);
+    let summary = summary
+        .as_deref()
+        .map(|text| from_json("summary of a call", text))
+        .transpose()?;
+    Ok(ListedDeal {
+        deal: deal(row)?,
+        calls: row.try_get("calls")?,
+        last_call_date: date.as_deref().map(day).transpose()?,
+        last: call.zip(summary),
+    })
+}
+
 /// `by_call`: made because a call named it.
 async fn insert(
     tx: &mut Tx,
@@ -48,8 +65,8 @@ async fn insert(
     now: DateTime<Utc>,
 ) -> Result<()> {
     sqlx::query(
-        "insert into deals (id, workspace, name, crm_id, owner, by_call, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $7)",
+        "insert into deals (id, workspace, name, crm_id, owner, by_call, created_at, updated_at, name_words)
+         values ($1, $2, $3, $4, $5, $6, $7, $7, $8)",
     )
     .bind(&deal.id)
     .bind(workspace)
@@ -58,6 +75,7 @@ async fn insert(
     .bind(&deal.owner)
     .bind(i64::from(by_call))
     .bind(millis(now))
+    .bind(search::stems(&deal.name))
     .execute(&mut **tx)
     .await
     .map_err(|error| {
@@ -113,16 +131,24 @@ pub(super) async fn match_deal(
             Some(id.clone())
         }
         DealHint::Crm { id, name } => {
-            let row = sqlx::query("select id, owner from deals where workspace = $1 and crm_id = $2")
-                .bind(workspace)
-                .bind(id)
-                .fetch_optional(&mut **tx)
-                .await?;
-            match row {
+            // As clients call it; else as it was found in a CRM.
+            let rows = sqlx::query(
+                "select d.id, d.owner, cast(case when d.crm_id = $2 then 1 else 0 end as bigint) as said from deals d
+                 where d.workspace = $1 and (d.crm_id = $2
+                    or d.id in (select r.deal from crm_records r where r.workspace = $1 and r.crm_id = $2))
+                 order by said desc, d.id limit 2",
+            )
+            .bind(workspace)
+            .bind(id)
+            .fetch_all(&mut **tx)
+            .await?;
+            match rows.as_slice() {
+                // Two CRMs have this id: which is meant is for a person to say.
+                [first, _] if first.try_get::<i64, _>("said")? == 0 => None,
                 // One that is not seen stays so: the call waits in the inbox.
-                Some(row) if call.sees.is_some() && call.sees != row.try_get(1)? => None,
-                Some(row) => Some(row.try_get(0)?),
-                None => {
+                [row, ..] if call.sees.is_some() && call.sees != row.try_get("owner")? => None,
+                [row, ..] => Some(row.try_get("id")?),
+                [] => {
                     let name = name.as_ref().unwrap_or(id);
                     Some(make(tx, workspace, call, name, Some(id.clone()), actor, now).await?)
                 }
@@ -246,19 +272,51 @@ impl Deals for Sql {
         row.as_ref().map(deal).transpose()
     }
 
-    async fn deals(&self, scope: &Scope, page: &DealPage) -> Result<Vec<Deal>> {
-        let rows = sqlx::query(
-            "select id, name, crm_id, owner, revision, stage, created_at, updated_at
-             from deals where workspace = $1 and ($2 is null or owner = $2) and ($3 is null or id < $3)
-             order by id desc limit $4",
+    async fn deals(&self, scope: &Scope, page: &DealPage) -> Result<Vec<ListedDeal>> {
+        let mut query = sqlx::query(
+            "select d.id, d.name, d.crm_id, d.owner, d.revision, d.stage, d.created_at, d.updated_at,
+                    (select count(*) from calls c where c.deal = d.id) as calls,
+                    (select max(c.call_date) from calls c where c.deal = d.id) as last_call_date, s.call as last_call, s.body as summary
+             from deals d
+             left join deal_records r on r.deal = d.id
+                and r.revision = (select max(x.revision) from deal_records x where x.deal = d.id)
+             left join summaries s on s.call = r.call
+             where d.workspace = $1 and ($2 is null or d.owner = $2) and ($3 is null or d.id < $3)
+               and ($5 is null or d.stage = $5) and ($6 is null or d.owner = $6)
+               and ($7 is null or ((d.name_words like $7 or d.name_words like $8) and d.name_words like $9
+                 and d.name_words like $10 and d.name_words like $11 and d.name_words like $12 and d.name_words like $13))
+             order by d.id desc limit $4",
         )
         .bind(&scope.workspace)
         .bind(&scope.owner)
         .bind(&page.after)
         .bind(i64::from(page.limit))
-        .fetch_all(&self.read)
+        .bind(&page.stage)
+        .bind(&page.owner);
+        for pattern in search::patterns(page.search.as_ref()) {
+            query = query.bind(pattern);
+        }
+        let rows = query.fetch_all(&self.read).await?;
+        rows.iter().map(listed).collect()
+    }
+
+    async fn listed_deal(&self, scope: &Scope, id: &DealId) -> Result<Option<ListedDeal>> {
+        let row = sqlx::query(
+            "select d.id, d.name, d.crm_id, d.owner, d.revision, d.stage, d.created_at, d.updated_at,
+                    (select count(*) from calls c where c.deal = d.id) as calls,
+                    (select max(c.call_date) from calls c where c.deal = d.id) as last_call_date, s.call as last_call, s.body as summary
+             from deals d
+             left join deal_records r on r.deal = d.id
+                and r.revision = (select max(x.revision) from deal_records x where x.deal = d.id)
+             left join summaries s on s.call = r.call
+             where d.workspace = $1 and d.id = $2 and ($3 is null or d.owner = $3)",
+        )
+        .bind(&scope.workspace)
+        .bind(id)
+        .bind(&scope.owner)
+        .fetch_optional(&self.read)
         .await?;
-        rows.iter().map(deal).collect()
+        row.as_ref().map(listed).transpose()
     }
 
     async fn deal_records(&self, scope: &Scope, id: &DealId, at: Option<DateTime<Utc>>) -> Result<Vec<DealRecord>> {
@@ -409,6 +467,14 @@ impl Deals for Sql {
         .await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    async fn last_event(&self, workspace: &WorkspaceId) -> Result<i64> {
+        let row = sqlx::query("select coalesce(max(seq), 0) from events where workspace = $1")
+            .bind(workspace)
+            .fetch_one(&self.read)
+            .await?;
+        Ok(row.try_get(0)?)
     }
 
     async fn events(&self, scope: &Scope, after: i64, limit: u32) -> Result<Vec<Event>> {

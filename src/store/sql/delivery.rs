@@ -61,6 +61,7 @@ pub(super) async fn deliver(
          where v.workspace = $1 and v.seq >= $2 and +v.at >= $3 and ($4 is null or e.id = $4) and e.disabled_at is null
            and ' ' || case e.kind when 'crm' then $6 when 'mail' then $7 else case e.types when '' then $8 else e.types end end
                || ' ' like '% ' || v.kind || ' %'
+           and (e.kind <> 'mail' or exists (select 1 from follow_ups f where f.call = v.call and f.send_to <> ''))
            and not (v.kind = 'endpoint.disabled' and v.payload like '%' || e.id || '%')
          on conflict (endpoint, event) do nothing",
     )
@@ -115,7 +116,10 @@ pub(super) async fn take(
                    (select v.payload from events v
                     where v.workspace = deliveries.workspace and v.seq = deliveries.event_seq) as payload,
                    (select v.at from events v
-                    where v.workspace = deliveries.workspace and v.seq = deliveries.event_seq) as at"
+                    where v.workspace = deliveries.workspace and v.seq = deliveries.event_seq) as at,
+                   (select count(*) from attempts a
+                    where a.workspace = deliveries.workspace and a.delivery = deliveries.id
+                      and a.number = deliveries.attempt - 1 and a.error = 'begun') as begun"
     ))
     .bind(workspace)
     .bind(endpoint)
@@ -201,7 +205,11 @@ async fn keep(tx: &mut Tx, place: &Place, tried: &Attempted, now: DateTime<Utc>)
     }
     sqlx::query(
         "insert into attempts (delivery, number, workspace, started_at, duration_ms, status, error, answer)
-         values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing",
+         values ($1, $2, $3, $4, $5, $6, $7, $8)
+         on conflict (delivery, number) do update
+            set duration_ms = excluded.duration_ms, status = excluded.status, error = excluded.error,
+                answer = excluded.answer
+            where attempts.error = 'begun'",
     )
     .bind(&tried.delivery)
     .bind(tried.attempt)
@@ -214,9 +222,9 @@ async fn keep(tx: &mut Tx, place: &Place, tried: &Attempted, now: DateTime<Utc>)
     .execute(&mut **tx)
     .await?;
     let (state, next) = match &tried.then {
-        Then::Delivered => (DeliveryState::Delivered, now),
+        Then::Delivered | Then::Disable { delivered: true, .. } => (DeliveryState::Delivered, now),
         Then::Again { at, .. } => (DeliveryState::Pending, *at),
-        Then::Failed | Then::Disable(_) => (DeliveryState::Failed, now),
+        Then::Failed | Then::Disable { .. } => (DeliveryState::Failed, now),
         Then::Dropped => (DeliveryState::Dropped, now),
     };
     let ended = state != DeliveryState::Pending;
@@ -247,13 +255,22 @@ fn ended(tried: &Attempted) -> DateTime<Utc> {
     tried.started_at.checked_add_signed(took).unwrap_or(tried.started_at)
 }
 
+fn succeeded(endpoint: &mut Endpoint, tried: &Attempted) {
+    endpoint.failing_since = None;
+    endpoint.last_success_at = endpoint.last_success_at.max(Some(ended(tried)));
+}
+
 /// What a try says of its endpoint.
 fn judge(endpoint: &mut Endpoint, tried: &Attempted, patience: Duration, now: DateTime<Utc>) {
     let off = match &tried.then {
         Then::Dropped => return,
         Then::Delivered => {
-            endpoint.failing_since = None;
-            endpoint.last_success_at = endpoint.last_success_at.max(Some(ended(tried)));
+            succeeded(endpoint, tried);
+            return;
+        }
+        Then::Disable { why, delivered: true } => {
+            succeeded(endpoint, tried);
+            endpoint.disabled.get_or_insert((*why, now));
             return;
         }
         Then::Again { rest, .. } => {
@@ -261,11 +278,11 @@ fn judge(endpoint: &mut Endpoint, tried: &Attempted, patience: Duration, now: Da
             None
         }
         Then::Failed => None,
-        Then::Disable(why) => Some(*why),
+        Then::Disable { why, .. } => Some(*why),
     };
     let since = *endpoint.failing_since.get_or_insert(ended(tried));
     // The try that it began with, and this one.
-    let failing = now - since >= patience.max(HALF_DAY);
+    let failing = endpoint.kind == EndpointKind::Webhook && now - since >= patience.max(HALF_DAY);
     if endpoint.disabled.is_none()
         && let Some(why) = off.or(failing.then_some(Disabled::Failing))
     {
@@ -354,6 +371,7 @@ impl Deliveries for Sql {
                     endpoint: endpoint.clone(),
                     payload: row.try_get("payload")?,
                     at: moment(row.try_get("at")?),
+                    unsure: row.try_get::<i64, _>("begun")? > 0,
                 });
             }
             sqlx::query("update endpoints set served_at = $3 where workspace = $1 and id = $2")
@@ -365,6 +383,36 @@ impl Deliveries for Sql {
         }
         tx.commit().await?;
         Ok(due)
+    }
+
+    async fn begin_delivery(&self, due: &Due, until: DateTime<Utc>, now: DateTime<Utc>) -> Result<bool> {
+        let workspace = &due.endpoint.workspace;
+        let mut tx = self.begin().await?;
+        let held = sqlx::query(
+            "update deliveries set lease_until = $4, next_at = $4
+             where workspace = $1 and id = $2 and attempt = $3 and state = 'pending' and lease_until is not null",
+        )
+        .bind(workspace)
+        .bind(&due.delivery.id)
+        .bind(due.delivery.attempt)
+        .bind(millis(until))
+        .execute(&mut *tx)
+        .await?;
+        if held.rows_affected() == 0 {
+            return Ok(false);
+        }
+        sqlx::query(
+            "insert into attempts (delivery, number, workspace, started_at, duration_ms, status, error, answer)
+             values ($1, $2, $3, $4, 0, null, 'begun', '')",
+        )
+        .bind(&due.delivery.id)
+        .bind(due.delivery.attempt)
+        .bind(workspace)
+        .bind(millis(now))
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     async fn finish_deliveries(
@@ -599,6 +647,30 @@ async fn again(tx: &mut Tx, workspace: &WorkspaceId, id: &DeliveryId, now: DateT
     if done.rows_affected() == 0 {
         return Err(Error::Conflict("the delivery is just being sent".to_owned()));
     }
+    Ok(())
+}
+
+/// Sends again what of a deal failed at an endpoint.
+pub(super) async fn deal_again(
+    tx: &mut Tx,
+    workspace: &WorkspaceId,
+    endpoint: &EndpointId,
+    deal: &DealId,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    sqlx::query(concat!(
+        "update deliveries set state = 'pending', tries = 0, next_at = $4, done_at = null, message = null
+         where workspace = $1 and id in (
+            select id from deliveries where endpoint = $2 and deal = $3 and state = 'failed' order by id",
+        hold!(),
+        ")"
+    ))
+    .bind(workspace)
+    .bind(endpoint)
+    .bind(deal)
+    .bind(millis(now))
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::Row as _;
 
-use super::{Row, Sql, Tx, append, audit};
+use super::{Row, Sql, Tx, append, audit, is_taken};
 use crate::store::{
     DeliveryId, Disabled, Endpoint, EndpointChange, EndpointId, Endpoints, Error, NewEndpoint, Result, Sealed,
     WorkspaceId, millis, moment,
@@ -128,7 +128,16 @@ impl Endpoints for Sql {
         .bind(&endpoint.file)
         .bind(millis(now))
         .execute(&mut *tx)
-        .await?;
+        .await
+        .map_err(|error| {
+            // Ids are fresh: what is taken is the place of the one mail server.
+            if is_taken(&error) {
+                return Error::Conflict(
+                    "there is a mail server already, and a workspace has one; change it, or delete it first".to_owned(),
+                );
+            }
+            error.into()
+        })?;
         // Not where it goes: an address may hold a key.
         let details = json!({"kind": endpoint.kind, "types": endpoint.types});
         let subject = endpoint.id.as_str();

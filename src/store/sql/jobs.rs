@@ -9,7 +9,7 @@ use super::calls::{requeue, seen_call};
 use super::{CLAIM, Sql, Tx, audit, publish, reminders};
 use crate::store::{
     CallId, CallStatus, Claimed, DealId, Error, Fence, Heartbeat, JobFigures, JobId, Jobs, NewEvent, Outcome, Priority,
-    Problem, Result, Retry, Scope, Step, StepDone, WorkspaceId, millis, to_json,
+    Problem, Result, Retry, Scope, Step, StepDone, Summary, WorkspaceId, millis, search, to_json,
 };
 
 #[async_trait]
@@ -149,6 +149,7 @@ impl Jobs for Sql {
         let mut tx = self.begin().await?;
         let (workspace, call) = end(&mut tx, fence, "done", None, now).await?;
         keep_result(&mut tx, &workspace, &call, Step::Analysis, &outcome.analysis, now).await?;
+        keep_summary(&mut tx, &workspace, &call, &outcome.summary).await?;
         sqlx::query(
             "update calls set status = $3, step = null, progress = 1, error = null, done_at = $4, updated_at = $4
              where workspace = $1 and id = $2",
@@ -417,6 +418,24 @@ pub(super) async fn keep_result(
     .bind(workspace)
     .bind(body)
     .bind(millis(now))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// What lists say of an analysis, and find it by.
+pub(super) async fn keep_summary(tx: &mut Tx, workspace: &WorkspaceId, call: &CallId, summary: &Summary) -> Result<()> {
+    sqlx::query(
+        "insert into summaries (call, workspace, stage, body, words)
+         select c.id, c.workspace, $3, $4, case when c.transcript_gone is null then $5 end
+         from calls c join results r on r.call = c.id and r.step = 'analysis' where c.workspace = $1 and c.id = $2
+         on conflict (call) do update set stage = excluded.stage, body = excluded.body, words = excluded.words",
+    )
+    .bind(workspace)
+    .bind(call)
+    .bind(summary.shown.stage.as_ref().map(|stage| stage.as_str().to_owned()))
+    .bind(to_json(&summary.shown)?)
+    .bind(search::stems(&summary.said))
     .execute(&mut **tx)
     .await?;
     Ok(())

@@ -88,7 +88,7 @@ pub(super) async fn unquote(tx: &mut Tx, workspace: &WorkspaceId, call: &CallRec
     .execute(&mut **tx)
     .await?;
     sqlx::query(
-        "update follow_ups set draft = null, state = $5, revision = revision + 1, at = $6
+        "update follow_ups set draft = null, state = $5, revision = revision + 1, at = $6, send_to = ''
          where workspace = $1 and at >= $7 and call in (
             select id from calls where workspace = $1 and deal = $2 and (call_date > $4 or (call_date = $4 and id > $3)))",
     )
@@ -133,6 +133,11 @@ pub(super) async fn unquote(tx: &mut Tx, workspace: &WorkspaceId, call: &CallRec
             continue;
         }
         let gone = sqlx::query("delete from results where workspace = $1 and call = $2 and step = 'analysis'")
+            .bind(workspace)
+            .bind(&later)
+            .execute(&mut **tx)
+            .await?;
+        sqlx::query("delete from summaries where workspace = $1 and call = $2")
             .bind(workspace)
             .bind(&later)
             .execute(&mut **tx)
@@ -303,7 +308,7 @@ async fn delete_row(tx: &mut Tx, workspace: &WorkspaceId, call: &CallId) -> Resu
 async fn empty(tx: &mut Tx, workspace: &WorkspaceId, call: &CallRecord, now: DateTime<Utc>) -> Result<()> {
     unquote(tx, workspace, call, now).await?;
     sqlx::query(
-        "update calls set blob = null, size = null, source = $3, meta = '{}', recording_gone = $4, transcript_gone = $4,
+        "update calls set blob = null, size = null, source = $3, source_words = '', meta = '{}', recording_gone = $4, transcript_gone = $4,
                 analysis_gone = $4
          where workspace = $1 and id = $2",
     )
@@ -315,8 +320,11 @@ async fn empty(tx: &mut Tx, workspace: &WorkspaceId, call: &CallRecord, now: Dat
     .await?;
     for statement in [
         "delete from results where workspace = $1 and call = $2",
+        "delete from summaries where workspace = $1 and call = $2",
+        "delete from waveforms where workspace = $1 and call = $2",
         "delete from follow_ups where workspace = $1 and call = $2",
         "delete from corrections where workspace = $1 and call = $2",
+        "delete from done_actions where workspace = $1 and call = $2",
         "delete from live_calls where workspace = $1 and call = $2",
         "delete from proposals where workspace = $1 and call = $2",
         "delete from reminders where workspace = $1 and call = $2",
@@ -726,6 +734,7 @@ impl Kind {
                 "select id, blob from calls c where workspace = $1 and created_at < $2 and hold = 0
                    and status in ('done', 'failed', 'cancelled') and ((blob is not null and media = 'transcript')
                      or exists (select 1 from results r where r.call = c.id and r.step = 'transcript')
+                     or exists (select 1 from summaries s where s.call = c.id and s.words is not null)
                      or exists (select 1 from live_calls l where l.call = c.id))
                  order by created_at limit $3"
             }
@@ -749,18 +758,22 @@ impl Kind {
             Self::Recording => &[
                 "update calls set blob = null, size = null where workspace = $1 and id = $2 and blob is not null
                    and coalesce(media, '') <> 'transcript'",
+                "delete from waveforms where workspace = $1 and call = $2",
             ],
             Self::Transcript => &[
                 "update calls set blob = null, size = null where workspace = $1 and id = $2 and blob is not null
                    and media = 'transcript'",
                 "delete from results where workspace = $1 and call = $2 and step = 'transcript'",
+                "update summaries set words = null where workspace = $1 and call = $2 and words is not null",
                 "delete from live_calls where workspace = $1 and call = $2",
             ],
             Self::Analysis => &[
                 "delete from results where workspace = $1 and call = $2 and step = 'analysis'",
+                "delete from summaries where workspace = $1 and call = $2",
                 "delete from deal_records where workspace = $1 and call = $2",
                 "delete from follow_ups where workspace = $1 and call = $2",
                 "delete from corrections where workspace = $1 and call = $2",
+                "delete from done_actions where workspace = $1 and call = $2",
                 "delete from proposals where workspace = $1 and call = $2",
                 "delete from reminders where workspace = $1 and call = $2",
             ],
@@ -834,7 +847,7 @@ impl Sql {
                 doom(&mut tx, workspace, hash, now).await?;
             }
             let bare = sqlx::query(
-                "update calls set source = $3, meta = '{}', error = null where workspace = $1 and id = $2
+                "update calls set source = $3, source_words = '', meta = '{}', error = null where workspace = $1 and id = $2
                    and blob is null and not exists (select 1 from results r where r.call = calls.id)",
             )
             .bind(workspace)

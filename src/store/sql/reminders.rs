@@ -66,9 +66,24 @@ impl Sql {
                 kind: "action.due",
                 payload: row.try_get(3)?,
             };
+            if is_done(&mut tx, workspace, &call, &event.payload).await? {
+                continue;
+            }
             publish(&mut tx, workspace, Some(&call), deal.as_ref(), &[event], now).await?;
         }
         tx.commit().await?;
         Ok(rows.len() as u32)
     }
+}
+
+/// Whether somebody has ticked off what a reminder is about.
+async fn is_done(tx: &mut Tx, workspace: &WorkspaceId, call: &CallId, payload: &str) -> Result<bool> {
+    let told: serde_json::Value = serde_json::from_str(payload).unwrap_or_default();
+    let row = sqlx::query("select count(*) from done_actions where workspace = $1 and call = $2 and action = $3")
+        .bind(workspace)
+        .bind(call)
+        .bind(told["key"].as_str().unwrap_or_default())
+        .fetch_one(&mut **tx)
+        .await?;
+    Ok(row.try_get::<i64, _>(0)? > 0)
 }

@@ -1,9 +1,11 @@
 //! Which addresses may be reached from here. Whoever says where to send may only name the open internet, and what the
-//! operator of the server allows besides.
+//! operator of the server allows besides. The operator may name a host of the own network, such as that of a language model;
+//! never the metadata of a cloud.
 //!
 //! A name is checked where the connection resolves it, so the address that was checked is the one that is dialled: a name that is
-//! public now and private a moment later gains nothing.
+//! public now and private a moment later gains nothing. What is sent is *not* here.
 
+use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,6 +67,27 @@ const NO_PUBLIC_V6: [Ipv6Net; 4] = [
     v6(0x2002, 0, 16),
 ];
 
+/// This machine, and networks behind one's own door. Link-local addresses are none: the metadata of clouds is there.
+const NEAR_V4: [Ipv4Net; 5] = [
+    v4(127, 0, 0, 0, 8),
+    v4(10, 0, 0, 0, 8),
+    v4(172, 16, 0, 0, 12),
+    v4(192, 168, 0, 0, 16),
+    v4(100, 64, 0, 0, 10),
+];
+const NEAR_V6: Ipv6Net = v6(0xfc00, 0, 7);
+
+/// Metadata of clouds on addresses that are otherwise those of an own network: Alibaba, Amazon.
+const METADATA_V4: Ipv4Addr = Ipv4Addr::new(100, 100, 100, 200);
+const METADATA_V6: Ipv6Net = v6(0xfd00, 0xec2, 32);
+
+fn is_near(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address != METADATA_V4 && NEAR_V4.iter().any(|net| net.contains(&address)),
+        IpAddr::V6(address) => address.is_loopback() || (NEAR_V6.contains(&address) && !METADATA_V6.contains(&address)),
+    }
+}
+
 fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => !NO_PUBLIC_V4.iter().any(|net| net.contains(&address)),
@@ -84,16 +107,43 @@ pub enum Blocked {
     #[error("the host is private; the operator of the server can allow its network with DEALSTAGE_ALLOW_PRIVATE")]
     Private,
     #[error(
-        "http:// is only for hosts of networks that the operator of the server allows with DEALSTAGE_ALLOW_PRIVATE; use \
-         https://"
+        "without encryption only hosts of networks are reached that the operator of the server allows with \
+         DEALSTAGE_ALLOW_PRIVATE; use https://, or TLS"
     )]
     Plain,
+    #[error("reserved and link-local addresses, and with them the metadata of a cloud, are never reached")]
+    Never,
+    #[error("without encryption only hosts of the own network are reached; use https://")]
+    Far,
+}
+
+impl Blocked {
+    /// Why a request was refused, if it was the guard that did it.
+    pub fn of(error: &reqwest::Error) -> Option<Self> {
+        let mut cause = error.source();
+        while let Some(this) = cause {
+            if let Some(blocked) = this.downcast_ref::<Self>() {
+                return Some(*blocked);
+            }
+            cause = this.source();
+        }
+        None
+    }
 }
 
 /// The name of the host leads nowhere.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the name of the host is not known")]
 pub struct NoName;
+
+/// Why there is no address for a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoAddress {
+    #[error(transparent)]
+    Blocked(#[from] Blocked),
+    #[error(transparent)]
+    Name(#[from] NoName),
+}
 
 /// What a connection may be made to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +152,10 @@ enum Reach {
     Open,
     /// Only what is allowed besides: nothing else may be trusted with what anybody on the way can read.
     Allowed,
+    /// Of a host that the operator names: the open internet and the own network.
+    Named,
+    /// The same, where anybody on the way can read along.
+    NamedPlain,
 }
 
 #[derive(Debug, Clone)]
@@ -120,15 +174,80 @@ impl Rule {
             Reach::Open if is_public(address) => Ok(()),
             Reach::Open => Err(Blocked::Private),
             Reach::Allowed => Err(Blocked::Plain),
+            Reach::Named | Reach::NamedPlain if is_near(address) => Ok(()),
+            Reach::Named if is_public(address) => Ok(()),
+            Reach::NamedPlain if is_public(address) => Err(Blocked::Far),
+            Reach::Named | Reach::NamedPlain => Err(Blocked::Never),
         }
     }
 }
 
+/// A client that dials only what the rule allows, follows no redirect and knows no proxy.
+fn client(rule: Rule, resolver: Arc<dyn Resolve>) -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
+        .user_agent(concat!("dealstage/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        // A proxy would resolve the name by itself.
+        .no_proxy()
+        .dns_resolver(Arc::new(Checked { rule, resolver }))
+        .connect_timeout(CONNECT)
+        .pool_max_idle_per_host(8)
+        .pool_idle_timeout(Duration::from_secs(30))
+        .build()
+}
+
+/// Why there is no client for a host that the operator named.
+#[derive(Debug, thiserror::Error)]
+pub enum NoClient {
+    #[error(transparent)]
+    Blocked(#[from] Blocked),
+    #[error("no address can be reached")]
+    Client(#[from] reqwest::Error),
+}
+
+/// The client for a URL that the operator of the machine names in a setting, and for nothing else. The host may be in the own
+/// network: who sets the setting runs the machine. Metadata and link-local addresses are refused all the same, and `http://`
+/// to the open internet, where anybody on the way could read along.
+pub fn named(url: &Url) -> Result<reqwest::Client, NoClient> {
+    named_with(url, Arc::new(System))
+}
+
+fn named_with(url: &Url, resolver: Arc<dyn Resolve>) -> Result<reqwest::Client, NoClient> {
+    let reach = match url.scheme() {
+        "https" => Reach::Named,
+        "http" => Reach::NamedPlain,
+        _ => return Err(Blocked::Scheme.into()),
+    };
+    let rule = Rule {
+        allowed: Arc::new([]),
+        reach,
+    };
+    check_host(url.host().as_ref(), &rule)?;
+    Ok(client(rule, resolver)?)
+}
+
+/// Nobody resolves what is an address already. Other ways to write one (2130706433, 0x7f.1) are one here.
+fn check_host<S>(host: Option<&url::Host<S>>, rule: &Rule) -> Result<(), Blocked> {
+    match host {
+        None => Err(Blocked::Host),
+        Some(url::Host::Domain(_)) => Ok(()),
+        Some(url::Host::Ipv4(address)) => rule.check((*address).into()),
+        Some(url::Host::Ipv6(address)) => rule.check((*address).into()),
+    }
+}
+
 /// The one way to the outside, for everything that somebody else names the address of.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Guard {
     https: (Rule, reqwest::Client),
     http: (Rule, reqwest::Client),
+    resolver: Arc<dyn Resolve>,
+}
+
+impl std::fmt::Debug for Guard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Guard(…)")
+    }
 }
 
 impl Guard {
@@ -144,25 +263,13 @@ impl Guard {
                 allowed: allowed.clone(),
                 reach,
             };
-            let checked = Checked {
-                rule: rule.clone(),
-                resolver: resolver.clone(),
-            };
-            let client = reqwest::Client::builder()
-                .user_agent(concat!("dealstage/", env!("CARGO_PKG_VERSION")))
-                .redirect(reqwest::redirect::Policy::none())
-                // A proxy would resolve the name by itself.
-                .no_proxy()
-                .dns_resolver(Arc::new(checked))
-                .connect_timeout(CONNECT)
-                .pool_max_idle_per_host(8)
-                .pool_idle_timeout(Duration::from_secs(30))
-                .build()?;
+            let client = client(rule.clone(), resolver.clone())?;
             Ok((rule, client))
         };
         Ok(Self {
             https: way(Reach::Open)?,
             http: way(Reach::Allowed)?,
+            resolver,
         })
     }
 
@@ -179,19 +286,49 @@ impl Guard {
         if rule.reach == Reach::Allowed && rule.allowed.is_empty() {
             return Err(Blocked::Plain);
         }
-        // Nobody resolves what is an address already. Other ways to write one (2130706433, 0x7f.1) are one here.
-        match url.host() {
-            None => return Err(Blocked::Host),
-            Some(url::Host::Domain(_)) => (),
-            Some(url::Host::Ipv4(address)) => rule.check(address.into())?,
-            Some(url::Host::Ipv6(address)) => rule.check(address.into())?,
-        }
+        check_host(url.host().as_ref(), rule)?;
         Ok(client)
     }
 
     /// What can be known of an address before it is used: where a name leads is found out then.
     pub fn check(&self, url: &Url) -> Result<(), Blocked> {
         self.client(url).map(drop)
+    }
+
+    /// What can be known of the host of a connection that is no web request.
+    pub fn check_host(&self, host: &str, encrypted: bool) -> Result<(), Blocked> {
+        self.host(host, encrypted).map(drop)
+    }
+
+    fn host(&self, host: &str, encrypted: bool) -> Result<(&Rule, url::Host), Blocked> {
+        let (rule, _) = if encrypted { &self.https } else { &self.http };
+        if !encrypted && rule.allowed.is_empty() {
+            return Err(Blocked::Plain);
+        }
+        let host = url::Host::parse(host).map_err(|_| Blocked::Host)?;
+        check_host(Some(&host), rule)?;
+        Ok((rule, host))
+    }
+
+    /// Where a connection that is no web request may go: every address of the host, checked. Dial these, not the name.
+    /// `encrypted`: nobody on the way can read along.
+    pub async fn addresses(&self, host: &str, port: u16, encrypted: bool) -> Result<Vec<SocketAddr>, NoAddress> {
+        let (rule, host) = self.host(host, encrypted)?;
+        let name = match host {
+            url::Host::Ipv4(address) => return Ok(vec![(address, port).into()]),
+            url::Host::Ipv6(address) => return Ok(vec![(address, port).into()]),
+            url::Host::Domain(name) => name.parse().map_err(|_| NoName)?,
+        };
+        let checked = Checked {
+            rule: rule.clone(),
+            resolver: self.resolver.clone(),
+        };
+        match checked.resolve(name).await {
+            Ok(found) => Ok(found.map(|address| (address.ip(), port).into()).collect()),
+            Err(error) => Err(error
+                .downcast_ref::<Blocked>()
+                .map_or(NoAddress::Name(NoName), |blocked| (*blocked).into())),
+        }
     }
 }
 
@@ -241,7 +378,6 @@ impl Resolve for System {
 
 #[cfg(test)]
 mod tests {
-    use std::error::Error as _;
     use std::sync::Mutex;
 
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -285,17 +421,6 @@ mod tests {
 
     fn url(text: &str) -> Url {
         Url::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
-    }
-
-    fn blocked(error: &reqwest::Error) -> Option<Blocked> {
-        let mut cause = error.source();
-        while let Some(this) = cause {
-            if let Some(blocked) = this.downcast_ref::<Blocked>() {
-                return Some(*blocked);
-            }
-            cause = this.source();
-        }
-        None
     }
 
     const HOSTS: [&str; 51] = [
@@ -516,12 +641,12 @@ mod tests {
             let guard = Guard::with_resolver(allowed, Told::new(&[&["127.0.0.1"]])).expect("a client");
             let url = url(&format!("{scheme}://receiver.example:{port}/"));
             let error = guard.client(&url).expect("a name").get(url.clone()).send().await;
-            assert_eq!(blocked(&error.expect_err("refused")), Some(why), "{scheme}");
+            assert_eq!(Blocked::of(&error.expect_err("refused")), Some(why), "{scheme}");
         }
         // Also as the system resolves it.
         let url = url(&format!("https://localhost:{port}/"));
         let error = guard(&[]).client(&url).expect("a name").get(url.clone()).send().await;
-        assert_eq!(blocked(&error.expect_err("refused")), Some(Blocked::Private));
+        assert_eq!(Blocked::of(&error.expect_err("refused")), Some(Blocked::Private));
         assert!(!heard.is_finished());
     }
 
@@ -531,6 +656,99 @@ mod tests {
         let guard = Guard::with_resolver(allowed, Told::new(&[&["1.1.1.1"]])).expect("a client");
         let url = url("http://receiver.example/");
         let error = guard.client(&url).expect("a name").get(url.clone()).send().await;
-        assert_eq!(blocked(&error.expect_err("refused")), Some(Blocked::Plain));
+        assert_eq!(Blocked::of(&error.expect_err("refused")), Some(Blocked::Plain));
+    }
+
+    #[test]
+    fn the_operator_may_name_a_host_of_the_own_network() {
+        for host in [
+            "127.0.0.1",
+            "localhost",
+            "[::1]",
+            "10.1.2.3",
+            "192.168.1.7",
+            "172.20.0.2",
+            "100.64.3.4",
+            "[fd12::5]",
+        ] {
+            for scheme in ["http", "https"] {
+                assert!(named(&url(&format!("{scheme}://{host}:8080/v1"))).is_ok(), "{host}");
+            }
+        }
+        assert!(named(&url("https://1.1.1.1/v1")).is_ok());
+        let refused = |address: &str| match named(&url(address)) {
+            Err(NoClient::Blocked(blocked)) => blocked,
+            other => panic!("{address}: {other:?}"),
+        };
+        for host in [
+            "169.254.169.254",
+            "169.254.0.7",
+            "2852039166",
+            "[::ffff:169.254.169.254]",
+            "[fe80::1]",
+            "[fd00:ec2::254]",
+            "100.100.100.200",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "198.18.0.1",
+            "[64:ff9b::a9fe:a9fe]",
+        ] {
+            for scheme in ["http", "https"] {
+                assert_eq!(refused(&format!("{scheme}://{host}/v1")), Blocked::Never, "{host}");
+            }
+        }
+        assert_eq!(refused("http://1.1.1.1/v1"), Blocked::Far);
+        assert_eq!(refused("ftp://127.0.0.1/"), Blocked::Scheme);
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_to_metadata_is_not_dialled() {
+        for (scheme, found, why) in [
+            ("http", vec!["169.254.169.254"], Blocked::Never),
+            ("https", vec!["10.0.0.1", "169.254.169.254"], Blocked::Never),
+            ("http", vec!["1.1.1.1"], Blocked::Far),
+        ] {
+            let url = url(&format!("{scheme}://model.example/v1"));
+            let client = named_with(&url, Told::new(&[&found])).expect("a name");
+            let error = client.get(url).send().await;
+            assert_eq!(Blocked::of(&error.expect_err("refused")), Some(why), "{found:?}");
+        }
+        let (port, heard) = receiver().await;
+        let url = url(&format!("http://model.example:{port}/v1"));
+        let client = named_with(&url, Told::new(&[&["127.0.0.1"]])).expect("a name");
+        // Not followed.
+        assert_eq!(client.post(url).send().await.expect("an answer").status(), 302);
+        assert!(heard.await.expect("heard").contains("/v1"));
+    }
+
+    #[tokio::test]
+    async fn other_connections_are_checked_too() {
+        let strict = guard(&[]);
+        let open = guard(&["127.0.0.0/8", "10.1.0.0/16"]);
+        let here = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        assert_eq!(open.addresses("127.0.0.1", 25, false).await, Ok(vec![here(25)]));
+        assert_eq!(open.addresses("0x7f.1", 465, true).await, Ok(vec![here(465)]));
+        for (host, encrypted, why) in [
+            ("127.0.0.1", true, Blocked::Private),
+            ("2130706433", true, Blocked::Private),
+            ("localhost", true, Blocked::Private),
+            ("127.0.0.1", false, Blocked::Plain),
+            ("1.1.1.1", false, Blocked::Plain),
+            ("[::1]", true, Blocked::Private),
+            ("a b", true, Blocked::Host),
+            ("", true, Blocked::Host),
+        ] {
+            let refused = strict.addresses(host, 25, encrypted).await;
+            assert_eq!(refused, Err(why.into()), "{host}");
+        }
+        let unknown = open.addresses("receiver.invalid", 25, true).await;
+        assert_eq!(unknown, Err(NoName.into()));
+        let names = Told::new(&[&["10.1.0.5", "10.2.0.5"], &["10.1.0.5"]]);
+        let guard = Guard::with_resolver(vec![network("10.1.0.0/16").expect("a network")], names).expect("a client");
+        let mixed = guard.addresses("mail.example", 587, true).await;
+        assert_eq!(mixed, Err(Blocked::Private.into()));
+        let found = guard.addresses("mail.example", 587, false).await.expect("allowed");
+        assert_eq!(found, [SocketAddr::from(([10, 1, 0, 5], 587))]);
     }
 }
