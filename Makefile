@@ -1,6 +1,9 @@
 # The two commands of the README are `make run` and `make test`; both are safe to repeat.
 
-.PHONY: run test test-llm setup lint release crash workers load fuzz hooks rates judge bench-live
+.PHONY: run web test test-llm setup lint release crash workers load fuzz hooks rates judge real-crm bench-live shots
+
+# Where the system's Node is too old, .ci/setup puts a newer one there.
+export PATH := $(CURDIR)/target/node-22/node_modules/.bin:$(PATH)
 
 run: release
 	target/release/dealstage analyze fixtures/audio/discovery-en.opus --call-date 2025-03-12
@@ -13,11 +16,23 @@ run: release
 
 # One build for everything: the binary that fetches the weights is the one that the tests run. `cargo run` would build another,
 # without the features that tests add to libraries.
-test: setup
+test: setup web
 	cargo test --locked --no-run
 	target/debug/dealstage models pull
 	cargo fmt --check
+	cd web && npm run --silent types && npm run --silent check && npm run --silent format
 	.ci/with-servers cargo test --locked
+	cd web && npm run --silent test
+
+# The page, as the program holds it. Packages are fetched where the list of them has changed.
+web: setup
+	.ci/web
+
+# Pictures of the main pages, in web/tests/shots.
+shots: web
+	cargo build --locked
+	target/debug/dealstage models pull
+	cd web && node tests/shots.mjs
 
 # Against a language model on this machine, which it builds first.
 test-llm: setup
@@ -29,7 +44,7 @@ lint: setup
 	cargo clippy --locked --all-targets -- -D warnings
 
 # The programs of benches/, which take minutes; its README says what each shows.
-release: setup
+release: setup web
 	cargo build --release --locked
 	target/release/dealstage models pull
 
@@ -67,6 +82,10 @@ rates: release
 
 judge: release
 	benches/judge/judge.py $(service)
+
+real-crm: release
+	benches/real_crm.py $(service) --crm tryton
+	.ci/with-servers benches/real_crm.py $(service) --crm bottlecrm
 
 bench-live: release
 	benches/live.py $(service)
