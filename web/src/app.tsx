@@ -79,15 +79,9 @@ export function Preferences() {
       <label>
         <span class="sr-only">{text().theme}</span>
         <select value={theme.value} onChange={(event) => (theme.value = event.currentTarget.value as Theme)}>
-          <option value="system">
-            {text().theme}: {text().system}
-          </option>
-          <option value="light">
-            {text().theme}: {text().light}
-          </option>
-          <option value="dark">
-            {text().theme}: {text().dark}
-          </option>
+          <option value="system">{text().system}</option>
+          <option value="light">{text().light}</option>
+          <option value="dark">{text().dark}</option>
         </select>
       </label>
     </>
