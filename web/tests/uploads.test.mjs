@@ -227,7 +227,6 @@ test("a next action that was ticked stays ticked", async () => {
   const [{ id: action, evidence }] = actions;
   assert.equal(done.id, evidence[0] ? `${action}.${evidence[0].turn}` : action);
   await page.reload();
-  await ticks.first().waitFor();
-  assert.ok(await ticks.first().isChecked());
+  await until("it is ticked", () => ticks.first().isChecked());
   await page.leave();
 });
