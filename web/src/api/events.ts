@@ -31,7 +31,8 @@ export function about(event: ServerEvent, key: "call_id" | "deal_id", id: string
   return id != null && event.data[key] === id;
 }
 
-const TYPES = [
+/** What can happen. */
+export const TYPES: readonly string[] = [
   "call.analyzed",
   "call.failed",
   "deal.stage_changed",

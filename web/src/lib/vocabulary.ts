@@ -19,8 +19,9 @@ effect(() => {
     .catch(() => undefined);
 });
 
-/** The word for an id; the id itself where there is none. */
-export function word(kind: Kind, id: string): string {
+/** The word for an id; the id itself where there is none, nothing for nothing. */
+export function word(kind: Kind, id: string | null | undefined): string {
+  if (id == null) return "";
   return words.value?.[kind]?.[id] ?? id.replaceAll("_", " ");
 }
 

@@ -4,9 +4,9 @@ import { api, ask, type Schemas } from "../../api/client.ts";
 import { asProblem, type Problem } from "../../api/problem.ts";
 import { moment } from "../../lib/format.ts";
 import { useResource } from "../../lib/resource.ts";
-import { Empty, Field, Loaded, PageHead, ProblemBox } from "../../ui/basics.tsx";
+import { Field, Loaded, PageHead, ProblemBox } from "../../ui/basics.tsx";
 import { tell } from "../../ui/toast.tsx";
-import { Confirm, More, Table, usePages, useWork } from "./parts.tsx";
+import { Confirm, Listed, More, usePages, useWork } from "./parts.tsx";
 import { text } from "./people-text.ts";
 import { useUsers } from "./users.tsx";
 
@@ -62,33 +62,25 @@ function Log() {
           </p>
         )}
       </div>
-      <Loaded of={list}>
-        {(found) =>
-          found.items.length === 0 ? (
-            <Empty>{words.none}</Empty>
-          ) : (
-            <Table
-              label={words.log}
-              columns={[words.seq, words.when, words.who, words.what, words.subject, words.details]}
-            >
-              {found.items.map((line) => (
-                <tr key={line.seq}>
-                  <th scope="row">{line.seq}</th>
-                  <td class="admin-nowrap">{moment(line.at)}</td>
-                  <td>{who(line.actor)}</td>
-                  <td>
-                    <code>{line.action}</code>
-                  </td>
-                  <td class="admin-id">{line.subject}</td>
-                  <td class="admin-id">
-                    {Object.keys(line.details ?? {}).length > 0 ? JSON.stringify(line.details) : ""}
-                  </td>
-                </tr>
-              ))}
-            </Table>
-          )
-        }
-      </Loaded>
+      <Listed
+        of={list}
+        none={words.none}
+        label={words.log}
+        columns={[words.seq, words.when, words.who, words.what, words.subject, words.details]}
+        bare
+        row={(line) => (
+          <tr key={line.seq}>
+            <th scope="row">{line.seq}</th>
+            <td class="admin-nowrap">{moment(line.at)}</td>
+            <td>{who(line.actor)}</td>
+            <td>
+              <code>{line.action}</code>
+            </td>
+            <td class="admin-id">{line.subject}</td>
+            <td class="admin-id">{Object.keys(line.details ?? {}).length > 0 ? JSON.stringify(line.details) : ""}</td>
+          </tr>
+        )}
+      />
       <More of={list} />
     </section>
   );

@@ -1,15 +1,16 @@
 // The ledger: what was sent where, and every attempt.
+import { TYPES } from "../../api/events.ts";
 import { useLocation, useRoute } from "preact-iso";
 import { api, ask, type Schemas } from "../../api/client.ts";
 import { atLeast } from "../../api/session.ts";
 import { ago, moment } from "../../lib/format.ts";
 import { usePoll, useResource } from "../../lib/resource.ts";
-import { Empty, Field, Loaded, PageHead } from "../../ui/basics.tsx";
+import { Field, Loaded, PageHead } from "../../ui/basics.tsx";
 import { tell } from "../../ui/toast.tsx";
 import { Attempts, DeliveryTag } from "./delivery.tsx";
-import { STATES, text, TYPES, typeWord } from "./delivery-text.ts";
+import { STATES, text, typeWord } from "./delivery-text.ts";
 import { endpointName } from "./endpoint-text.ts";
-import { Fact, Facts, More, Table, usePages, useWork } from "./parts.tsx";
+import { Fact, Facts, Listed, More, usePages, useWork } from "./parts.tsx";
 
 type Endpoint = Schemas["Endpoint"];
 type State = Schemas["DeliveryState"];
@@ -125,42 +126,33 @@ function List() {
             </button>
           )}
         </form>
-        <Loaded of={list}>
-          {(found) =>
-            found.items.length === 0 ? (
-              <Empty>{filtered ? text().noneFits : text().none}</Empty>
-            ) : (
-              <div class="card">
-                <Table
-                  label={text().title}
-                  columns={[
-                    text().type,
-                    text().state,
-                    text().attempts,
-                    ...(endpoints.length > 0 ? [text().endpoint] : []),
-                    text().when,
-                    text().message,
-                  ]}
-                >
-                  {found.items.map((delivery) => (
-                    <tr key={delivery.id}>
-                      <th scope="row">
-                        <a href={`/deliveries/${delivery.id}`}>{typeWord(delivery.type)}</a>
-                      </th>
-                      <td>
-                        <DeliveryTag of={delivery} />
-                      </td>
-                      <td>{delivery.attempts}</td>
-                      {endpoints.length > 0 && <td>{nameOf(delivery.endpoint_id, endpoints)}</td>}
-                      <td class="admin-nowrap">{moment(delivery.created_at)}</td>
-                      <td>{delivery.message ?? ""}</td>
-                    </tr>
-                  ))}
-                </Table>
-              </div>
-            )
-          }
-        </Loaded>
+        <Listed
+          of={list}
+          none={filtered ? text().noneFits : text().none}
+          label={text().title}
+          columns={[
+            text().type,
+            text().state,
+            text().attempts,
+            ...(endpoints.length > 0 ? [text().endpoint] : []),
+            text().when,
+            text().message,
+          ]}
+          row={(delivery) => (
+            <tr key={delivery.id}>
+              <th scope="row">
+                <a href={`/deliveries/${delivery.id}`}>{typeWord(delivery.type)}</a>
+              </th>
+              <td>
+                <DeliveryTag of={delivery} />
+              </td>
+              <td>{delivery.attempts}</td>
+              {endpoints.length > 0 && <td>{nameOf(delivery.endpoint_id, endpoints)}</td>}
+              <td class="admin-nowrap">{moment(delivery.created_at)}</td>
+              <td>{delivery.message ?? ""}</td>
+            </tr>
+          )}
+        />
         <More of={list} />
       </div>
     </>

@@ -142,19 +142,6 @@ export const text = texts({
 
 export const STATES: readonly Schemas["DeliveryState"][] = ["pending", "delivered", "failed", "dropped"];
 
-/** Types that an endpoint can be told of. */
-export const TYPES: readonly string[] = [
-  "call.analyzed",
-  "call.failed",
-  "deal.stage_changed",
-  "deal.updated",
-  "followup.drafted",
-  "followup.approved",
-  "action.due",
-  "proposal.created",
-  "endpoint.disabled",
-];
-
 export function typeWord(type: string): string {
   return text().types[type] ?? type;
 }

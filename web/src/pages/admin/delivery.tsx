@@ -6,7 +6,7 @@ import { ago, figure, moment } from "../../lib/format.ts";
 import { usePoll, useResource } from "../../lib/resource.ts";
 import { Loaded } from "../../ui/basics.tsx";
 import { outcome, stateTone, text, typeWord } from "./delivery-text.ts";
-import { Table } from "./parts.tsx";
+import { Table } from "../../ui/table.tsx";
 
 type Delivery = Schemas["Delivery"];
 type Whole = Schemas["DeliveryWithAttempts"];

@@ -1,4 +1,5 @@
 // What an endpoint must be told: a receiver its address and events, a connection to a CRM its settings.
+import { TYPES } from "../../api/events.ts";
 import { useState } from "preact/hooks";
 import { api, ask, type Schemas } from "../../api/client.ts";
 import { asProblem, type Problem } from "../../api/problem.ts";
@@ -6,7 +7,7 @@ import { allStages } from "../../lib/process.ts";
 import { useResource } from "../../lib/resource.ts";
 import { allWords } from "../../lib/vocabulary.ts";
 import { Dialog, Field, Loaded, ProblemBox } from "../../ui/basics.tsx";
-import { TYPES, typeWord } from "./delivery-text.ts";
+import { typeWord } from "./delivery-text.ts";
 import { text } from "./endpoint-text.ts";
 import { DECIDED, FIRST_MAPPING, POLICIES, settingsOf, type Mapping, type Pair, type Policy } from "./settings.ts";
 

@@ -3,9 +3,9 @@ import { useState } from "preact/hooks";
 import { api, ask, type Schemas } from "../../api/client.ts";
 import { asProblem, type Problem } from "../../api/problem.ts";
 import { ago, day, moment } from "../../lib/format.ts";
-import { Dialog, Empty, Field, Loaded, PageHead, ProblemBox } from "../../ui/basics.tsx";
+import { Dialog, Field, PageHead, ProblemBox } from "../../ui/basics.tsx";
 import { tell } from "../../ui/toast.tsx";
-import { Confirm, More, Secret, Table, usePages } from "./parts.tsx";
+import { Confirm, Listed, More, Secret, usePages } from "./parts.tsx";
 import { ROLES, text } from "./people-text.ts";
 import { useUsers } from "./users.tsx";
 
@@ -63,60 +63,51 @@ export function Keys() {
       </PageHead>
       <div class="stack">
         <p class="muted">{words.about}</p>
-        <Loaded of={list}>
-          {(found) =>
-            found.items.length === 0 ? (
-              <Empty>{words.none}</Empty>
-            ) : (
-              <div class="card">
-                <Table
-                  label={words.title}
-                  columns={[
-                    text().name,
-                    text().state,
-                    words.prefix,
-                    text().role,
-                    words.scopes,
-                    words.of,
-                    words.used,
-                    words.expires,
-                    words.revoke,
-                  ]}
-                >
-                  {found.items.map((key) => (
-                    <tr key={key.id}>
-                      <th scope="row">{key.name}</th>
-                      <td>
-                        <State of={key} />
-                      </td>
-                      <td>
-                        <code class="admin-id">{key.prefix}…</code>
-                      </td>
-                      <td>{text().roles[key.role]}</td>
-                      <td>{key.scopes.includes("*") ? words.all : key.scopes.join(", ")}</td>
-                      <td>{whose(key)}</td>
-                      <td class="admin-nowrap">{key.last_used_at ? ago(key.last_used_at) : words.notUsed}</td>
-                      <td class="admin-nowrap" title={key.expires_at ? moment(key.expires_at) : undefined}>
-                        {key.expires_at ? day(key.expires_at) : words.never}
-                      </td>
-                      <td>
-                        {!key.revoked_at && (
-                          <button
-                            class="small danger"
-                            aria-label={`${words.revoke}: ${key.name}`}
-                            onClick={() => setRevoking(key)}
-                          >
-                            {words.revoke}
-                          </button>
-                        )}
-                      </td>
-                    </tr>
-                  ))}
-                </Table>
-              </div>
-            )
-          }
-        </Loaded>
+        <Listed
+          of={list}
+          none={words.none}
+          label={words.title}
+          columns={[
+            text().name,
+            text().state,
+            words.prefix,
+            text().role,
+            words.scopes,
+            words.of,
+            words.used,
+            words.expires,
+            words.revoke,
+          ]}
+          row={(key) => (
+            <tr key={key.id}>
+              <th scope="row">{key.name}</th>
+              <td>
+                <State of={key} />
+              </td>
+              <td>
+                <code class="admin-id">{key.prefix}…</code>
+              </td>
+              <td>{text().roles[key.role]}</td>
+              <td>{key.scopes.includes("*") ? words.all : key.scopes.join(", ")}</td>
+              <td>{whose(key)}</td>
+              <td class="admin-nowrap">{key.last_used_at ? ago(key.last_used_at) : words.notUsed}</td>
+              <td class="admin-nowrap" title={key.expires_at ? moment(key.expires_at) : undefined}>
+                {key.expires_at ? day(key.expires_at) : words.never}
+              </td>
+              <td>
+                {!key.revoked_at && (
+                  <button
+                    class="small danger"
+                    aria-label={`${words.revoke}: ${key.name}`}
+                    onClick={() => setRevoking(key)}
+                  >
+                    {words.revoke}
+                  </button>
+                )}
+              </td>
+            </tr>
+          )}
+        />
         <More of={list} />
       </div>
       {adding && (

@@ -2,8 +2,8 @@
 import { api, ask, type Schemas } from "../../api/client.ts";
 import { bytes } from "../../lib/format.ts";
 import { useResource } from "../../lib/resource.ts";
-import { Empty, Loaded, PageHead } from "../../ui/basics.tsx";
-import { Table } from "./parts.tsx";
+import { PageHead } from "../../ui/basics.tsx";
+import { Listed } from "./parts.tsx";
 import { text } from "./people-text.ts";
 
 type Model = Schemas["Model"];
@@ -23,33 +23,24 @@ export function Models() {
       <PageHead title={words.title} />
       <div class="stack">
         <p class="muted">{words.about}</p>
-        <Loaded of={list}>
-          {(found) =>
-            found.items.length === 0 ? (
-              <Empty>{words.none}</Empty>
-            ) : (
-              <div class="card">
-                <Table
-                  label={words.title}
-                  columns={[text().name, text().state, words.size, words.licence, words.purpose, words.origin]}
-                >
-                  {found.items.map((model) => (
-                    <tr key={model.name}>
-                      <th scope="row">{model.name}</th>
-                      <td>
-                        <span class={`tag ${TONE[stateOf(model)]}`}>{words.states[stateOf(model)]}</span>
-                      </td>
-                      <td class="admin-nowrap">{bytes(model.size)}</td>
-                      <td>{model.licence}</td>
-                      <td>{model.purpose}</td>
-                      <td class="admin-break">{model.origin}</td>
-                    </tr>
-                  ))}
-                </Table>
-              </div>
-            )
-          }
-        </Loaded>
+        <Listed
+          of={list}
+          none={words.none}
+          label={words.title}
+          columns={[text().name, text().state, words.size, words.licence, words.purpose, words.origin]}
+          row={(model) => (
+            <tr key={model.name}>
+              <th scope="row">{model.name}</th>
+              <td>
+                <span class={`tag ${TONE[stateOf(model)]}`}>{words.states[stateOf(model)]}</span>
+              </td>
+              <td class="admin-nowrap">{bytes(model.size)}</td>
+              <td>{model.licence}</td>
+              <td>{model.purpose}</td>
+              <td class="admin-break">{model.origin}</td>
+            </tr>
+          )}
+        />
       </div>
     </>
   );

@@ -1,11 +1,12 @@
-// What several pages of the administration use: tables, lists in pages, questions before what cannot be taken back, secrets
+// What several pages of the administration use: lists as tables, lists in pages, questions before what cannot be taken back, secrets
 // that are shown once.
 import type { ComponentChildren } from "preact";
 import { useRef, useState } from "preact/hooks";
 import type { ServerEvent } from "../../api/events.ts";
 import { useResource, type Resource } from "../../lib/resource.ts";
 import { texts } from "../../lib/i18n.ts";
-import { Dialog } from "../../ui/basics.tsx";
+import { Dialog, Empty, Loaded } from "../../ui/basics.tsx";
+import { Table } from "../../ui/table.tsx";
 import { tell, tellProblem } from "../../ui/toast.tsx";
 import "./admin.css";
 
@@ -28,23 +29,28 @@ const text = texts({
   },
 });
 
-/** A table that scrolls by itself where it is wider than the page. */
-export function Table(props: { label: string; columns: readonly string[]; children: ComponentChildren }) {
+/** A list as a table, a row an item; while it is not there, that it loads or why it cannot; where it is empty, `none`. */
+export function Listed<T>(props: {
+  of: Resource<{ items: T[] }>;
+  none: string;
+  label: string;
+  columns: readonly string[];
+  row: (item: T) => ComponentChildren;
+  /** It stands in a card already. */
+  bare?: boolean;
+}) {
+  const table = (items: readonly T[]) => (
+    <Table label={props.label} columns={props.columns}>
+      {items.map(props.row)}
+    </Table>
+  );
   return (
-    <div class="table-wrap" role="region" aria-label={props.label} tabIndex={0}>
-      <table>
-        <thead>
-          <tr>
-            {props.columns.map((column) => (
-              <th key={column} scope="col">
-                {column}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>{props.children}</tbody>
-      </table>
-    </div>
+    <Loaded of={props.of}>
+      {({ items }) => {
+        if (items.length === 0) return <Empty>{props.none}</Empty>;
+        return props.bare ? table(items) : <div class="card">{table(items)}</div>;
+      }}
+    </Loaded>
   );
 }
 

@@ -4,9 +4,9 @@ import { api, ask, type Schemas } from "../../api/client.ts";
 import { asProblem, type Problem } from "../../api/problem.ts";
 import { atLeast, loadMe, me } from "../../api/session.ts";
 import { day } from "../../lib/format.ts";
-import { Dialog, Empty, Field, Loaded, PageHead, ProblemBox } from "../../ui/basics.tsx";
+import { Dialog, Field, PageHead, ProblemBox } from "../../ui/basics.tsx";
 import { tell } from "../../ui/toast.tsx";
-import { Confirm, More, Table, usePages, useWork, type Pages } from "./parts.tsx";
+import { Confirm, Listed, More, usePages, useWork, type Pages } from "./parts.tsx";
 import { ROLES, text } from "./people-text.ts";
 
 type User = Schemas["User"];
@@ -243,37 +243,28 @@ function People() {
         )}
       </PageHead>
       <div class="stack">
-        <Loaded of={list}>
-          {(found) =>
-            found.items.length === 0 ? (
-              <Empty>{words.none}</Empty>
-            ) : (
-              <div class="card">
-                <Table
-                  label={words.title}
-                  columns={[
-                    text().name,
-                    words.email,
-                    text().role,
-                    text().state,
-                    text().created,
-                    ...(atLeast("admin") ? [words.actions] : []),
-                  ]}
-                >
-                  {found.items.map((user) => (
-                    <Row
-                      key={user.id}
-                      user={user}
-                      onChange={() => setOpen({ what: "change", user })}
-                      onDisable={() => setOpen({ what: "disable", user })}
-                      onEnable={() => void work(() => turn(user, false))}
-                    />
-                  ))}
-                </Table>
-              </div>
-            )
-          }
-        </Loaded>
+        <Listed
+          of={list}
+          none={words.none}
+          label={words.title}
+          columns={[
+            text().name,
+            words.email,
+            text().role,
+            text().state,
+            text().created,
+            ...(atLeast("admin") ? [words.actions] : []),
+          ]}
+          row={(user) => (
+            <Row
+              key={user.id}
+              user={user}
+              onChange={() => setOpen({ what: "change", user })}
+              onDisable={() => setOpen({ what: "disable", user })}
+              onEnable={() => void work(() => turn(user, false))}
+            />
+          )}
+        />
         <More of={list} />
       </div>
       {open?.what === "add" && <Add onClose={close} onAdded={() => done(words.added)} />}

@@ -68,7 +68,7 @@ function corrected(one: Kept): string {
     case "signal":
       return `${one.present ? "+" : "−"} ${word("signals", one.signal)}`;
     case "speaker":
-      return `${text().speaker}: ${of(words().role, one.role)}`;
+      return `${text().speaker}: ${word("roles", one.role)}`;
     case "field":
       return `${word("fields", one.field)}: ${one.value == null ? words().status.not_stated : valueWords(one.field, one.value)}`;
     case "deal_stage":
@@ -193,9 +193,9 @@ export function TurnMenu({ turn }: { turn: Turn }) {
           <label>
             {text().speaker}
             <select value={side} onChange={(event) => setSide(event.currentTarget.value as Turn["role"])}>
-              <option value="rep">{words().role.rep}</option>
-              <option value="buyer">{words().role.buyer}</option>
-              {turn.role === "unknown" && <option value="unknown">{words().role.unknown}</option>}
+              <option value="rep">{word("roles", "rep")}</option>
+              <option value="buyer">{word("roles", "buyer")}</option>
+              {turn.role === "unknown" && <option value="unknown">{word("roles", "unknown")}</option>}
             </select>
           </label>
           {shown.length > 0 && (
@@ -255,9 +255,9 @@ function choiceWord(field: string, path: string, id: string): string {
   if (path === "qualifier") return id === "on" ? text().onDay : of(words().qualifier, id);
   if (path === "kind" && field === "timeline") return of(words().dateKind, id);
   const lists: Record<string, string>[] = [
-    words().role,
+    Object.fromEntries(allWords("roles")),
     words().period,
-    words().decisionRole,
+    Object.fromEntries(allWords("decision_roles")),
     words().competitor,
     words().objection,
     words().objectionStatus,

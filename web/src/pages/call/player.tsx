@@ -12,7 +12,6 @@ import { useReading } from "./reading.ts";
 import { RATES, type Sound } from "./sound.ts";
 import { text } from "./text.ts";
 import { ribbon, shareOf, sideOf, stageShares } from "./timeline.ts";
-import { of, words } from "./words.ts";
 
 type Wave = Schemas["Waveform"];
 
@@ -151,7 +150,7 @@ function Marks({ analysis }: { analysis: Analysis }) {
     <div class="call-marks" aria-hidden="true">
       {marks.map(({ turn, proof, at }) => {
         const signals = turn.signals.map((signal) => word("signals", signal.id));
-        const said = [of(words().role, turn.role), ...signals, proof && text().evidence].filter(Boolean).join(" · ");
+        const said = [word("roles", turn.role), ...signals, proof && text().evidence].filter(Boolean).join(" · ");
         return (
           <span
             key={turn.i}

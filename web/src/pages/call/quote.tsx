@@ -4,7 +4,7 @@ import { language } from "../../lib/i18n.ts";
 import type { Evidence, PastEvidence } from "./document.ts";
 import { useReading } from "./reading.ts";
 import { text } from "./text.ts";
-import { of, words } from "./words.ts";
+import { word } from "../../lib/vocabulary.ts";
 
 export function quoted(said: string): string {
   return language.value === "ru" ? `«${said}»` : `“${said}”`;
@@ -27,7 +27,7 @@ export function Quote(props: Evidence) {
     <button class="call-quote" onClick={() => reading.go(props.turn, props.quote)}>
       <span class="call-where">
         {reading.sound && <span aria-hidden="true">▶ </span>}
-        {where(props.turn)} · {of(words().role, role)}
+        {where(props.turn)} · {word("roles", role)}
       </span>{" "}
       {quoted(props.quote)}
     </button>

@@ -7,7 +7,7 @@ import type { Analysis, Metric } from "./document.ts";
 import { Quote, Quotes, quoted, Turns } from "./quote.tsx";
 import { useReading } from "./reading.ts";
 import { text } from "./text.ts";
-import { of, words } from "./words.ts";
+import { words } from "./words.ts";
 
 const TONES: Record<Metric["band"], string> = { good: "tag good", watch: "tag watch", poor: "tag poor", "n/a": "tag" };
 
@@ -36,7 +36,7 @@ function MetricItem({ metric }: { metric: Metric }) {
       <h3>{metric.name}</h3>
       <span class="row call-figure">
         {valueOf(metric)}
-        <span class={TONES[metric.band]}>{of(words().band, metric.band)}</span>
+        <span class={TONES[metric.band]}>{metric.band === "n/a" ? words().noNorm : word("bands", metric.band)}</span>
       </span>
       <p class="muted">{notes.filter(Boolean).join(" · ")}</p>
       {metric.turns.length > 0 && <Turns of={metric.turns.slice(0, LISTEN)} />}
@@ -75,7 +75,7 @@ export function ScorecardPart({ analysis }: { analysis: Analysis }) {
           </div>
         )}
         <p class="muted">
-          {text().callType}: {of(words().callType, card.call_type)}
+          {text().callType}: {word("call_types", card.call_type)}
         </p>
       </section>
       {card.strength && (

@@ -74,7 +74,7 @@ function TurnRow({ turn, begins }: { turn: Turn; begins: boolean }) {
   const current = useComputed(() => reading.current.value === turn.i).value;
   const shown = useComputed(() => reading.place.value?.turn === turn.i).value;
   const stage = word("stages", turn.stage.id);
-  const role = of(words().role, turn.role);
+  const role = word("roles", turn.role);
   const sure = (one: { confidence: number; decided_by: string }) =>
     `${text().sure(share(one.confidence))}, ${of(words().decided, one.decided_by)}`;
   return (

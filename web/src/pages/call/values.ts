@@ -93,8 +93,8 @@ export function quantityWords(value: Quantity): string {
 
 export function personWords(value: Person): string {
   const title = value.title && of(words().title, value.title);
-  const roles = (value.roles ?? []).map((role) => of(words().decisionRole, role)).filter((role) => role !== title);
-  return noted(joined([value.name, title], ", ") || of(words().role, value.side), roles);
+  const roles = (value.roles ?? []).map((role) => word("decision_roles", role)).filter((role) => role !== title);
+  return noted(joined([value.name, title], ", ") || word("roles", value.side), roles);
 }
 
 const dated = (said: string, due: unknown): string => {
@@ -143,7 +143,7 @@ export function valueWords(field: FieldName | string, value: unknown, raw?: stri
     case "objections":
       return joined([of(words().objection, text(it.kind)), of(words().objectionStatus, text(it.status))], ", ");
     case "commitments":
-      return dated(joined([of(words().role, text(it.who)), text(it.what)], ": "), it.due);
+      return dated(joined([word("roles", text(it.who)), text(it.what)], ": "), it.due);
   }
   if ("currency" in it) return moneyWords(it as unknown as Money);
   if ("percent" in it) return `${figure(Number(it.percent))}%`;

@@ -44,7 +44,7 @@ function DealStage({ analysis }: { analysis: Analysis }) {
   if (deal.call_outcome) facts.push([text().outcome, word("outcomes", deal.call_outcome)]);
   if (!call.not_sales) {
     facts.push([text().lead, text().leadOf(qualification.lead_score)]);
-    facts.push([text().qualification, of(words().qualification, qualification.status)]);
+    facts.push([text().qualification, word("qualification", qualification.status)]);
   }
   return (
     <Part title={text().dealStage} id="stage" side={<DealStageMenu stage={deal.abstained ? null : deal.stage} />}>
@@ -67,7 +67,7 @@ function DealStage({ analysis }: { analysis: Analysis }) {
       {previous && name && (
         <p class="muted">
           {text().stageBefore(previous)}
-          {deal.move && ` · ${of(words().move, deal.move)}`}
+          {deal.move && ` · ${word("moves", deal.move)}`}
         </p>
       )}
       {deal.abstained && missing.length > 0 && (
@@ -227,7 +227,7 @@ function Promises({ analysis, callId }: { analysis: Analysis; callId: string }) 
         {promises.map((promise) => (
           <li key={`${promise.call} ${promise.turn} ${promise.what}`}>
             <p class="row">
-              <span class="tag">{of(words().role, promise.who)}</span>
+              <span class="tag">{word("roles", promise.who)}</span>
               <span class="muted">{promise.due ? text().by(day(promise.due, { weekday: true })) : ""}</span>
             </p>
             {here(promise.call) ? <Quote turn={promise.turn} quote={promise.quote} /> : <PastQuote of={promise} />}

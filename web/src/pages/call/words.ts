@@ -4,7 +4,6 @@ import { texts } from "../../lib/i18n.ts";
 
 export const words = texts({
   en: {
-    role: { rep: "rep", buyer: "buyer", unknown: "unknown" },
     status: {
       stated: "stated",
       confirmed: "confirmed",
@@ -13,13 +12,6 @@ export const words = texts({
       not_stated: "not stated",
       proposed: "proposed, not accepted",
     },
-    qualification: {
-      qualified: "qualified",
-      partly_qualified: "partly qualified",
-      unqualified: "not qualified yet",
-      disqualified: "disqualified",
-    },
-    move: { advance: "moved forward", stay: "stays", back: "moved back", too_early: "too early to say" },
     decided: {
       rules: "decided by rules",
       local: "decided by the local model",
@@ -27,8 +19,7 @@ export const words = texts({
       person: "decided by a person",
     },
     severity: { low: "minor", medium: "notable", high: "serious" },
-    callType: { discovery: "discovery", demo: "demo", negotiation: "negotiation", short: "short talk" },
-    band: { good: "good", watch: "watch", poor: "poor", "n/a": "no norm" },
+    noNorm: "no norm",
     period: {
       one_off: "once",
       day: "a day",
@@ -63,22 +54,6 @@ export const words = texts({
       director: "director",
       partner: "partner",
     },
-    decisionRole: {
-      economic_buyer: "economic buyer",
-      signatory: "signs",
-      approver: "approves",
-      champion: "champion",
-      sponsor: "sponsor",
-      influencer: "influencer",
-      technical_evaluator: "technical evaluator",
-      security: "security",
-      legal: "legal",
-      procurement: "procurement",
-      user: "user",
-      gatekeeper: "gatekeeper",
-      blocker: "against",
-      unknown: "role not known",
-    },
     competitor: {
       considering: "being considered",
       incumbent: "in use now",
@@ -111,7 +86,6 @@ export const words = texts({
     assumedScale: "thousands or millions assumed",
   },
   ru: {
-    role: { rep: "менеджер", buyer: "клиент", unknown: "неизвестно" },
     status: {
       stated: "сказано",
       confirmed: "подтверждено",
@@ -120,13 +94,6 @@ export const words = texts({
       not_stated: "не прозвучало",
       proposed: "предложено, не подтверждено",
     },
-    qualification: {
-      qualified: "квалифицирован",
-      partly_qualified: "квалифицирован частично",
-      unqualified: "пока не квалифицирован",
-      disqualified: "дисквалифицирован",
-    },
-    move: { advance: "вперёд", stay: "на месте", back: "назад", too_early: "рано судить" },
     decided: {
       rules: "решено правилами",
       local: "решено локальной моделью",
@@ -134,13 +101,7 @@ export const words = texts({
       person: "решено человеком",
     },
     severity: { low: "мелочь", medium: "заметно", high: "серьёзно" },
-    callType: {
-      discovery: "выявление потребностей",
-      demo: "демонстрация",
-      negotiation: "переговоры",
-      short: "короткий разговор",
-    },
-    band: { good: "хорошо", watch: "следить", poor: "плохо", "n/a": "без оценки" },
+    noNorm: "без оценки",
     period: {
       one_off: "разово",
       day: "в день",
@@ -180,22 +141,6 @@ export const words = texts({
       board: "правление",
       director: "руководитель",
       partner: "партнёр",
-    },
-    decisionRole: {
-      economic_buyer: "распоряжается деньгами",
-      signatory: "подписывает",
-      approver: "согласует",
-      champion: "наш союзник",
-      sponsor: "спонсор",
-      influencer: "влияет",
-      technical_evaluator: "оценивает технически",
-      security: "служба безопасности",
-      legal: "юристы",
-      procurement: "закупки",
-      user: "пользователь",
-      gatekeeper: "секретарь",
-      blocker: "против",
-      unknown: "роль неизвестна",
     },
     competitor: {
       considering: "рассматривают",

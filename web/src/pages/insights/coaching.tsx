@@ -5,7 +5,8 @@ import { word } from "../../lib/vocabulary.ts";
 import { callTurn } from "../deals/elements.tsx";
 import type { Owners } from "../deals/owners.ts";
 import { RateBar } from "./figures.tsx";
-import { Card, Table } from "./table.tsx";
+import { Table } from "../../ui/table.tsx";
+import { Card } from "./card.tsx";
 import { text } from "./text.ts";
 
 type Rep = Schemas["RepCoaching"];
@@ -113,9 +114,9 @@ function RepCard(props: { of: Rep; name: string }) {
       <details>
         <summary>{text().metrics}</summary>
         <Table
-          caption={text().metrics}
-          hidden
-          heads={[text().measure, text().type, text().value, text().norm, text().bands, text().trend]}
+          class="in-table"
+          label={text().metrics}
+          columns={[text().measure, text().type, text().value, text().norm, text().bands, text().trend]}
         >
           {of.metrics.flatMap((metric) =>
             metric.by_type.map((figures, n) => (
@@ -158,7 +159,7 @@ function Works(props: { of: Schemas["WhatWorks"] }) {
   }
   if (of.signals.length === 0) return <p class="muted">{text().worksNone}</p>;
   return (
-    <Table caption={text().works} hidden heads={[text().signal, text().inWon, text().inLost]}>
+    <Table class="in-table" label={text().works} columns={[text().signal, text().inWon, text().inLost]}>
       {of.signals.map((one) => (
         <tr key={one.signal}>
           <th scope="row">{word("signals", one.signal)}</th>

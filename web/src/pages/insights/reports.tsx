@@ -6,7 +6,8 @@ import { tone } from "../deals/board.ts";
 import type { Owners } from "../deals/owners.ts";
 import { stageName } from "../../lib/process.ts";
 import { CountBar, DaysCells, MoneyRange, mostDays, RateBar, Totals } from "./figures.tsx";
-import { Card, Table } from "./table.tsx";
+import { Table } from "../../ui/table.tsx";
+import { Card } from "./card.tsx";
 import { text } from "./text.ts";
 
 type Part = Schemas["FunnelPart"];
@@ -47,7 +48,7 @@ export function Funnel(props: { of: Schemas["Funnel"]; owners: Owners }) {
             {all.won} {all.won_amounts.length > 0 && <Totals of={all.won_amounts} />}
           </div>
         </div>
-        <Table caption={text().stage} hidden heads={[text().stage, text().reached, text().now, text().worth]}>
+        <Table class="in-table" label={text().stage} columns={[text().stage, text().reached, text().now, text().worth]}>
           {all.stages.map((stage) => (
             <tr key={stage.stage}>
               <th scope="row">{stageName(stage.stage)}</th>
@@ -61,7 +62,12 @@ export function Funnel(props: { of: Schemas["Funnel"]; owners: Owners }) {
             </tr>
           ))}
         </Table>
-        <Table caption={text().step} heads={[text().step, text().movedOn, text().decided, text().lost, text().open]}>
+        <Table
+          class="in-table"
+          captioned
+          label={text().step}
+          columns={[text().step, text().movedOn, text().decided, text().lost, text().open]}
+        >
           {all.steps.map((step) => (
             <tr key={step.from}>
               <th scope="row">
@@ -82,9 +88,17 @@ export function Funnel(props: { of: Schemas["Funnel"]; owners: Owners }) {
       {split && (
         <Card title={`${text().split}: ${text().splits[split] ?? split}`}>
           <Table
-            caption={text().splits[split] ?? split}
-            hidden
-            heads={[text().part, text().all, text().open, text().won, text().lost, text().leadToWin, text().winOfEnded]}
+            class="in-table"
+            label={text().splits[split] ?? split}
+            columns={[
+              text().part,
+              text().all,
+              text().open,
+              text().won,
+              text().lost,
+              text().leadToWin,
+              text().winOfEnded,
+            ]}
           >
             {parts.map((part) => (
               <tr key={part.key}>
@@ -123,8 +137,10 @@ function Stays(props: { stages: readonly Schemas["StageTime"][]; bottleneck: str
         <p class="muted">{text().noBottleneck}</p>
       )}
       <Table
-        caption={text().finished}
-        heads={[text().stage, ...DAYS_HEADS(), text().halfBy, text().shareOfTime, text().running]}
+        class="in-table"
+        captioned
+        label={text().finished}
+        columns={[text().stage, ...DAYS_HEADS(), text().halfBy, text().shareOfTime, text().running]}
       >
         {props.stages.map((stage) => (
           <tr key={stage.stage}>
@@ -165,7 +181,7 @@ export function Cycle(props: { of: Schemas["Cycle"] }) {
     <>
       <Ground certainty={of.certainty} />
       <Card title={text().wonDays}>
-        <Table caption={text().wonDays} hidden heads={[text().kind, ...DAYS_HEADS()]}>
+        <Table class="in-table" label={text().wonDays} columns={[text().kind, ...DAYS_HEADS()]}>
           {rows.map(([name, column]) => (
             <tr key={name}>
               <th scope="row">{name}</th>
@@ -173,7 +189,7 @@ export function Cycle(props: { of: Schemas["Cycle"] }) {
             </tr>
           ))}
         </Table>
-        <Table caption={text().ages} heads={[text().ages, text().won, text().open]}>
+        <Table class="in-table" captioned label={text().ages} columns={[text().ages, text().won, text().open]}>
           {of.won.buckets.map((bucket, n) => (
             <tr key={bucket.from_days}>
               <th scope="row">{text().months(bucket.from_days, bucket.below_days ?? null)}</th>
@@ -241,7 +257,7 @@ export function Forecast(props: { of: Schemas["Forecast"]; names: Map<string, st
           )}
         </div>
         {of.plan ? (
-          <Table caption={text().plan} hidden heads={[text().month, text().wins, text().worth]}>
+          <Table class="in-table" label={text().plan} columns={[text().month, text().wins, text().worth]}>
             {of.plan.months.map((month) => (
               <PlanRow key={month.month} name={month.month ?? ""} of={month} />
             ))}
@@ -255,9 +271,9 @@ export function Forecast(props: { of: Schemas["Forecast"]; names: Map<string, st
       </Card>
       <Card title={text().byStage}>
         <Table
-          caption={text().byStage}
-          hidden
-          heads={[text().stage, text().open, text().chance, text().winOfEnded, text().worth]}
+          class="in-table"
+          label={text().byStage}
+          columns={[text().stage, text().open, text().chance, text().winOfEnded, text().worth]}
         >
           {of.stages.map((stage) => (
             <tr key={stage.stage}>
@@ -279,9 +295,17 @@ export function Forecast(props: { of: Schemas["Forecast"]; names: Map<string, st
           <p class="muted">{text().none}</p>
         ) : (
           <Table
-            caption={text().worst}
-            hidden
-            heads={[text().deal, text().stage, text().since, text().health, text().chance, text().worth, text().owner]}
+            class="in-table"
+            label={text().worst}
+            columns={[
+              text().deal,
+              text().stage,
+              text().since,
+              text().health,
+              text().chance,
+              text().worth,
+              text().owner,
+            ]}
           >
             {of.deals.map((deal) => (
               <tr key={deal.deal}>
@@ -332,9 +356,9 @@ export function ProcessMap(props: { of: Schemas["ProcessMap"] }) {
       </Card>
       <Card title={text().transitions}>
         <Table
-          caption={text().transitions}
-          hidden
-          heads={[text().way, text().kind, text().taken, ...DAYS_HEADS().map((head) => `${text().took}: ${head}`)]}
+          class="in-table"
+          label={text().transitions}
+          columns={[text().way, text().kind, text().taken, ...DAYS_HEADS().map((head) => `${text().took}: ${head}`)]}
         >
           {of.transitions.map((way) => (
             <tr key={`${way.from}-${way.to}`}>
@@ -356,7 +380,7 @@ export function ProcessMap(props: { of: Schemas["ProcessMap"] }) {
       </Card>
       <Stays stages={of.stages} bottleneck={of.bottleneck} />
       <Card title={text().variants}>
-        <Table caption={text().variants} hidden heads={[text().variants, text().taken, text().ended2]}>
+        <Table class="in-table" label={text().variants} columns={[text().variants, text().taken, text().ended2]}>
           {of.variants.map((variant) => (
             <tr key={variant.path.join()}>
               <th scope="row">{variant.path.map(stageName).join(" → ")}</th>
@@ -392,7 +416,7 @@ export function ProcessMap(props: { of: Schemas["ProcessMap"] }) {
         {of.skipped.length === 0 ? (
           <p class="muted">{text().none}</p>
         ) : (
-          <Table caption={text().skipped} hidden heads={[text().stage, text().taken]}>
+          <Table class="in-table" label={text().skipped} columns={[text().stage, text().taken]}>
             {of.skipped.map((one) => (
               <tr key={one.stage}>
                 <th scope="row">{stageName(one.stage)}</th>
@@ -409,9 +433,9 @@ export function ProcessMap(props: { of: Schemas["ProcessMap"] }) {
           <p class="muted">{text().goesNone}</p>
         ) : (
           <Table
-            caption={text().goesWith}
-            hidden
-            heads={[text().signal, text().stage, text().lift, text().moved, text().without]}
+            class="in-table"
+            label={text().goesWith}
+            columns={[text().signal, text().stage, text().lift, text().moved, text().without]}
           >
             {of.goes_with_moving_on.map((one) => (
               <tr key={`${one.stage}-${one.signal}`}>
