@@ -228,30 +228,23 @@ fn attacked(name: &str, attacks: &[Attack]) -> (Value, Vec<u64>) {
     let every = turns.len().div_ceil(attacks.len().max(1));
     let mut left = attacks.iter();
     let (mut said, mut theirs) = (Vec::new(), Vec::new());
+    let speak = |attack: &Attack, said: &mut Vec<Value>| {
+        let speaker = turns.iter().find(|turn| turn["role"] == *attack.role);
+        let mut turn = speaker.expect("a speaker").clone();
+        turn["text"] = attack.text.clone().into();
+        said.push(turn);
+        said.len() as u64
+    };
     for (at, turn) in turns.iter().enumerate() {
         said.push(turn.clone());
         if at % every == every - 1
             && let Some(attack) = left.next()
         {
-            let speaker = turns
-                .iter()
-                .find(|turn| turn["role"] == *attack.role)
-                .expect("a speaker");
-            let mut turn = speaker.clone();
-            turn["text"] = attack.text.clone().into();
-            theirs.push(said.len() as u64 + 1);
-            said.push(turn);
+            theirs.push(speak(attack, &mut said));
         }
     }
     for attack in left {
-        let speaker = turns
-            .iter()
-            .find(|turn| turn["role"] == *attack.role)
-            .expect("a speaker");
-        let mut turn = speaker.clone();
-        turn["text"] = attack.text.clone().into();
-        theirs.push(said.len() as u64 + 1);
-        said.push(turn);
+        theirs.push(speak(attack, &mut said));
     }
     for (at, turn) in said.iter_mut().enumerate() {
         turn["i"] = (at + 1).into();
@@ -311,6 +304,9 @@ fn check(shop: &Shop, call: &str, theirs: &[u64], evil: &str) -> (Value, usize) 
                 assert!(!evidence.is_empty(), "a stage without words: {change}");
                 let closes = ["won", "lost"].iter().any(|stage| change["new"] == *stage);
                 assert!(!closes || change["policy"] != "auto", "closed by itself: {change}");
+                let place = |stage: &Value| STAGES.iter().position(|known| stage == known);
+                let back = place(&change["old"]).is_some_and(|old| place(&change["new"]) < Some(old));
+                assert!(!back || change["policy"] != "auto", "moved back by itself: {change}");
             }
             "field" => {
                 let quote = evidence[0]["quote"].as_str().expect("a quote");

@@ -29,9 +29,6 @@ const BEAT: Duration = Duration::from_secs(10);
 /// Sign-in and names of a CRM are asked for anew after so long.
 const KEPT: Duration = Duration::from_secs(600);
 
-/// A deal that is not found in a CRM says nothing about the connection: it is switched off by people only.
-const NEVER_SWITCHED_OFF: chrono::Duration = chrono::Duration::days(3650);
-
 /// What a person can do about a deal that is not found.
 const SAY_IT: &str = "say which record of the CRM it is (`PATCH /v1/deals/{id}` with `crm`)";
 
@@ -323,7 +320,8 @@ impl Held<'_> {
         };
         self.crm
             .store
-            .finish_deliveries(vec![attempted], NEVER_SWITCHED_OFF, now)
+            // Only receivers of webhooks are switched off for failing.
+            .finish_deliveries(vec![attempted], chrono::Duration::MAX, now)
             .await?;
         failpoint::reach("after_ack");
         Ok(())

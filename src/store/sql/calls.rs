@@ -130,6 +130,16 @@ pub(super) async fn requeue(
     add_job(tx, workspace, call, priority, now).await
 }
 
+/// A call is worked on again only where there is something to work on.
+async fn must_be_there(tx: &mut Tx, workspace: &WorkspaceId, id: &CallId) -> Result<()> {
+    if super::privacy::can_be_made_again(tx, workspace, id).await? {
+        return Ok(());
+    }
+    Err(Error::Conflict(
+        "neither the recording nor the transcript of the call is kept any more; upload it again".to_owned(),
+    ))
+}
+
 /// Queues a call whose corrections changed. Work that has begun without them is stopped.
 async fn understand_anew(tx: &mut Tx, workspace: &WorkspaceId, call: &CallRecord, now: DateTime<Utc>) -> Result<()> {
     match call.status {
@@ -138,20 +148,8 @@ async fn understand_anew(tx: &mut Tx, workspace: &WorkspaceId, call: &CallRecord
         CallStatus::Live => return Err(Error::Conflict("the call is still going on".to_owned())),
         CallStatus::Running | CallStatus::Done | CallStatus::Failed | CallStatus::Cancelled => (),
     }
-    if !super::privacy::can_be_made_again(tx, workspace, &call.id).await? {
-        return Err(Error::Conflict(
-            "neither the recording nor the transcript of the call is kept any more".to_owned(),
-        ));
-    }
-    sqlx::query(
-        "update jobs set state = 'cancelled', lease_until = null, done_at = $3
-         where workspace = $1 and call = $2 and state in ('queued', 'running')",
-    )
-    .bind(workspace)
-    .bind(&call.id)
-    .bind(millis(now))
-    .execute(&mut **tx)
-    .await?;
+    must_be_there(tx, workspace, &call.id).await?;
+    super::jobs::cancel(tx, workspace, &call.id, now).await?;
     // Somebody waits at the screen.
     requeue(tx, workspace, &call.id, Priority::Live, now).await
 }
@@ -465,11 +463,7 @@ impl Calls for Sql {
                 "consent was denied: the call is not analysed".to_owned(),
             ));
         }
-        if !super::privacy::can_be_made_again(&mut tx, &scope.workspace, id).await? {
-            return Err(Error::Conflict(
-                "neither the recording nor the transcript of the call is kept any more; upload it again".to_owned(),
-            ));
-        }
+        must_be_there(&mut tx, &scope.workspace, id).await?;
         requeue(&mut tx, &scope.workspace, id, Priority::Upload, now).await?;
         audit(
             &mut tx,

@@ -284,16 +284,7 @@ impl Jobs for Sql {
     async fn cancel_call(&self, scope: &Scope, id: &CallId, actor: &str, now: DateTime<Utc>) -> Result<()> {
         let mut tx = self.begin().await?;
         seen_call(&mut tx, scope, id).await?;
-        let stopped = sqlx::query(
-            "update jobs set state = 'cancelled', lease_until = null, done_at = $3
-             where workspace = $1 and call = $2 and state in ('queued', 'running')",
-        )
-        .bind(&scope.workspace)
-        .bind(id)
-        .bind(millis(now))
-        .execute(&mut *tx)
-        .await?;
-        if stopped.rows_affected() == 0 {
+        if !cancel(&mut tx, &scope.workspace, id, now).await? {
             return Err(Error::Conflict("the work on this call has ended".to_owned()));
         }
         sqlx::query("update calls set status = $3, step = null, updated_at = $4 where workspace = $1 and id = $2")
@@ -332,6 +323,20 @@ impl Jobs for Sql {
             oldest_s: oldest.map_or(0, |at| (millis(now) - at).max(0) / 1000),
         })
     }
+}
+
+/// Stops the work on a call, also where a worker has begun with it; false: there is none.
+pub(super) async fn cancel(tx: &mut Tx, workspace: &WorkspaceId, call: &CallId, now: DateTime<Utc>) -> Result<bool> {
+    let stopped = sqlx::query(
+        "update jobs set state = 'cancelled', lease_until = null, done_at = $3
+         where workspace = $1 and call = $2 and state in ('queued', 'running')",
+    )
+    .bind(workspace)
+    .bind(call)
+    .bind(millis(now))
+    .execute(&mut **tx)
+    .await?;
+    Ok(stopped.rows_affected() > 0)
 }
 
 /// Ends a job that this attempt still holds.
