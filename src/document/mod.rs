@@ -34,7 +34,7 @@ use crate::domain::{
     Action, ActionId, CallOutcome, Channel, Deal, DecidedBy, Egress, ElementId, EmailType, Evidence, FieldName,
     FieldStatus, FieldValue, FollowUpFact, Language, Move, OpenPromise, Owner, PastCall, PastEvidence, PastField,
     Premature, PrematureMove, QualificationStatus, Role, RootCause, RootCauseId, Severity, Signal, Stage, StageId,
-    StageKind, Turn, TurnLabels, WrittenBy, hex, schema,
+    StageKind, Turn, TurnLabels, Word, WrittenBy, hex, schema,
 };
 use crate::pipeline::Analysis;
 
@@ -102,6 +102,9 @@ pub struct TurnInfo {
     pub start_s: Option<f64>,
     pub end_s: Option<f64>,
     pub text: String,
+    /// When each word was spoken; only where a recogniser heard them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<Word>,
     pub stage: Decided<Stage>,
     pub signals: Vec<Decided<Signal>>,
 }
@@ -440,6 +443,7 @@ impl TurnInfo {
             start_s: turn.start_s,
             end_s: turn.end_s,
             text: turn.text.clone(),
+            words: turn.words.clone(),
             stage: Decided {
                 id: labels.stage.id,
                 confidence: two_digits(labels.stage.confidence),

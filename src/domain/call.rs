@@ -60,6 +60,16 @@ pub struct Recording {
     pub duration_s: f64,
 }
 
+/// One word that was heard, with the marks that stand at it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, utoipa::ToSchema)]
+pub struct Word {
+    /// Seconds from the start of the call.
+    pub start_s: f64,
+    /// Seconds from the start of the call.
+    pub end_s: f64,
+    pub text: String,
+}
+
 /// Uninterrupted speech of one speaker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Turn {
@@ -74,6 +84,9 @@ pub struct Turn {
     /// Seconds from the start of the call.
     pub end_s: Option<f64>,
     pub text: String,
+    /// The words of `text`, in order, where a recogniser said when each was spoken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<Word>,
 }
 
 /// The seller's side, where the call file says it.

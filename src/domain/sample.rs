@@ -11,6 +11,7 @@ pub fn turn(i: u32, role: Role, text: &str) -> Turn {
         start_s: None,
         end_s: None,
         text: text.to_owned(),
+        words: Vec::new(),
     }
 }
 

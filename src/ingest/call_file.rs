@@ -155,6 +155,7 @@ pub fn read(file: &str, value: serde_json::Value) -> Result<Call, Error> {
             start_s: turn.start_s,
             end_s: turn.end_s,
             text: turn.text,
+            words: Vec::new(),
         });
     }
     Ok(Call {

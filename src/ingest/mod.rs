@@ -213,6 +213,7 @@ fn call(file: &str, lines: Vec<Line>) -> Call {
             start_s: line.start_s,
             end_s: line.end_s,
             text,
+            words: Vec::new(),
         });
     }
     Call {

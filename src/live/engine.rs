@@ -12,9 +12,9 @@ use tokio::sync::oneshot;
 
 use super::protocol::ServerMessage;
 use super::{Error, Talk};
-use crate::domain::{Language, Turn};
+use crate::domain::{Language, SAMPLE_RATE, Turn, Word};
 use crate::pipeline;
-use crate::transcribe::Transcriber;
+use crate::transcribe::{Transcriber, milliseconds, text_of};
 use crate::understand::turn_model::TurnModel;
 
 /// Turns that go through the encoder together: more only make all of them wait.
@@ -57,12 +57,18 @@ pub struct Utterance {
 }
 
 /// What a recogniser heard.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Words {
     /// Empty where nothing that can be trusted was said.
-    pub text: String,
+    pub words: Vec<Word>,
     /// As it was given, else as it was told from this speech.
     pub language: Language,
+}
+
+impl Words {
+    pub fn text(&self) -> String {
+        text_of(&self.words)
+    }
 }
 
 impl Engine {
@@ -379,10 +385,14 @@ fn words(recogniser: &mut dyn Transcriber, utterance: &Utterance) -> Result<Word
         Some(language) => language,
         None => recogniser.detect_language(speech)?,
     };
-    let phrases = recogniser.words(speech, language, false)?;
-    let texts: Vec<&str> = phrases.iter().map(|phrase| phrase.text.as_str()).collect();
+    let begin_s = utterance.from as f64 / f64::from(SAMPLE_RATE);
+    let words = recogniser.words(speech, language)?.into_iter().map(|word| Word {
+        start_s: milliseconds(begin_s + word.start_s),
+        end_s: milliseconds(begin_s + word.end_s),
+        ..word
+    });
     Ok(Words {
-        text: texts.join(" "),
+        words: words.collect(),
         language,
     })
 }

@@ -581,14 +581,16 @@ fn hear(
     options: &Options,
     progress: &mut Progress<'_>,
 ) -> Result<(Call, Option<String>), Error> {
+    use crate::transcribe::whisper;
+
     let (name, path) = match &options.recogniser {
         Recogniser::File { name, path } => (name.clone(), path.clone()),
         Recogniser::Named(name) => (name.clone(), weights::recogniser(name)?),
     };
     progress(Step::Transcribe, 0.0)?;
-    let mut whisper = crate::transcribe::whisper::Whisper::load(&path, options.threads)?;
+    let mut open = |pieces| whisper::open(&whisper::Weights::load(&path)?, options.threads, pieces);
     let id = call_id(&recording.source);
-    let call = crate::transcribe::transcribe(recording, &id, options.language, &mut whisper, &mut |done| {
+    let call = crate::transcribe::transcribe(recording, &id, options.language, &mut open, &mut |done| {
         progress(Step::Transcribe, done)
     })?;
     Ok((call, Some(name)))

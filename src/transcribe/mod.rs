@@ -1,17 +1,26 @@
 //! Recording → turns with their text.
 //!
-//! Owns voice activity, which channel is who, where turns begin and end, and the recogniser behind [`Transcriber`].
-//! Only speech is decoded, so silence yields no words. Who of the speakers is the rep is *not* here: see `understand`.
+//! Owns voice activity, which channel is who, what a recogniser hears at once, where turns begin and end, and the recogniser
+//! behind [`Transcriber`]. Only speech is heard, so silence yields no words. Who of the speakers is the rep is *not* here:
+//! see `understand`.
 
 mod channels;
+mod chunks;
+mod invented;
 mod listen;
 mod turns;
 mod voice;
 #[cfg(feature = "whisper")]
 pub mod whisper;
 
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+use self::channels::Track;
+use self::chunks::Chunk;
 pub use self::listen::{Listener, Speech, Until};
-use crate::domain::{Call, Language, Recording, Role, SAMPLE_RATE, Stopped, Turn, cut_sentences};
+use crate::domain::{Call, Language, Recording, Role, SAMPLE_RATE, Stopped, Turn, Word};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -25,179 +34,214 @@ pub enum Error {
     Stopped(#[from] Stopped),
 }
 
-/// A recogniser of speech.
-pub trait Transcriber {
+/// A recogniser of speech. What it says depends on what it is given, not on what it heard before.
+pub trait Transcriber: Send {
     /// The language of the talk, from up to 30 s of its speech (16 kHz samples).
     fn detect_language(&mut self, speech: &[f32]) -> Result<Language, String>;
 
-    /// The words of at most 30 s of speech (16 kHz samples); nothing where there are none to be trusted. One phrase
-    /// for all, or with `phrases` one for each stretch that the recogniser sets apart.
-    fn words(&mut self, speech: &[f32], language: Language, phrases: bool) -> Result<Vec<Phrase>, String>;
+    /// The words of at most 30 s of speech (16 kHz samples), in order, with their places in it; nothing where there are none
+    /// to be trusted.
+    fn words(&mut self, speech: &[f32], language: Language) -> Result<Vec<Word>, String>;
 }
 
-/// Words with their place in the speech that was given.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Phrase {
-    /// Seconds.
-    pub start_s: f64,
-    /// Seconds.
-    pub end_s: f64,
-    pub text: String,
-}
-
-/// A sentence does not go on after a pause of this length.
-const SENTENCE_GAP_S: f64 = 1.0;
+/// Opens the recognisers that share so many pieces of work.
+pub type Open<'a> = &'a mut dyn FnMut(usize) -> Result<Vec<Box<dyn Transcriber>>, Error>;
 
 /// Speech that the recogniser hears to tell the language: its own window.
 const LANGUAGE_S: usize = 30;
+/// A track with less speech speaks the language of the others.
+const TELLING_S: usize = 5;
 
 /// Turns of a recording. `progress` is told the share that is done, 0–1, and may stop the work.
+///
+/// The result does not depend on how many recognisers there are.
 pub fn transcribe(
     recording: &Recording,
     call_id: &str,
     language: Option<Language>,
-    recogniser: &mut dyn Transcriber,
+    open: Open<'_>,
     progress: &mut dyn FnMut(f32) -> Result<(), Stopped>,
 ) -> Result<Call, Error> {
     let tracks = channels::tracks(recording);
     let speech = voice::speech(&tracks);
-    let spans = turns::lay_out(&speech);
-    if spans.is_empty() {
+    let mut chunks = Vec::new();
+    for (track, utterances) in speech.iter().enumerate() {
+        let mut samples = |range: Range<usize>| Ok::<_, Error>(tracks[track].samples[range].to_vec());
+        chunks.extend(chunks::lay_out(track, utterances, &mut samples)?);
+    }
+    if chunks.is_empty() {
         return Err(Error::NoSpeech {
             source_name: recording.source.clone(),
             duration_s: recording.duration_s,
         });
     }
-    let at = |sample: usize| sample as f64 / f64::from(SAMPLE_RATE);
-    let failed = |sample: usize| {
-        move |cause: String| Error::Recogniser {
-            at_s: at(sample),
-            cause,
-        }
+    let mut recognisers = open(chunks.len())?;
+    let languages = match language {
+        Some(language) => vec![language; tracks.len()],
+        None => tell_languages(&tracks, &speech, &mut recognisers)?,
     };
-    let language = match language {
-        Some(language) => language,
-        None => {
-            let mut sample = Vec::with_capacity(LANGUAGE_S * SAMPLE_RATE as usize);
-            for piece in spans
-                .iter()
-                .flat_map(|span| span.pieces.iter().map(|piece| (span.track, piece)))
-            {
-                let room = LANGUAGE_S * SAMPLE_RATE as usize - sample.len();
-                let (track, piece) = piece;
-                sample.extend(tracks[track].samples[piece.clone()].iter().take(room));
-            }
-            recogniser
-                .detect_language(&sample)
-                .map_err(failed(spans[0].pieces[0].start))?
-        }
-    };
-    let total: usize = spans.iter().map(turns::Span::len).sum();
-    // On a shared track people answer each other without a pause: there every sentence is a turn of its own.
-    let shared = tracks.len() == 1;
+    let total: usize = chunks.iter().map(Chunk::len).sum();
     let mut done = 0;
-    let mut turns: Vec<Turn> = Vec::new();
-    for span in &spans {
-        let track = &tracks[span.track];
-        let mut phrases = Vec::new();
-        for piece in &span.pieces {
-            let heard = recogniser
-                .words(&track.samples[piece.clone()], language, shared)
-                .map_err(failed(piece.start))?;
-            phrases.extend(heard.into_iter().map(|phrase| Phrase {
-                start_s: at(piece.start) + phrase.start_s,
-                end_s: at(piece.start) + phrase.end_s,
-                ..phrase
-            }));
-            done += piece.len();
-            progress(done as f32 / total as f32)?;
-        }
-        let phrases = if shared {
-            sentences(phrases)
-        } else {
-            one_phrase(&phrases, span, at)
-        };
-        for phrase in phrases {
-            turns.push(Turn {
-                i: turns.len() as u32 + 1,
-                role: Role::Unknown,
-                speaker: track.speaker.to_owned(),
-                name: None,
-                start_s: Some(milliseconds(phrase.start_s)),
-                end_s: Some(milliseconds(phrase.end_s)),
-                text: phrase.text,
-            });
-        }
+    let heard = share(
+        &chunks,
+        &mut recognisers,
+        |chunk, recogniser| hear(chunk, &tracks[chunk.track], languages[chunk.track], recogniser),
+        |chunk| {
+            done += chunk.len();
+            progress(done as f32 / total as f32).map_err(Error::from)
+        },
+    )?;
+    let mut words: Vec<Vec<Word>> = tracks.iter().map(|_| Vec::new()).collect();
+    for (chunk, heard) in chunks.iter().zip(heard) {
+        words[chunk.track].extend(heard);
     }
+    let turns = if let [words] = words.as_slice() {
+        turns::sentences(words)
+    } else {
+        turns::of_tracks(&turns::lay_out(&speech), &words)
+    };
+    let turns = turns.into_iter().enumerate().map(|(at, (track, words))| Turn {
+        i: at as u32 + 1,
+        role: Role::Unknown,
+        speaker: tracks[track].speaker.to_owned(),
+        name: None,
+        start_s: words.first().map(|word| word.start_s),
+        end_s: words.last().map(|word| word.end_s),
+        text: text_of(&words),
+        words,
+    });
+    // The language of the call is that of most of its speech.
+    let spoken = |language: Language| -> usize {
+        let own = chunks.iter().filter(|chunk| languages[chunk.track] == language);
+        own.map(Chunk::len).sum()
+    };
+    let language = languages.iter().copied().max_by_key(|language| spoken(*language));
     Ok(Call {
         id: call_id.to_owned(),
         source: recording.source.clone(),
-        language: Some(language),
+        language,
         call_date: None,
         kind: None,
         seller: None,
         previous_stage: None,
         duration_s: Some(milliseconds(recording.duration_s)),
         channels: u8::try_from(recording.channels.len()).ok(),
-        turns,
+        turns: turns.collect(),
     })
 }
 
-/// All words of a turn, with the times of its speech.
-fn one_phrase(phrases: &[Phrase], span: &turns::Span, at: impl Fn(usize) -> f64) -> Vec<Phrase> {
-    if phrases.is_empty() {
-        return Vec::new();
-    }
-    let texts: Vec<&str> = phrases.iter().map(|phrase| phrase.text.as_str()).collect();
-    vec![Phrase {
-        start_s: at(span.speech.start),
-        end_s: at(span.speech.end),
-        text: texts.join(" "),
-    }]
+/// Words as they are read.
+pub fn text_of(words: &[Word]) -> String {
+    let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
+    texts.join(" ")
 }
 
-/// Phrases cut after each sentence and joined where a sentence goes on; times within a phrase by its letters.
-fn sentences(phrases: Vec<Phrase>) -> Vec<Phrase> {
-    let mut out: Vec<Phrase> = Vec::new();
-    let mut open = false;
-    for phrase in phrases {
-        let letters = phrase.text.chars().count().max(1) as f64;
-        let length = phrase.end_s - phrase.start_s;
-        let mut before = 0.0;
-        for part in cut_sentences(&phrase.text) {
-            let count = part.chars().count() as f64;
-            let start_s = phrase.start_s + length * before / letters;
-            before += count;
-            let end_s = phrase.start_s + length * before / letters;
-            let text = part.trim();
-            if text.is_empty() {
-                continue;
-            }
-            // A mark alone belongs to what stands before it.
-            let goes_on = open || !text.chars().any(char::is_alphanumeric);
-            match out.last_mut() {
-                Some(last) if goes_on && start_s - last.end_s < SENTENCE_GAP_S => {
-                    if text.chars().any(char::is_alphanumeric) {
-                        last.text.push(' ');
-                    }
-                    last.text.push_str(text);
-                    last.end_s = end_s;
-                }
-                _ => out.push(Phrase {
-                    start_s,
-                    end_s,
-                    text: text.to_owned(),
-                }),
-            }
-            open = !text.ends_with(['.', '?', '!', '…']);
+/// The words of a chunk, in the time of the recording.
+fn hear(
+    chunk: &Chunk,
+    track: &Track<'_>,
+    language: Language,
+    recogniser: &mut dyn Transcriber,
+) -> Result<Vec<Word>, Error> {
+    let samples: Vec<f32> = chunk
+        .parts
+        .iter()
+        .flat_map(|part| track.samples[part.clone()].iter().copied())
+        .collect();
+    let words = recogniser
+        .words(&samples, language)
+        .map_err(|cause| Error::Recogniser {
+            at_s: chunk.parts.first().map_or(0.0, |part| seconds(part.start)),
+            cause,
+        })?;
+    let sample = |at_s: f64| (at_s * f64::from(SAMPLE_RATE)) as usize;
+    let place = |word: Word| {
+        let (start, end) = chunk.place(sample(word.start_s)..sample(word.end_s));
+        Word {
+            start_s: milliseconds(seconds(start)),
+            end_s: milliseconds(seconds(end)),
+            ..word
         }
-    }
-    out.retain(|phrase| phrase.text.chars().any(char::is_alphanumeric));
-    out
+    };
+    Ok(words.into_iter().map(place).collect())
+}
+
+/// The language of each track.
+fn tell_languages(
+    tracks: &[Track<'_>],
+    speech: &[Vec<Range<usize>>],
+    recognisers: &mut [Box<dyn Transcriber>],
+) -> Result<Vec<Language>, Error> {
+    let length = |track: usize| speech[track].iter().map(ExactSizeIterator::len).sum::<usize>();
+    let longest = (0..tracks.len()).max_by_key(|track| length(*track)).unwrap_or(0);
+    let telling: Vec<usize> = (0..tracks.len())
+        .filter(|track| *track == longest || length(*track) >= TELLING_S * SAMPLE_RATE as usize)
+        .collect();
+    let tell = |track: &usize, recogniser: &mut dyn Transcriber| {
+        let most = LANGUAGE_S * SAMPLE_RATE as usize;
+        let samples = speech[*track]
+            .iter()
+            .flat_map(|range| tracks[*track].samples[range.clone()].iter().copied());
+        let sample: Vec<f32> = samples.take(most).collect();
+        recogniser.detect_language(&sample).map_err(|cause| Error::Recogniser {
+            at_s: speech[*track].first().map_or(0.0, |range| seconds(range.start)),
+            cause,
+        })
+    };
+    let told = share(&telling, recognisers, tell, |_| Ok(()))?;
+    let of = |track: usize| telling.iter().position(|telling| *telling == track).map(|at| told[at]);
+    Ok((0..tracks.len())
+        .filter_map(|track| of(track).or_else(|| of(longest)))
+        .collect())
+}
+
+/// Gives each piece of work to a recogniser that is free, each on a thread of its own; the results in the order of the work.
+/// `done` is told of each piece, and may stop the work.
+fn share<W: Sync, R: Send>(
+    work: &[W],
+    recognisers: &mut [Box<dyn Transcriber>],
+    run: impl Fn(&W, &mut dyn Transcriber) -> Result<R, Error> + Sync,
+    mut done: impl FnMut(&W) -> Result<(), Error>,
+) -> Result<Vec<R>, Error> {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        // Nobody runs far ahead of who is told.
+        let (tell, told) = mpsc::sync_channel(1);
+        for recogniser in recognisers {
+            let (tell, next, run) = (tell.clone(), &next, &run);
+            scope.spawn(move || {
+                while let Some((at, piece)) =
+                    Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, work.get(at)?)))
+                {
+                    if tell.send((at, run(piece, recogniser.as_mut()))).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(tell);
+        let mut results: Vec<Option<R>> = work.iter().map(|_| None).collect();
+        for (at, result) in told {
+            let finished = result.and_then(|result| done(&work[at]).map(|()| result));
+            match finished {
+                Ok(result) => results[at] = Some(result),
+                Err(error) => {
+                    // Nobody begins anything more.
+                    next.store(work.len(), Ordering::Relaxed);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(results.into_iter().flatten().collect())
+    })
+}
+
+fn seconds(samples: usize) -> f64 {
+    samples as f64 / f64::from(SAMPLE_RATE)
 }
 
 /// Times are not known better than this.
-fn milliseconds(seconds: f64) -> f64 {
+pub fn milliseconds(seconds: f64) -> f64 {
     (seconds * 1000.0).round() / 1000.0
 }
 
@@ -205,37 +249,32 @@ fn milliseconds(seconds: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// Says how many seconds it was given: enough to see what reaches a recogniser.
-    struct Counting(Vec<usize>);
+    /// Says the first sample of what it hears, as a word for each second.
+    struct Counting;
 
     impl Transcriber for Counting {
-        fn detect_language(&mut self, _: &[f32]) -> Result<Language, String> {
-            Ok(Language::Ru)
+        fn detect_language(&mut self, speech: &[f32]) -> Result<Language, String> {
+            Ok(if speech[0] > 0.0 { Language::Ru } else { Language::En })
         }
 
-        fn words(&mut self, speech: &[f32], _: Language, _: bool) -> Result<Vec<Phrase>, String> {
-            self.0.push(speech.len());
-            Ok(vec![phrase(0.0, 1.0, "часть")])
+        fn words(&mut self, speech: &[f32], language: Language) -> Result<Vec<Word>, String> {
+            let count = speech.len() / SAMPLE_RATE as usize;
+            Ok((0..count)
+                .map(|at| word(at as f64, at as f64 + 0.5, language.as_str()))
+                .collect())
         }
     }
 
-    fn phrase(start_s: f64, end_s: f64, text: &str) -> Phrase {
-        Phrase {
+    fn word(start_s: f64, end_s: f64, text: &str) -> Word {
+        Word {
             start_s,
             end_s,
             text: text.to_owned(),
         }
     }
 
-    #[test]
-    fn sentences_become_turns_and_lose_no_word() {
-        let heard = vec![
-            phrase(0.0, 4.0, "How many? Twelve, at 2.5 each"),
-            phrase(4.0, 5.0, "or so."),
-            phrase(9.0, 10.0, "..."),
-        ];
-        let texts: Vec<String> = sentences(heard).into_iter().map(|phrase| phrase.text).collect();
-        assert_eq!(texts, ["How many?", "Twelve, at 2.5 each or so."]);
+    fn recognisers(count: usize) -> Vec<Box<dyn Transcriber>> {
+        (0..count).map(|_| Box::new(Counting) as Box<dyn Transcriber>).collect()
     }
 
     #[test]
@@ -245,9 +284,58 @@ mod tests {
             channels: vec![vec![0.0; 10 * SAMPLE_RATE as usize]],
             duration_s: 10.0,
         };
-        let mut recogniser = Counting(Vec::new());
-        let error = transcribe(&recording, "quiet", None, &mut recogniser, &mut |_| Ok(())).expect_err("no speech");
+        let mut open = |_: usize| -> Result<Vec<Box<dyn Transcriber>>, Error> { unreachable!("nothing to hear") };
+        let error = transcribe(&recording, "quiet", None, &mut open, &mut |_| Ok(())).expect_err("no speech");
         assert!(matches!(error, Error::NoSpeech { .. }), "{error}");
-        assert!(recogniser.0.is_empty());
+    }
+
+    #[test]
+    fn each_track_may_speak_a_language_of_its_own() {
+        let second = SAMPLE_RATE as usize;
+        let track = |sample: f32, speaker| Track {
+            samples: vec![sample; 20 * second].into(),
+            speaker,
+        };
+        let tracks = [track(0.5, "left"), track(-0.5, "right"), track(0.5, "S3")];
+        let ranges = |seconds: usize| Vec::from([0..seconds * second]);
+        let speech = [ranges(8), ranges(12), ranges(2)];
+        let told = tell_languages(&tracks, &speech, &mut recognisers(2)).expect("told");
+        // Two seconds tell nothing: the third speaks as the one who speaks most.
+        assert_eq!(told, [Language::Ru, Language::En, Language::En]);
+    }
+
+    #[test]
+    fn work_is_shared_in_order_and_stops_when_told() {
+        let work: Vec<usize> = (0..50).collect();
+        for count in [1, 3] {
+            let doubled = share(&work, &mut recognisers(count), |at, _| Ok(at * 2), |_| Ok(())).expect("done");
+            assert_eq!(doubled, work.iter().map(|at| at * 2).collect::<Vec<_>>());
+        }
+        let seen = AtomicUsize::new(0);
+        let run = |_: &usize, _: &mut dyn Transcriber| {
+            seen.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        };
+        let stopped = share(&work, &mut recognisers(1), run, |at| {
+            if *at == 3 { Err(Stopped.into()) } else { Ok(()) }
+        });
+        assert!(matches!(stopped, Err(Error::Stopped(_))));
+        assert!(seen.load(Ordering::Relaxed) < 50);
+    }
+
+    #[test]
+    fn words_keep_their_places_where_pauses_were_cut_out() {
+        let second = SAMPLE_RATE as usize;
+        let track = Track {
+            samples: vec![0.1; 60 * second].into(),
+            speaker: "S1",
+        };
+        let chunk = Chunk {
+            track: 0,
+            parts: vec![10 * second..12 * second, 30 * second..32 * second],
+        };
+        let heard = hear(&chunk, &track, Language::En, &mut Counting).expect("heard");
+        let starts: Vec<f64> = heard.iter().map(|word| word.start_s).collect();
+        assert_eq!(starts, [10.0, 11.0, 30.0, 31.0]);
     }
 }

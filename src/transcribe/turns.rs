@@ -1,8 +1,9 @@
-//! Utterances → turns: uninterrupted speech of one speaker, cut into pieces that a recogniser takes.
+//! Utterances and words → turns: uninterrupted speech of one speaker.
 
 use std::ops::Range;
 
-use crate::domain::SAMPLE_RATE;
+use super::seconds;
+use crate::domain::{SAMPLE_RATE, Word};
 
 const SECOND: usize = SAMPLE_RATE as usize;
 /// A pause of this length ends a turn even if nobody else speaks.
@@ -11,8 +12,8 @@ const LONG_PAUSE: usize = 3 * SECOND;
 const BACKCHANNEL: usize = SECOND;
 /// Longer turns are cut at a pause: about 80 words, where the annotation guide splits them.
 const LONGEST_TURN: usize = 35 * SECOND;
-/// The recogniser's window is 30 s.
-const LONGEST_PIECE: usize = 28 * SECOND;
+/// A sentence does not go on after a pause of this length, in seconds.
+const SENTENCE_GAP_S: f64 = 1.0;
 
 /// A turn to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,15 +22,37 @@ pub struct Span {
     pub track: usize,
     /// From the first sample of speech to the last.
     pub speech: Range<usize>,
-    /// Stretches for the recogniser, in order.
-    pub pieces: Vec<Range<usize>>,
 }
 
-impl Span {
-    /// Samples to recognise.
-    pub fn len(&self) -> usize {
-        self.pieces.iter().map(ExactSizeIterator::len).sum()
+/// Turns with their tracks: the words of each track, by the spans in which they were spoken.
+pub fn of_tracks(spans: &[Span], words: &[Vec<Word>]) -> Vec<(usize, Vec<Word>)> {
+    let mut turns: Vec<(usize, Vec<Word>)> = spans.iter().map(|span| (span.track, Vec::new())).collect();
+    for (track, words) in words.iter().enumerate() {
+        let own: Vec<usize> = (0..spans.len()).filter(|at| spans[*at].track == track).collect();
+        let mut at = 0;
+        for word in words {
+            let middle_s = f64::midpoint(word.start_s, word.end_s);
+            // Between two spans a word belongs to the nearer one.
+            while let (Some(this), Some(next)) = (own.get(at), own.get(at + 1))
+                && middle_s > f64::midpoint(seconds(spans[*this].speech.end), seconds(spans[*next].speech.start))
+            {
+                at += 1;
+            }
+            if let Some(span) = own.get(at) {
+                turns[*span].1.push(word.clone());
+            }
+        }
     }
+    turns.retain(|(_, words)| !words.is_empty());
+    turns
+}
+
+/// On a track that people share they answer each other without a pause: every sentence is a turn of its own.
+pub fn sentences(words: &[Word]) -> Vec<(usize, Vec<Word>)> {
+    let goes_on = |one: &Word, next: &Word| {
+        next.start_s - one.end_s < SENTENCE_GAP_S && !one.text.ends_with(['.', '?', '!', '…'])
+    };
+    words.chunk_by(goes_on).map(|words| (0, words.to_vec())).collect()
 }
 
 /// Turns of all tracks in the order of their beginnings.
@@ -51,11 +74,7 @@ pub fn lay_out(speech: &[Vec<Range<usize>>]) -> Vec<Span> {
         .into_iter()
         .filter_map(|(track, ranges)| {
             let speech = ranges.first()?.start..ranges.last()?.end;
-            Some(Span {
-                track,
-                speech,
-                pieces: pieces(&ranges),
-            })
+            Some(Span { track, speech })
         })
         .collect()
 }
@@ -73,27 +92,9 @@ fn open_turn(turns: &[(usize, Vec<Range<usize>>)], track: usize, range: &Range<u
     (pause <= LONG_PAUSE && !too_long && !interrupted).then_some(at)
 }
 
-/// Joins utterances (with the pauses between them) up to the recogniser's window, and cuts what is longer.
-fn pieces(ranges: &[Range<usize>]) -> Vec<Range<usize>> {
-    let mut pieces: Vec<Range<usize>> = Vec::new();
-    for range in ranges {
-        match pieces.last_mut() {
-            Some(last) if range.end - last.start <= LONGEST_PIECE => last.end = range.end,
-            _ => {
-                let parts = range.len().div_ceil(LONGEST_PIECE).max(1);
-                let step = range.len().div_ceil(parts);
-                pieces.extend((0..parts).map(|part| {
-                    let start = range.start + part * step;
-                    start..(start + step).min(range.end)
-                }));
-            }
-        }
-    }
-    pieces
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::text_of;
     use super::*;
 
     fn seconds(range: Range<f32>) -> Range<usize> {
@@ -139,11 +140,42 @@ mod tests {
         );
     }
 
+    fn words(timed: &[(f64, &str)]) -> Vec<Word> {
+        let word = |(start_s, text): &(f64, &str)| Word {
+            start_s: *start_s,
+            end_s: start_s + 0.4,
+            text: (*text).to_owned(),
+        };
+        timed.iter().map(word).collect()
+    }
+
+    fn texts(turns: &[(usize, Vec<Word>)]) -> Vec<(usize, String)> {
+        turns.iter().map(|(track, words)| (*track, text_of(words))).collect()
+    }
+
     #[test]
-    fn long_speech_is_cut_to_the_window_without_loss() {
-        let all = lay_out(&[vec![seconds(0.0..70.0)]]);
-        let pieces: Vec<_> = all.iter().flat_map(|span| span.pieces.clone()).collect();
-        assert!(pieces.iter().all(|piece| piece.len() <= LONGEST_PIECE));
-        assert_eq!(pieces.iter().map(ExactSizeIterator::len).sum::<usize>(), 70 * SECOND);
+    fn words_go_to_the_turn_in_which_they_were_spoken() {
+        let speech = [vec![seconds(0.0..2.0), seconds(6.0..8.0)], vec![seconds(2.5..5.0)]];
+        let left = words(&[(0.1, "Hello,"), (1.9, "Ann."), (5.8, "Good."), (7.0, "Then.")]);
+        let right = words(&[(2.4, "Hello,"), (4.9, "Bob.")]);
+        let turns = of_tracks(&lay_out(&speech), &[left, right]);
+        let expected = [(0, "Hello, Ann."), (1, "Hello, Bob."), (0, "Good. Then.")];
+        assert_eq!(texts(&turns), expected.map(|(track, text)| (track, text.to_owned())));
+    }
+
+    #[test]
+    fn sentences_become_turns_and_lose_no_word() {
+        let heard = words(&[
+            (0.0, "How"),
+            (0.5, "many?"),
+            (1.0, "Twelve,"),
+            (1.5, "at"),
+            (2.0, "2.5"),
+            (2.5, "each"),
+            (4.5, "or"),
+            (5.0, "so."),
+        ]);
+        let expected = ["How many?", "Twelve, at 2.5 each", "or so."];
+        assert_eq!(texts(&sentences(&heard)), expected.map(|text| (0, text.to_owned())));
     }
 }

@@ -440,18 +440,13 @@ impl Inner {
     }
 }
 
-/// Recognisers of calls that go on; each takes memory. As many with few threads are better than one with many: the threads
-/// of one wait for each other by spinning, which on a busy machine takes ten times as long as the work.
-#[cfg(feature = "whisper")]
-const MOST_RECOGNISERS: usize = 4;
-
 #[cfg(feature = "whisper")]
 fn recognisers(options: &Options) -> Option<Recognisers> {
     use crate::transcribe::Transcriber;
-    use crate::transcribe::whisper::{Weights, Whisper};
+    use crate::transcribe::whisper::{MOST, Weights, Whisper};
 
     let (recogniser, threads) = (options.recogniser.clone(), options.threads);
-    let count = threads.clamp(1, MOST_RECOGNISERS);
+    let count = threads.clamp(1, MOST);
     let mut weights: Option<Weights> = None;
     let load = move || {
         let weights = match &mut weights {

@@ -359,7 +359,7 @@ impl Session {
     }
 
     fn so_far(&mut self, said: &Said, words: Option<Words>) {
-        let Some(words) = words.filter(|words| !words.text.is_empty()) else {
+        let Some(words) = words.filter(|words| !words.words.is_empty()) else {
             return;
         };
         self.settle_language(said, &words);
@@ -371,14 +371,14 @@ impl Session {
             role: said.role,
             start_s: said.start_s,
             end_s: said.end_s,
-            text: words.text,
+            text: words.text(),
         }));
     }
 
     /// The words of a turn have been heard.
     async fn said(&mut self, said: Said, words: Words) -> Result<(), Error> {
         self.is_news(&said);
-        if words.text.is_empty() {
+        if words.words.is_empty() {
             return Ok(());
         }
         self.settle_language(&said, &words);
@@ -389,7 +389,8 @@ impl Session {
             name: None,
             start_s: Some(said.start_s),
             end_s: Some(said.end_s),
-            text: words.text,
+            text: words.text(),
+            words: words.words,
         };
         self.say(vec![turn]).await
     }

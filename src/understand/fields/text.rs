@@ -7,13 +7,24 @@ use std::ops::Range;
 pub struct Token {
     /// Bytes of the text.
     pub range: Range<usize>,
-    /// In lower case, `ё` as `е`.
+    /// In lower case, `ё` as `е`, «миллион» as it is spelled.
     pub lower: String,
     /// What stands between this token and the one before is a hyphen or a dash alone.
     pub hyphen_before: bool,
     /// A mark that ends a sentence or a clause stands before this token.
     pub break_before: bool,
     pub capital: bool,
+}
+
+/// «милллона», «милиона» → «миллиона»: recognisers write the word as they hear it, and a sum hangs on it.
+fn spelled(lower: String) -> String {
+    let ending = lower
+        .strip_prefix("мил")
+        .map(|rest| rest.trim_start_matches(['л', 'и']));
+    match ending.and_then(|ending| ending.strip_prefix("он")) {
+        Some(ending) => format!("миллион{ending}"),
+        None => lower,
+    }
 }
 
 /// A value with the bytes of the text that carry it.
@@ -53,7 +64,7 @@ pub fn tokens(text: &str) -> Vec<Token> {
         let between = text[last_end..start].trim();
         tokens.push(Token {
             range: start..end,
-            lower: text[start..end].to_lowercase().replace('ё', "е").replace('’', "'"),
+            lower: spelled(text[start..end].to_lowercase().replace('ё', "е").replace('’', "'")),
             hyphen_before: !tokens.is_empty()
                 && matches!(between, "-" | "–" | "—")
                 && start == last_end + between.len(),

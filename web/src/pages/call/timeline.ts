@@ -56,8 +56,13 @@ export function search(turns: readonly Turn[], query: string): Hit[] {
   return hits;
 }
 
-/** About when the letter at `offset` of a turn is said: turns have times, their words do not. */
+/** When the letter at `offset` of a turn is said: by its words where they have times, else by its share of the turn. */
 export function secondOf(turn: Turn, offset: number): number | undefined {
+  let behind = 0;
+  for (const { text, start_s } of turn.words ?? []) {
+    behind += text.length + 1;
+    if (behind > offset) return start_s;
+  }
   if (turn.start_s == null) return undefined;
   const length = turn.end_s == null ? 0 : turn.end_s - turn.start_s;
   return turn.start_s + (length * Math.min(Math.max(offset, 0), turn.text.length)) / Math.max(turn.text.length, 1);

@@ -1,0 +1,199 @@
+//! Utterances of a track → chunks that a recogniser hears at once, and times in a chunk → times in the recording.
+//!
+//! Every chunk costs the recogniser a fixed margin, so short utterances of one track are heard together, with what is left
+//! of the pause between them. Where turns begin and end is *not* here: a chunk may hold words of several.
+
+use std::ops::Range;
+
+use crate::domain::SAMPLE_RATE;
+
+const SECOND: usize = SAMPLE_RATE as usize;
+/// A chunk of this length takes no further utterance: longer ones cost less a second, and are worth it up to here.
+const FULL: usize = 20 * SECOND;
+/// The recogniser's window is 30 s.
+pub const LONGEST: usize = 28 * SECOND;
+/// What is left of a longer pause: words on both sides keep apart.
+const PAUSE: usize = SECOND / 2;
+/// A long utterance is cut in the quietest place of the last so many seconds that it may have.
+const SEARCH: usize = 8 * SECOND;
+/// Sound of one place: 20 ms, of which the middle of the quietest five is cut.
+const STEP: usize = SECOND / 50;
+
+/// Stretches of one track, heard as one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    pub track: usize,
+    /// In order, without overlap.
+    pub parts: Vec<Range<usize>>,
+}
+
+impl Chunk {
+    /// Samples to hear.
+    pub fn len(&self) -> usize {
+        self.parts.iter().map(ExactSizeIterator::len).sum()
+    }
+
+    /// Where a word of the chunk is in the recording: it lies in the part that holds its beginning, whole. What has been cut
+    /// out between two parts is a pause, and words end before one.
+    pub fn place(&self, word: Range<usize>) -> (usize, usize) {
+        let mut before = 0;
+        for (at, part) in self.parts.iter().enumerate() {
+            let last = at + 1 == self.parts.len();
+            // What begins in the pause itself is the first word behind it.
+            let behind = if last { 0 } else { PAUSE / 2 };
+            if last || word.start + behind < before + part.len() {
+                let place = |sample: usize| (part.start + sample.saturating_sub(before)).min(part.end);
+                return (place(word.start), place(word.end));
+            }
+            before += part.len();
+        }
+        (word.start, word.end)
+    }
+}
+
+/// Chunks of one track. `samples` reads it, to find where a long utterance may be cut.
+pub fn lay_out<E>(
+    track: usize,
+    utterances: &[Range<usize>],
+    samples: &mut dyn FnMut(Range<usize>) -> Result<Vec<f32>, E>,
+) -> Result<Vec<Chunk>, E> {
+    let mut chunks: Vec<Chunk> = Vec::new();
+    for utterance in utterances {
+        for range in cut(utterance, samples)? {
+            match chunks.last_mut() {
+                Some(chunk) if takes(chunk, &range) => join(&mut chunk.parts, range),
+                _ => chunks.push(Chunk {
+                    track,
+                    parts: vec![range],
+                }),
+            }
+        }
+    }
+    Ok(chunks)
+}
+
+fn takes(chunk: &Chunk, range: &Range<usize>) -> bool {
+    let pause = chunk
+        .parts
+        .last()
+        .map_or(0, |last| range.start.saturating_sub(last.end));
+    chunk.len() < FULL && chunk.len() + pause.min(PAUSE) + range.len() <= LONGEST
+}
+
+fn join(parts: &mut Vec<Range<usize>>, range: Range<usize>) {
+    if let Some(last) = parts.last_mut() {
+        if range.start.saturating_sub(last.end) <= PAUSE {
+            last.end = range.end;
+            return;
+        }
+        last.end += PAUSE / 2;
+    }
+    parts.push(range.start - PAUSE / 2..range.end);
+}
+
+/// An utterance in parts that fit the recogniser's window, cut where it is quietest.
+fn cut<E>(
+    utterance: &Range<usize>,
+    samples: &mut dyn FnMut(Range<usize>) -> Result<Vec<f32>, E>,
+) -> Result<Vec<Range<usize>>, E> {
+    let mut parts = Vec::new();
+    let mut from = utterance.start;
+    while utterance.end - from > LONGEST {
+        let search = from + LONGEST - SEARCH..from + LONGEST;
+        let to = search.start + quietest(&samples(search)?);
+        parts.push(from..to);
+        from = to;
+    }
+    parts.push(from..utterance.end);
+    Ok(parts)
+}
+
+/// The middle of the quietest tenth of a second.
+fn quietest(sound: &[f32]) -> usize {
+    let energies: Vec<f32> = sound
+        .chunks_exact(STEP)
+        .map(|step| step.iter().map(|sample| sample * sample).sum())
+        .collect();
+    let quietest = energies
+        .windows(5)
+        .enumerate()
+        .min_by(|(_, a), (_, b)| a.iter().sum::<f32>().total_cmp(&b.iter().sum()));
+    quietest.map_or(sound.len() / 2, |(at, _)| at * STEP + STEP * 5 / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn chunks(utterances: &[Range<usize>]) -> Vec<Chunk> {
+        let mut silence = |range: Range<usize>| Ok::<_, Infallible>(vec![0.0; range.len()]);
+        lay_out(0, utterances, &mut silence).unwrap_or_else(|never| match never {})
+    }
+
+    #[test]
+    fn short_utterances_are_heard_together_with_little_of_their_pauses() {
+        let found = chunks(&[
+            SECOND..3 * SECOND,
+            3 * SECOND + 100..4 * SECOND,
+            9 * SECOND..11 * SECOND,
+        ]);
+        let expected = [SECOND..4 * SECOND + PAUSE / 2, 9 * SECOND - PAUSE / 2..11 * SECOND];
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].parts, expected);
+        let first = expected[0].len();
+        assert_eq!(found[0].place(0..SECOND), (SECOND, 2 * SECOND));
+        // The alignment lets a word end behind the pause that follows it, and begin before the one that it follows.
+        assert_eq!(
+            found[0].place(first - SECOND..first + SECOND),
+            (3 * SECOND + PAUSE / 2, 4 * SECOND + PAUSE / 2)
+        );
+        assert_eq!(
+            found[0].place(first - PAUSE / 4..first + SECOND),
+            (9 * SECOND - PAUSE / 2, 10 * SECOND - PAUSE / 2)
+        );
+        assert_eq!(
+            found[0].place(first..100 * SECOND),
+            (9 * SECOND - PAUSE / 2, 11 * SECOND)
+        );
+    }
+
+    #[test]
+    fn a_long_utterance_is_cut_where_it_is_quiet() {
+        let mut sound = |range: Range<usize>| {
+            let quiet = 25 * SECOND..25 * SECOND + SECOND / 5;
+            Ok::<_, Infallible>(range.map(|at| if quiet.contains(&at) { 0.01 } else { 0.3 }).collect())
+        };
+        let found =
+            lay_out(0, std::slice::from_ref(&(0..40 * SECOND)), &mut sound).unwrap_or_else(|never| match never {});
+        let end = found[0].parts[0].end as f64 / SECOND as f64;
+        assert!((25.0..25.2).contains(&end), "{end}");
+    }
+
+    proptest! {
+        /// Every sample of speech is heard once, in order, and no chunk is too long.
+        #[test]
+        fn no_speech_is_lost(steps in proptest::collection::vec((8_000_usize..200_000, 5_121_usize..700_000), 1..30)) {
+            let mut at = 0;
+            let mut utterances = Vec::new();
+            for (pause, length) in steps {
+                utterances.push(at + pause..at + pause + length);
+                at += pause + length;
+            }
+            let found = chunks(&utterances);
+            let heard: Vec<Range<usize>> = found.iter().flat_map(|chunk| chunk.parts.clone()).collect();
+            prop_assert!(heard.windows(2).all(|pair| pair[0].end <= pair[1].start));
+            prop_assert!(found.iter().all(|chunk| chunk.len() <= LONGEST + PAUSE));
+            for utterance in utterances {
+                let covered: usize = heard
+                    .iter()
+                    .map(|part| part.end.min(utterance.end).saturating_sub(part.start.max(utterance.start)))
+                    .sum();
+                prop_assert_eq!(covered, utterance.len());
+            }
+        }
+    }
+}
