@@ -1,6 +1,6 @@
 # The two commands of the README are `make run` and `make test`; both are safe to repeat.
 
-.PHONY: run web test test-llm setup lint release crash workers load fuzz hooks rates judge real-crm bench-live shots
+.PHONY: run web test test-llm setup lint release crash workers load fuzz hooks rates judge real-crm bench-live bench-memory shots
 
 # Where the system's Node is too old, .ci/setup puts a newer one there.
 export PATH := $(CURDIR)/target/node-22/node_modules/.bin:$(PATH)
@@ -89,6 +89,9 @@ real-crm: release
 
 bench-live: release
 	benches/live.py $(service)
+
+bench-memory: release
+	benches/memory.py $(service)
 
 setup:
 	@.ci/setup

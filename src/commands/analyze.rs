@@ -1,11 +1,10 @@
 //! `dealstage analyze`: recording or transcript in, analysis out.
 
-use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use chrono::{Local, NaiveDate};
 use clap::{Parser, ValueEnum};
 use dealstage::document::{self, Document, Look};
@@ -235,12 +234,7 @@ fn read_input(path: &Path, options: &ingest::Options) -> anyhow::Result<Input> {
     if path.as_os_str() != "-" {
         return Ok(ingest::read(path, options)?);
     }
-    let mut bytes = Vec::new();
-    std::io::stdin()
-        .lock()
-        .read_to_end(&mut bytes)
-        .context("standard input cannot be read")?;
-    Ok(ingest::read_bytes("-", bytes, options)?)
+    Ok(ingest::read_stream("-", std::io::stdin().lock(), options)?)
 }
 
 fn analyse_one(

@@ -1,12 +1,15 @@
 //! `dealstage bench`: what this machine needs for a recording, measured on the whole job.
 
+use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::NaiveDate;
 use clap::Parser;
-use dealstage::domain::{SAMPLE_RATE, Turn};
+use dealstage::domain::{SAMPLE_RATE, Sound, Turn};
 use dealstage::ingest::{self, Input};
 use dealstage::pipeline::{self, Recogniser};
 use dealstage::process::Process;
@@ -47,16 +50,14 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let decoded_in = started.elapsed();
     let wanted = (args.minutes * 60.0 * f64::from(SAMPLE_RATE)) as usize;
-    for channel in &mut recording.channels {
-        let once = channel.clone();
-        while channel.len() < wanted && !once.is_empty() {
-            channel.extend_from_slice(&once);
-        }
-    }
-    let samples = recording.channels.first().map_or(0, Vec::len);
-    recording.duration_s = samples as f64 / f64::from(SAMPLE_RATE);
+    let sound = Repeated {
+        times: wanted.div_ceil(recording.sound.samples()).max(1),
+        once: Arc::clone(&recording.sound),
+    };
+    recording.duration_s = sound.samples() as f64 / f64::from(SAMPLE_RATE);
+    recording.sound = Arc::new(sound);
     let seconds = recording.duration_s;
-    let channels = recording.channels.len();
+    let channels = recording.sound.channels();
     let threads = args.threads.map_or_else(super::default_threads, usize::from);
     let options = pipeline::Options {
         call_date: NaiveDate::default(),
@@ -132,6 +133,36 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The same sound over and over.
+#[derive(Debug)]
+struct Repeated {
+    once: Arc<dyn Sound>,
+    times: usize,
+}
+
+impl Sound for Repeated {
+    fn channels(&self) -> usize {
+        self.once.channels()
+    }
+
+    fn samples(&self) -> usize {
+        self.once.samples() * self.times
+    }
+
+    fn read(&self, channel: usize, range: Range<usize>) -> io::Result<Vec<f32>> {
+        let mut at = range.start;
+        let end = range.end.min(self.samples());
+        let mut all = Vec::new();
+        while at < end {
+            let from = at % self.once.samples();
+            let piece = self.once.read(channel, from..from.saturating_add(end - at))?;
+            at += piece.len();
+            all.extend(piece);
+        }
+        Ok(all)
+    }
 }
 
 #[derive(serde::Serialize)]

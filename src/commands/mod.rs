@@ -80,8 +80,15 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
 
 fn exit_code(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
-        if cause.is::<Usage>() || cause.is::<ingest::Error>() {
+        if cause.is::<Usage>() {
             return BAD_INPUT;
+        }
+        if let Some(error) = cause.downcast_ref::<ingest::Error>() {
+            return if matches!(error, ingest::Error::Spool { .. }) {
+                1
+            } else {
+                BAD_INPUT
+            };
         }
         if let Some(error) = cause.downcast_ref::<learn::Error>() {
             return match error {
@@ -100,6 +107,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         }
         if let Some(error) = cause.downcast_ref::<pipeline::Error>() {
             return match error {
+                pipeline::Error::Ingest(ingest::Error::Spool { .. }) => 1,
                 pipeline::Error::Ingest(_) | pipeline::Error::Later { .. } | pipeline::Error::SameCall(_) => BAD_INPUT,
                 pipeline::Error::Weights(error) => weights_code(error),
                 pipeline::Error::OtherEncoder => MISSING,

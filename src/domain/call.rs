@@ -1,8 +1,12 @@
 //! A call: who speaks, when, and what is said.
 
+use std::sync::Arc;
+
 use chrono::NaiveDate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::Sound;
 
 /// Samples per second of everything after `ingest`.
 pub const SAMPLE_RATE: u32 = 16_000;
@@ -50,12 +54,12 @@ impl Role {
     }
 }
 
-/// Sound, ready for recognition: one vector of samples for each channel, at [`SAMPLE_RATE`], in −1…1.
+/// Sound, ready for recognition.
 #[derive(Debug, Clone)]
 pub struct Recording {
     /// File name as given by the user.
     pub source: String,
-    pub channels: Vec<Vec<f32>>,
+    pub sound: Arc<dyn Sound>,
     /// Seconds.
     pub duration_s: f64,
 }

@@ -18,6 +18,7 @@ mod name;
 #[cfg(test)]
 pub mod sample;
 mod scorecard;
+mod sound;
 mod summary;
 mod text;
 mod waveform;
@@ -42,6 +43,7 @@ pub use ids::{
 };
 pub use name::{DealStage, ElementId, StageId, StageKind};
 pub use scorecard::{MetricReading, MetricScore, Scorecard, Strength, Tip};
+pub use sound::{Sound, distinct_channels};
 pub use summary::{CallSummary, NextAction};
 pub use text::{EN_ORDINALS, cut_sentences, hex, sentences};
 pub use waveform::Waveform;

@@ -337,7 +337,7 @@ async fn waveform(State(app): State<App>, user: User, Path(id): Path<CallId>) ->
     }
 }
 
-/// Decodes a recording once more for its peaks, and keeps them. One at a time: a long one takes much memory.
+/// Decodes a recording once more for its peaks, and keeps them. One at a time: a long one takes a processor for long.
 async fn draw(app: &App, user: &User, call: &CallRecord, blob: &str) -> Result<Waveform, Error> {
     static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     let (shop, workspace) = (&app.shop, &user.0.workspace);
@@ -348,7 +348,7 @@ async fn draw(app: &App, user: &User, call: &CallRecord, blob: &str) -> Result<W
     let fetched = shop.blobs.fetch(workspace, blob).await?;
     let drawn = tokio::task::spawn_blocking(move || {
         match ingest::read_as(fetched.path(), "recording", &ingest::Options::default()) {
-            Ok(ingest::Input::Recording(recording)) => Ok(Waveform::of(&recording)),
+            Ok(ingest::Input::Recording(recording)) => Waveform::of(&recording).map_err(|_| Error::internal()),
             Ok(ingest::Input::Transcript(_)) => Err(Error::not_found("recording")),
             Err(error) => Err(Error::conflict(error.to_string())),
         }

@@ -6,20 +6,31 @@
 
 mod call_file;
 mod encoding;
+mod foreign;
 mod json;
 mod labels;
+mod locked;
+mod mix;
 mod plain;
 mod recording;
 mod resample;
+mod source;
+mod spool;
 mod subtitles;
 
+use std::fs::File;
+use std::io::{Cursor, Read, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use chrono::NaiveDate;
+use symphonia::core::io::MediaSource as _;
 
 pub use self::call_file::{read as call_file, schema as call_file_schema};
 use self::encoding::NoText;
+use self::foreign::Foreign;
 pub use self::resample::Resampler;
+use self::source::{Bytes, Source};
 use crate::domain::{Call, Language, Recording, Role, Turn};
 
 #[derive(Debug, thiserror::Error)]
@@ -40,11 +51,23 @@ pub enum Error {
              or a call file"
     )]
     Unknown { file: String },
+    #[error("{file}: it is {what}; {remedy}")]
+    Foreign {
+        file: String,
+        what: &'static str,
+        remedy: &'static str,
+    },
     #[error(
         "{file}: the encoding of this text is not known (neither UTF-8, UTF-16 nor windows-1251); open it in an editor, \
              save it as UTF-8, and give that"
     )]
     Encoding { file: String },
+    /// Not the fault of the file.
+    #[error(
+        "{file}: its sound cannot be kept in the folder for temporary files ({folder}): {cause}; make room there, or name \
+             another folder in the environment variable TMPDIR", folder = std::env::temp_dir().display()
+    )]
+    Spool { file: String, cause: std::io::Error },
     #[error("{file}: {cause}; {remedy}")]
     Recording {
         file: String,
@@ -78,8 +101,8 @@ pub enum Input {
 }
 
 const MIB: u64 = 1 << 20;
-/// 16 hours of 16-bit stereo at 16 kHz; more is no call.
-const LARGEST_RECORDING: u64 = 4096 * MIB;
+/// 24 hours of 16-bit stereo at 48 kHz; more is no call.
+const LARGEST_RECORDING: u64 = 16 << 30;
 const LARGEST_TRANSCRIPT: u64 = 64 * MIB;
 
 /// Reads a file.
@@ -94,39 +117,87 @@ pub fn read_as(path: &Path, name: &str, options: &Options) -> Result<Input, Erro
         file: file.clone(),
         cause,
     };
-    let size = std::fs::metadata(path).map_err(unreadable)?.len();
-    if size > LARGEST_RECORDING {
+    let opened = File::open(path).map_err(unreadable)?;
+    if opened.metadata().map_err(unreadable)?.is_file() {
+        return read_source(name, Box::new(opened), options);
+    }
+    // A pipe, which can be read only once.
+    read_stream(name, opened, options)
+}
+
+/// Reads what comes from elsewhere, to its end.
+pub fn read_stream(name: &str, stream: impl Read, options: &Options) -> Result<Input, Error> {
+    let mut room = spool::room();
+    let mut stream = stream.take(LARGEST_RECORDING + 1);
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        let read = match stream.read(&mut piece) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(cause) => {
+                let file = name.to_owned();
+                return Err(Error::Unreadable { file, cause });
+            }
+        };
+        room.write_all(&piece[..read]).map_err(|cause| Error::Spool {
+            file: name.to_owned(),
+            cause,
+        })?;
+    }
+    read_source(name, Box::new(room), options)
+}
+
+/// Reads what is in memory; `file` names it.
+pub fn read_bytes(file: &str, bytes: Vec<u8>, options: &Options) -> Result<Input, Error> {
+    read_source(file, Box::new(Cursor::new(bytes)), options)
+}
+
+fn read_source(name: &str, bytes: Box<dyn Bytes>, options: &Options) -> Result<Input, Error> {
+    let file = name.to_owned();
+    let unreadable = |cause| Error::Unreadable {
+        file: file.clone(),
+        cause,
+    };
+    let mut source = Source::new(bytes).map_err(unreadable)?;
+    let first = source.peek(recording::FIRST).map_err(unreadable)?;
+    if first.is_empty() {
+        return Err(Error::Empty { file });
+    }
+    if let Some(Foreign { what, remedy }) = foreign::recognise(&first) {
+        return Err(Error::Foreign { file, what, remedy });
+    }
+    let is_recording = recording::is_recording(&first);
+    let limit = if is_recording {
+        LARGEST_RECORDING
+    } else {
+        LARGEST_TRANSCRIPT
+    };
+    let size = source.byte_len().unwrap_or(0);
+    if size > limit {
         return Err(Error::TooLarge {
             file,
             size_mib: size / MIB,
-            limit_mib: LARGEST_RECORDING / MIB,
+            limit_mib: limit / MIB,
         });
     }
-    let bytes = std::fs::read(path).map_err(unreadable)?;
-    read_bytes(&file, bytes, options)
-}
-
-/// Reads what came from elsewhere; `file` names it.
-pub fn read_bytes(file: &str, bytes: Vec<u8>, options: &Options) -> Result<Input, Error> {
-    if bytes.is_empty() {
-        return Err(Error::Empty { file: file.to_owned() });
+    if is_recording {
+        // Decoders are others' code, and damage finds its ways: where one panics, that is all that ends.
+        let decoded = catch_unwind(AssertUnwindSafe(|| recording::decode(name, source, options.longest_s)));
+        let gave_up = |_| Error::Recording {
+            file,
+            cause: "it is damaged so that its decoder gave up".to_owned(),
+            remedy: "export it again, or convert it to WAV",
+        };
+        return decoded.map_err(gave_up)?.map(Input::Recording);
     }
-    if recording::is_recording(&bytes) {
-        return recording::decode(file, bytes, options.longest_s).map(Input::Recording);
-    }
-    if bytes.len() as u64 > LARGEST_TRANSCRIPT {
-        let size_mib = bytes.len() as u64 / MIB;
-        return Err(Error::TooLarge {
-            file: file.to_owned(),
-            size_mib,
-            limit_mib: LARGEST_TRANSCRIPT / MIB,
-        });
-    }
+    let mut bytes = Vec::with_capacity(size as usize);
+    source.read_to_end(&mut bytes).map_err(unreadable)?;
     let text = encoding::to_text(&bytes).map_err(|cause| match cause {
-        NoText::Binary => Error::Unknown { file: file.to_owned() },
-        NoText::Encoding => Error::Encoding { file: file.to_owned() },
+        NoText::Binary => Error::Unknown { file: file.clone() },
+        NoText::Encoding => Error::Encoding { file: file.clone() },
     })?;
-    let mut call = transcript(file, &text)?;
+    let mut call = transcript(name, &text)?;
     call.call_date = options.call_date.or(call.call_date);
     call.language = options.language.or(call.language);
     Ok(Input::Transcript(call))

@@ -1,6 +1,7 @@
-//! Recordings: decoded packet by packet, resampled as they come, so that memory holds the result and little else.
+//! Recordings: decoded packet by packet, resampled and put away as they come, so that memory holds little of them.
 
-use std::io::Cursor;
+use std::io::{self, Seek as _, SeekFrom};
+use std::sync::Arc;
 
 use symphonia::core::codecs::audio::AudioDecoderOptions;
 use symphonia::core::codecs::registry::CodecRegistry;
@@ -11,14 +12,18 @@ use symphonia::core::io::{MediaSourceStream, MediaSourceStreamOptions};
 use symphonia::core::meta::MetadataOptions;
 use symphonia_adapter_libopus::OpusDecoder;
 
+use super::mix::mixed;
 use super::resample::Resampler;
-use super::{Error, names};
-use crate::domain::{Recording, SAMPLE_RATE};
+use super::source::Source;
+use super::spool::{Spool, Writer};
+use super::{Error, locked, names};
+use crate::domain::{Recording, SAMPLE_RATE, Sound};
 
 const LOWEST_RATE: u32 = 8_000;
-const HIGHEST_RATE: u32 = 48_000;
-/// A channel each for two speakers; more are a conference recorder's.
-const MOST_CHANNELS: usize = 2;
+const HIGHEST_RATE: u32 = 192_000;
+const MOST_CHANNELS: usize = 8;
+/// Longer than a day is no call.
+const LONGEST_S: f64 = 24.0 * 3600.0;
 /// Containers round the times of their packets; a longer hole is missing sound.
 const LONGEST_HOLE_S: f64 = 0.1;
 /// A recorder that was halted for longer has made two recordings.
@@ -27,6 +32,9 @@ const LONGEST_HALT_S: f64 = 3600.0;
 const SHORTFALL_S: f64 = 0.5;
 /// First bytes of Matroska and WebM.
 const MATROSKA: [u8; 4] = [0x1a, 0x45, 0xdf, 0xa3];
+
+/// Bytes that tell a recording.
+pub const FIRST: u64 = 64;
 
 /// By its first bytes: the ending of a name says nothing.
 pub fn is_recording(bytes: &[u8]) -> bool {
@@ -45,9 +53,15 @@ pub fn is_recording(bytes: &[u8]) -> bool {
         || adts
 }
 
-/// `longest_s`: more sound is refused as soon as it is there; what the file says of its length is not believed.
-pub fn decode(file: &str, mut bytes: Vec<u8>, longest_s: Option<f64>) -> Result<Recording, Error> {
-    close_stream(&mut bytes);
+/// `longest_s`: more sound is refused as soon as it is there, or said to be; that there is less than the limit is not
+/// believed.
+pub fn decode(file: &str, mut source: Source<'static>, longest_s: Option<f64>) -> Result<Recording, Error> {
+    let longest_s = longest_s.unwrap_or(LONGEST_S).min(LONGEST_S);
+    let unreadable = |cause| Error::Unreadable {
+        file: file.to_owned(),
+        cause,
+    };
+    let first = source.peek(FIRST).map_err(unreadable)?;
     let wrong = |cause: String, remedy| Error::Recording {
         file: file.to_owned(),
         cause,
@@ -59,12 +73,31 @@ pub fn decode(file: &str, mut bytes: Vec<u8>, longest_s: Option<f64>) -> Result<
         cause,
     };
     let unheard = |cause: String| wrong(cause, "convert it to WAV at 16 kHz");
+    let too_long = |how: String| {
+        let cause = format!("it {how} longer than the limit of {:.0} minutes", longest_s / 60.0);
+        wrong(cause, "split it")
+    };
+    let failed = |failure: Failure| match failure {
+        Failure::Resampler(cause) => unheard(cause),
+        Failure::Spool(cause) => Error::Spool {
+            file: file.to_owned(),
+            cause,
+        },
+    };
     // Recorders that can be halted (those of browsers, phones) leave holes in these containers. In the others the sound
     // is numbered without holes, and one means that a part is lost.
-    let halts = bytes.starts_with(&MATROSKA) || bytes.get(4..8) == Some(b"ftyp");
+    let (is_matroska, is_mp4) = (first.starts_with(&MATROSKA), first.get(4..8) == Some(b"ftyp"));
+    let halts = is_matroska || is_mp4;
     // Matroska says how long the longest track is, which may be the picture.
-    let says_length = !bytes.starts_with(&MATROSKA);
-    let stream = MediaSourceStream::new(Box::new(Cursor::new(bytes)), MediaSourceStreamOptions::default());
+    let says_length = !is_matroska;
+    if is_mp4 && locked::mp4(&mut source).map_err(unreadable)?
+        || is_matroska && locked::matroska(&mut source).map_err(unreadable)?
+    {
+        return Err(wrong("it is encrypted".to_owned(), "export it without protection"));
+    }
+    source.seek(SeekFrom::Start(0)).map_err(unreadable)?;
+    let is_open = source.is_open;
+    let stream = MediaSourceStream::new(Box::new(source), MediaSourceStreamOptions::default());
     let mut format = symphonia::default::get_probe()
         .probe(
             &Hint::new(),
@@ -113,7 +146,9 @@ pub fn decode(file: &str, mut bytes: Vec<u8>, longest_s: Option<f64>) -> Result<
         let packet = match format.next_packet() {
             Ok(Some(packet)) => packet,
             Ok(None) => break,
-            Err(Symphonia::IoError(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            // Nobody says where the last packet ends.
+            Err(Symphonia::IoError(error)) if is_open && error.kind() == io::ErrorKind::UnexpectedEof => break,
+            Err(Symphonia::IoError(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 return Err(damaged(at_s, "the file ends in the middle".to_owned()));
             }
             Err(Symphonia::ResetRequired) => return Err(damaged(at_s, "another recording begins here".to_owned())),
@@ -145,24 +180,27 @@ pub fn decode(file: &str, mut bytes: Vec<u8>, longest_s: Option<f64>) -> Result<
             }
             empty => {
                 check(rate, channels).map_err(|(cause, remedy)| wrong(cause, remedy))?;
+                let said_s = said_frames.map_or(0.0, |frames| frames as f64 / f64::from(rate));
+                if says_length && said_s > longest_s + SHORTFALL_S {
+                    return Err(too_long(format!("says that it lasts {:.0} minutes,", said_s / 60.0)));
+                }
                 empty.insert(Sink::new(rate, channels).map_err(unheard)?)
             }
         };
         sink.length_s += hole_s.max(0.0) + sound.frames() as f64 / f64::from(rate);
-        if let Some(longest_s) = longest_s.filter(|longest_s| sink.length_s > *longest_s) {
-            let cause = format!("it lasts longer than the limit of {:.0} minutes", longest_s / 60.0);
-            return Err(wrong(cause, "split it"));
+        if sink.length_s > longest_s {
+            return Err(too_long("lasts".to_owned()));
         }
         if hole_s > LONGEST_HOLE_S {
-            sink.silence(hole_s).map_err(unheard)?;
+            sink.silence(hole_s).map_err(failed)?;
         }
         sound.copy_to_vecs_planar::<f32>(&mut sink.planes);
-        sink.take().map_err(unheard)?;
+        sink.take().map_err(failed)?;
     }
     let sink = sink.ok_or_else(|| wrong("it holds no sound".to_owned(), "export it again"))?;
     let said_s = said_frames.map(|frames| frames as f64 / f64::from(sink.rate));
-    let channels = sink.finish().map_err(unheard)?;
-    let samples = channels.first().map_or(0, Vec::len);
+    let spool = sink.finish().map_err(failed)?;
+    let samples = spool.samples();
     if samples == 0 {
         return Err(wrong("it holds no sound".to_owned(), "export it again"));
     }
@@ -174,50 +212,34 @@ pub fn decode(file: &str, mut bytes: Vec<u8>, longest_s: Option<f64>) -> Result<
     let (source, _) = names(file);
     Ok(Recording {
         source,
-        channels,
+        sound: mixed(Arc::new(spool)).map_err(|cause| Error::Spool {
+            file: file.to_owned(),
+            cause,
+        })?,
         duration_s,
     })
-}
-
-/// A WAV that was written to a pipe does not know its length: fills it in.
-fn close_stream(bytes: &mut [u8]) {
-    let open = |size: &[u8]| size == [0xff; 4] || size == [0; 4];
-    let number = |size: &[u8]| {
-        size.iter()
-            .rev()
-            .fold(0_usize, |sum, byte| (sum << 8) | usize::from(*byte))
-    };
-    if !bytes.starts_with(b"RIFF") {
-        return;
-    }
-    let mut at = 12;
-    while let Some(head) = bytes.get(at..at + 8) {
-        if &head[..4] == b"data" {
-            if open(&head[4..]) {
-                let size = u32::try_from(bytes.len() - at - 8).unwrap_or(u32::MAX);
-                bytes[at + 4..at + 8].copy_from_slice(&size.to_le_bytes());
-            }
-            return;
-        }
-        // Chunks begin at even places.
-        at += 8 + number(&head[4..]).next_multiple_of(2);
-    }
 }
 
 fn check(rate: u32, channels: usize) -> Result<(), (String, &'static str)> {
     if !(LOWEST_RATE..=HIGHEST_RATE).contains(&rate) {
         return Err((
-            format!("{rate} samples a second are outside 8,000–48,000"),
+            format!("{rate} samples a second are outside 8,000–192,000"),
             "convert it to 16 kHz",
         ));
     }
     if channels == 0 || channels > MOST_CHANNELS {
         return Err((
-            format!("it has {channels} channels"),
+            format!("it has {channels} channels, more than 8"),
             "mix it down to one channel, or one for each side",
         ));
     }
     Ok(())
+}
+
+/// Why sound could not be put away.
+enum Failure {
+    Resampler(String),
+    Spool(io::Error),
 }
 
 struct Sink {
@@ -227,6 +249,7 @@ struct Sink {
     resamplers: Vec<Resampler>,
     /// The packet at hand, channel by channel.
     planes: Vec<Vec<f32>>,
+    spool: Writer,
 }
 
 impl Sink {
@@ -237,24 +260,35 @@ impl Sink {
             length_s: 0.0,
             resamplers,
             planes: Vec::new(),
+            spool: Writer::new(channels),
         })
     }
 
-    fn silence(&mut self, seconds: f64) -> Result<(), String> {
-        let zeros = vec![0.0; (seconds * f64::from(self.rate)) as usize];
-        self.resamplers
-            .iter_mut()
-            .try_for_each(|resampler| resampler.push(&zeros))
+    fn silence(&mut self, seconds: f64) -> Result<(), Failure> {
+        let mut left = (seconds * f64::from(self.rate)) as usize;
+        while left > 0 {
+            let second = left.min(self.rate as usize);
+            self.planes.clear();
+            self.planes.resize(self.resamplers.len(), vec![0.0; second]);
+            self.take()?;
+            left -= second;
+        }
+        Ok(())
     }
 
-    fn take(&mut self) -> Result<(), String> {
-        self.resamplers
-            .iter_mut()
-            .zip(&self.planes)
-            .try_for_each(|(resampler, plane)| resampler.push(plane))
+    fn take(&mut self) -> Result<(), Failure> {
+        let mut ready = Vec::with_capacity(self.resamplers.len());
+        for (resampler, plane) in self.resamplers.iter_mut().zip(&self.planes) {
+            resampler.push(plane).map_err(Failure::Resampler)?;
+            ready.push(resampler.take());
+        }
+        self.spool.write(&ready).map_err(Failure::Spool)
     }
 
-    fn finish(self) -> Result<Vec<Vec<f32>>, String> {
-        self.resamplers.into_iter().map(Resampler::finish).collect()
+    fn finish(mut self) -> Result<Spool, Failure> {
+        let rest = self.resamplers.into_iter().map(Resampler::finish);
+        let rest = rest.collect::<Result<Vec<_>, _>>().map_err(Failure::Resampler)?;
+        self.spool.write(&rest).map_err(Failure::Spool)?;
+        self.spool.finish().map_err(Failure::Spool)
     }
 }

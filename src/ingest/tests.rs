@@ -282,6 +282,12 @@ fn recording(name: &str, bytes: Vec<u8>) -> Recording {
     }
 }
 
+/// Channel by channel.
+fn samples(recording: &Recording) -> Vec<Vec<f32>> {
+    let read = |channel| recording.sound.read(channel, 0..usize::MAX).expect("read");
+    (0..recording.sound.channels()).map(read).collect()
+}
+
 fn energy(samples: &[f32]) -> f32 {
     samples.iter().map(|sample| sample * sample).sum()
 }
@@ -289,26 +295,17 @@ fn energy(samples: &[f32]) -> f32 {
 /// The same 9.6 s in every format: Mark speaks (left) to 4.6 s, then Dana (right).
 #[test]
 fn recordings_of_every_format() {
-    for (name, channels) in [
-        ("aac-48k-stereo.m4a", 2),
-        ("alaw-8k-mono.wav", 1),
-        ("flac-16k-mono.flac", 1),
-        ("mp3-44k-stereo.mp3", 2),
-        ("opus-16k-mono.opus", 1),
-        ("opus-48k-stereo.webm", 2),
-        ("pcm-11k-mono.wav", 1),
-        ("ulaw-8k-stereo.wav", 2),
-        ("vorbis-32k-mono.ogg", 1),
-    ] {
+    for name in FORMATS {
+        let channels = if name.contains("stereo") { 2 } else { 1 };
         let recording = recording(name, fixture(name));
-        assert_eq!(recording.channels.len(), channels, "{name}");
+        assert_eq!(recording.sound.channels(), channels, "{name}");
         assert!(
             (9.5..9.7).contains(&recording.duration_s),
             "{name}: {}",
             recording.duration_s
         );
-        let half = recording.channels[0].len() / 2;
-        for (at, samples) in recording.channels.iter().enumerate() {
+        let half = recording.sound.samples() / 2;
+        for (at, samples) in samples(&recording).iter().enumerate() {
             let (first, second) = (energy(&samples[..half]), energy(&samples[half..]));
             match (channels, at) {
                 (1, _) => assert!(first > 1.0 && second > 1.0, "{name}: {first} {second}"),
@@ -363,7 +360,248 @@ fn a_wav_from_a_pipe_has_no_length() {
         bytes[at..at + 4].fill(0xff);
     }
     let whole = recording("whole.wav", fixture("pcm-11k-mono.wav"));
-    assert_eq!(recording("pipe.wav", bytes).channels, whole.channels);
+    assert_eq!(samples(&recording("pipe.wav", bytes)), samples(&whole));
+}
+
+/// A WAV of 16-bit samples; each channel is a tone of its pitch in Hz, 0 for silence.
+fn wav(rate: u32, seconds: f32, pitches: &[f32]) -> Vec<u8> {
+    let spec = hound::WavSpec {
+        channels: pitches.len() as u16,
+        sample_rate: rate,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut bytes = Cursor::new(Vec::new());
+    let mut writer = hound::WavWriter::new(&mut bytes, spec).expect("in memory");
+    for n in 0..(rate as f32 * seconds) as u32 {
+        for pitch in pitches {
+            let turns = (f64::from(n) * f64::from(*pitch) / f64::from(rate)).fract();
+            let sample = 8000.0 * (turns * std::f64::consts::TAU).sin();
+            writer.write_sample(sample as i16).expect("in memory");
+        }
+    }
+    writer.finalize().expect("in memory");
+    bytes.into_inner()
+}
+
+fn refused(name: &str, bytes: Vec<u8>, options: &Options) -> String {
+    match read_bytes(name, bytes, options) {
+        Ok(_) => panic!("{name} was taken"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn studio_rates_are_taken() {
+    for rate in [88_200, 96_000, 192_000] {
+        let recording = recording("studio.wav", wav(rate, 1.0, &[440.0]));
+        assert_eq!(recording.duration_s, 1.0, "{rate}");
+        let sound = &samples(&recording)[0];
+        let rises = sound.windows(2).filter(|pair| pair[0] < 0.0 && pair[1] >= 0.0).count();
+        assert!(rises.abs_diff(440) < 3, "{rate}: {rises}");
+    }
+    let error = refused("studio.wav", wav(384_000, 0.1, &[440.0]), &Options::default());
+    assert!(
+        error.contains("384000") && error.contains("convert it to 16 kHz"),
+        "{error}"
+    );
+}
+
+#[test]
+fn of_many_channels_two_or_one_are_left() {
+    let two = recording(
+        "8.wav",
+        wav(16_000, 1.0, &[0.0, 0.0, 200.0, 0.0, 0.0, 310.0, 310.0, 0.0]),
+    );
+    let expected = recording("2.wav", wav(16_000, 1.0, &[200.0, 310.0]));
+    assert_eq!(samples(&two), samples(&expected));
+    let one = recording("film.wav", wav(48_000, 1.0, &[200.0, 310.0, 450.0, 0.0, 600.0, 700.0]));
+    assert_eq!(one.sound.channels(), 1);
+    assert!(energy(&samples(&one)[0]) > 1.0);
+    let error = refused("9.wav", wav(16_000, 0.1, &[200.0; 9]), &Options::default());
+    assert!(error.contains("9 channels") && error.contains("mix it down"), "{error}");
+}
+
+/// A WAV that says another number of bytes of sound than it has.
+fn saying(mut bytes: Vec<u8>, size: u32) -> Vec<u8> {
+    let data = bytes
+        .windows(4)
+        .position(|four| four == b"data")
+        .expect("a chunk of samples");
+    bytes[data + 4..data + 8].copy_from_slice(&size.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn what_a_head_says_of_the_length_is_not_believed() {
+    let second = || wav(16_000, 1.0, &[440.0]);
+    let ten_hours = 10 * 3600 * 2 * 16_000;
+    assert!(
+        refused("lies.wav", saying(second(), ten_hours), &Options::default())
+            .contains("damaged at 0.94 s: the file ends")
+    );
+    // Nothing need be decoded to refuse it.
+    let limited = Options {
+        longest_s: Some(60.0),
+        ..Options::default()
+    };
+    assert_eq!(
+        refused("long.wav", saying(second(), ten_hours), &limited),
+        "long.wav: it says that it lasts 600 minutes, longer than the limit of 1 minutes; split it"
+    );
+    // One that does not say it is refused when it is there.
+    assert_eq!(
+        refused("long.wav", saying(wav(16_000, 61.0, &[440.0]), 0), &limited),
+        "long.wav: it lasts longer than the limit of 1 minutes; split it"
+    );
+    assert_eq!(recording("open.wav", saying(second(), 0)).duration_s, 1.0);
+    for nothing in [wav(16_000, 0.0, &[440.0]), second()[..44].to_vec()] {
+        let error = refused("nothing.wav", nothing, &Options::default());
+        assert!(
+            error.contains("no sound") || error.contains("damaged at 0.00 s"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn locked_recordings_say_so() {
+    let mut mp4 = fixture("aac-48k-stereo.m4a");
+    let entry = mp4
+        .windows(4)
+        .rposition(|four| four == b"mp4a")
+        .expect("a sample entry");
+    mp4[entry..entry + 4].copy_from_slice(b"enca");
+    let says = "it is encrypted; export it without protection";
+    assert_eq!(
+        refused("call.m4a", mp4, &Options::default()),
+        format!("call.m4a: {says}")
+    );
+
+    let element = |id: &[u8], body: &[u8]| [id, &[0x80 | body.len() as u8], body].concat();
+    let webm = |track: u8, encoding: &[u8]| {
+        let encodings = element(&[0x6d, 0x80], &element(&[0x62, 0x40], encoding));
+        let entry = element(&[0xae], &[element(&[0x83], &[track]), encodings].concat());
+        let head = element(&[0x1a, 0x45, 0xdf, 0xa3], &element(&[0x42, 0x82], b"webm"));
+        // A segment that does not say its length.
+        [
+            head,
+            vec![0x18, 0x53, 0x80, 0x67, 0xff],
+            element(&[0x16, 0x54, 0xae, 0x6b], &entry),
+        ]
+        .concat()
+    };
+    let (encryption, compression) = (element(&[0x50, 0x35], &[]), element(&[0x50, 0x34], &[]));
+    let error = |bytes| refused("call.webm", bytes, &Options::default());
+    assert_eq!(error(webm(2, &encryption)), format!("call.webm: {says}"));
+    assert!(!error(webm(1, &encryption)).contains("encrypted"), "the picture alone");
+    assert!(!error(webm(2, &compression)).contains("encrypted"));
+}
+
+#[test]
+fn files_that_are_given_by_mistake_are_named() {
+    let zip = |flags: u8, name: &[u8]| [b"PK\x03\x04\x14\0".as_slice(), &[flags], &[0; 23], name].concat();
+    for (bytes, says) in [
+        (
+            zip(1, b"call.wav"),
+            "it is a ZIP archive that a password locks; unpack it",
+        ),
+        (zip(0, b"call.wav"), "it is a ZIP archive; unpack it"),
+        (
+            zip(0, b"[Content_Types].xml"),
+            "it is an Office document; save its text",
+        ),
+        (b"%PDF-1.7\n/Encrypt".to_vec(), "it is a PDF document; save its text"),
+        (
+            b"-----BEGIN PGP MESSAGE-----\n".to_vec(),
+            "it is encrypted (PGP); decrypt it first",
+        ),
+        (b"#!AMR\n\x3c".to_vec(), "it is an AMR recording; convert it"),
+    ] {
+        let error = refused("file", bytes, &Options::default());
+        assert!(error.starts_with(&format!("file: {says}")), "{error}");
+    }
+}
+
+#[test]
+fn a_pipe_is_read_as_a_file_is() {
+    let bytes = fixture("opus-48k-stereo.webm");
+    let Ok(Input::Recording(piped)) = read_stream("-", bytes.as_slice(), &Options::default()) else {
+        panic!("a recording")
+    };
+    assert_eq!(samples(&piped), samples(&recording("call.webm", bytes)));
+    let Ok(Input::Transcript(call)) = read_stream("-", "Anna: Hello.\n".as_bytes(), &Options::default()) else {
+        panic!("a transcript")
+    };
+    assert_eq!(call.turns.len(), 1);
+}
+
+const FORMATS: [&str; 9] = [
+    "aac-48k-stereo.m4a",
+    "alaw-8k-mono.wav",
+    "flac-16k-mono.flac",
+    "mp3-44k-stereo.mp3",
+    "opus-16k-mono.opus",
+    "opus-48k-stereo.webm",
+    "pcm-11k-mono.wav",
+    "ulaw-8k-stereo.wav",
+    "vorbis-32k-mono.ogg",
+];
+
+/// No decoder takes longer for ten seconds of sound, however damaged, even where others want the processor too.
+const LONGEST_DECODING: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// A damaged recording gives sound or a message, soon.
+fn survives(name: &'static str, bytes: Vec<u8>) -> Result<(), TestCaseError> {
+    let (tell, told) = std::sync::mpsc::channel();
+    let reader = std::thread::spawn(move || {
+        let outcome = match read_bytes(name, bytes, &Options::default()) {
+            Ok(_) => None,
+            Err(error) => Some(error.to_string()),
+        };
+        tell.send(outcome).expect("somebody waits");
+    });
+    match told.recv_timeout(LONGEST_DECODING) {
+        Ok(None) => Ok(()),
+        Ok(Some(message)) => {
+            prop_assert!(message.starts_with(name) && message.contains("; "), "{}", message);
+            Ok(())
+        }
+        Err(std::sync::mpsc::RecvTimeoutError::Timeout) => Err(TestCaseError::fail(format!("{name} takes too long"))),
+        Err(_) => Err(TestCaseError::fail(format!("{name}: {:?}", reader.join()))),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn recordings_cut_anywhere_do_not_panic(share in 0.0..1.0_f64, head in 0_usize..400) {
+        for name in FORMATS {
+            let bytes = fixture(name);
+            // The head has more to damage than the sound.
+            for end in [(bytes.len() as f64 * share) as usize, head.min(bytes.len())] {
+                survives(name, bytes[..end].to_vec())?;
+            }
+        }
+    }
+
+    #[test]
+    fn recordings_with_changed_bytes_do_not_panic(
+        changes in proptest::collection::vec((0.0..1.0_f64, any::<u8>()), 1..20),
+        head in proptest::collection::vec((0_usize..400, any::<u8>()), 0..4),
+    ) {
+        for name in FORMATS {
+            let mut bytes = fixture(name);
+            for (share, byte) in &changes {
+                let at = (bytes.len() as f64 * share) as usize;
+                bytes[at] = *byte;
+            }
+            for (at, byte) in &head {
+                bytes[*at] = *byte;
+            }
+            survives(name, bytes)?;
+        }
+    }
 }
 
 #[test]

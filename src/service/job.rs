@@ -49,6 +49,7 @@ impl Error {
 /// What a person is told.
 pub fn problem(error: &pipeline::Error) -> Problem {
     let code = match error {
+        pipeline::Error::Ingest(ingest::Error::Spool { .. }) => "internal",
         pipeline::Error::Ingest(_)
         | pipeline::Error::Transcribe(transcribe::Error::NoSpeech { .. })
         | pipeline::Error::Understand(understand::Error::Role(_) | understand::Error::Language { .. }) => "bad_input",
@@ -167,7 +168,10 @@ pub async fn hear(
             let started = Instant::now();
             let input = ingest::read_as(fetched.path(), &source, &read).map_err(pipeline::Error::from)?;
             let waveform = match &input {
-                ingest::Input::Recording(recording) => Some(Waveform::of(recording)),
+                ingest::Input::Recording(recording) => Some(Waveform::of(recording).map_err(|cause| {
+                    let source_name = recording.source.clone();
+                    pipeline::Error::Transcribe(transcribe::Error::Sound { source_name, cause })
+                })?),
                 ingest::Input::Transcript(_) => None,
             };
             let mut transcribed = pipeline::transcribe(input, started.elapsed(), &settings, progress)?;

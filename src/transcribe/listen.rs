@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 
 use earshot::Detector;
 
-use super::voice::{BELOW_LOUD, ECHO, FAINTEST, FRAME, HANG, LOUD, MARGIN, OFF, ON, SHORTEST, SMOOTH};
+use super::levels::{Echoes, Levels, is_echo};
+use super::voice::{BELOW_LOUD, FAINTEST, FRAME, HANG, MARGIN, OFF, ON, SHORTEST, SMOOTH};
 use crate::domain::SAMPLE_RATE;
 
 /// Frames of silence that end a turn (0.64 s).
@@ -57,6 +58,7 @@ impl Speech {
 
 pub struct Listener {
     channels: Vec<Channel>,
+    echoes: Echoes,
     /// Frames that were judged.
     judged: usize,
 }
@@ -88,6 +90,7 @@ impl Listener {
     pub fn new(channels: usize) -> Self {
         Self {
             channels: (0..channels).map(|_| Channel::new()).collect(),
+            echoes: Echoes::new(channels),
             judged: 0,
         }
     }
@@ -113,19 +116,18 @@ impl Listener {
     fn judge(&mut self, behind: usize) -> Vec<Speech> {
         let mut found = Vec::new();
         while self.channels.iter().all(|channel| channel.scores.len() > behind) {
-            let energies: Vec<f32> = self
-                .channels
-                .iter()
-                .map(|channel| channel.smoothed(self.judged))
-                .collect();
+            let judged = self.judged;
+            let heard: Vec<(f32, f32)> = self.channels.iter_mut().filter_map(|c| c.hear(judged)).collect();
+            self.echoes.hear(&heard);
+            let levels = self.echoes.levels();
+            let energies: Vec<f32> = heard.iter().map(|(_, energy)| *energy).collect();
             for (at, channel) in self.channels.iter_mut().enumerate() {
-                let loudest_other = energies
-                    .iter()
-                    .enumerate()
-                    .filter(|(other, _)| *other != at)
-                    .map(|(_, energy)| *energy)
-                    .fold(0.0, f32::max);
-                found.extend(channel.judge(at, self.judged, energies[at], loudest_other));
+                let score = if is_echo(at, &energies, &levels) {
+                    0.0
+                } else {
+                    heard[at].0
+                };
+                found.extend(channel.judge(at, judged, score));
             }
             self.judged += 1;
         }
@@ -167,16 +169,19 @@ impl Channel {
         around.sum::<f32>() / count.max(1) as f32
     }
 
-    fn judge(&mut self, channel: usize, at: usize, energy: f32, other: f32) -> Option<Speech> {
-        let mut score = self.scores.pop_front()?;
+    /// Score and energy of frame `at`, the oldest that is not judged; what is too faint for a voice has no score.
+    fn hear(&mut self, at: usize) -> Option<(f32, f32)> {
+        let score = self.scores.pop_front()?;
+        let energy = self.smoothed(at);
         if at >= SMOOTH {
             self.energies.pop_front();
         }
         self.levels.add(energy);
         let faintest = (self.levels.loud() * BELOW_LOUD).max(FAINTEST);
-        if energy < faintest || other > ECHO * energy.max(1e-10) {
-            score = 0.0;
-        }
+        Some((if energy < faintest { 0.0 } else { score }, energy))
+    }
+
+    fn judge(&mut self, channel: usize, at: usize, score: f32) -> Option<Speech> {
         let Some(open) = &mut self.open else {
             if score >= ON {
                 self.open = Some(Open {
@@ -238,64 +243,11 @@ impl Channel {
     }
 }
 
-/// How often each level was heard.
-struct Levels {
-    counts: Vec<u32>,
-    total: u32,
-}
-
-/// Steps of the scale: half a decibel from −120 to 0.
-const STEPS: usize = 240;
-
-impl Levels {
-    fn new() -> Self {
-        Self {
-            counts: vec![0; STEPS + 1],
-            total: 0,
-        }
-    }
-
-    fn add(&mut self, energy: f32) {
-        let decibels = 10.0 * energy.max(1e-12).log10();
-        let step = ((decibels + 120.0) * 2.0).clamp(0.0, STEPS as f32) as usize;
-        self.counts[step] += 1;
-        self.total += 1;
-    }
-
-    /// Energy of a loud frame.
-    fn loud(&self) -> f32 {
-        let mut left = (self.total as f32 * (1.0 - LOUD)) as u32;
-        for (step, &count) in self.counts.iter().enumerate().rev() {
-            if count > left {
-                return 10_f32.powf((step as f32 / 2.0 - 120.0) / 10.0);
-            }
-            left -= count;
-        }
-        0.0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn the_level_is_that_of_the_loud_frames() {
-        let mut levels = Levels::new();
-        for _ in 0..1000 {
-            levels.add(1e-6);
-        }
-        for _ in 0..5 {
-            levels.add(0.5);
-        }
-        assert!((levels.loud().log10() + 6.0).abs() < 0.1, "{}", levels.loud());
-        for _ in 0..20 {
-            levels.add(0.01);
-        }
-        assert!(levels.loud() > 5e-3, "{}", levels.loud());
-    }
 
     /// Judges by given scores instead of the detector's.
     fn turns_of(scores: &[f32]) -> Vec<(u64, u64, bool)> {
@@ -303,9 +255,7 @@ mod tests {
         let mut found = Vec::new();
         for (at, &score) in scores.iter().enumerate() {
             channel.kept.extend([0.1; FRAME]);
-            channel.energies.push_back(0.01);
-            channel.scores.push_back(score);
-            found.extend(channel.judge(0, at, 0.01, 0.0));
+            found.extend(channel.judge(0, at, score));
         }
         found.extend(channel.close(0, scores.len()));
         let frame = FRAME as u64;

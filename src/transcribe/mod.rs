@@ -7,12 +7,14 @@
 mod channels;
 mod chunks;
 mod invented;
+mod levels;
 mod listen;
 mod turns;
 mod voice;
 #[cfg(feature = "whisper")]
 pub mod whisper;
 
+use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -30,6 +32,8 @@ pub enum Error {
     Recogniser { at_s: f64, cause: String },
     #[error("{source_name}: no speech in {duration_s:.1} s of sound; check that the right track was exported")]
     NoSpeech { source_name: String, duration_s: f64 },
+    #[error("{source_name}: the decoded sound cannot be read back: {cause}; try again")]
+    Sound { source_name: String, cause: io::Error },
     #[error(transparent)]
     Stopped(#[from] Stopped),
 }
@@ -62,12 +66,16 @@ pub fn transcribe(
     open: Open<'_>,
     progress: &mut dyn FnMut(f32) -> Result<(), Stopped>,
 ) -> Result<Call, Error> {
-    let tracks = channels::tracks(recording);
-    let speech = voice::speech(&tracks);
+    let unreadable = |cause| Error::Sound {
+        source_name: recording.source.clone(),
+        cause,
+    };
+    let tracks = channels::tracks(recording.sound.as_ref()).map_err(unreadable)?;
+    let speech = voice::speech(&tracks).map_err(unreadable)?;
     let mut chunks = Vec::new();
     for (track, utterances) in speech.iter().enumerate() {
-        let mut samples = |range: Range<usize>| Ok::<_, Error>(tracks[track].samples[range].to_vec());
-        chunks.extend(chunks::lay_out(track, utterances, &mut samples)?);
+        let mut samples = |range| tracks[track].read(range);
+        chunks.extend(chunks::lay_out(track, utterances, &mut samples).map_err(unreadable)?);
     }
     if chunks.is_empty() {
         return Err(Error::NoSpeech {
@@ -78,14 +86,17 @@ pub fn transcribe(
     let mut recognisers = open(chunks.len())?;
     let languages = match language {
         Some(language) => vec![language; tracks.len()],
-        None => tell_languages(&tracks, &speech, &mut recognisers)?,
+        None => tell_languages(&tracks, &speech, &mut recognisers, &unreadable)?,
     };
     let total: usize = chunks.iter().map(Chunk::len).sum();
     let mut done = 0;
     let heard = share(
         &chunks,
         &mut recognisers,
-        |chunk, recogniser| hear(chunk, &tracks[chunk.track], languages[chunk.track], recogniser),
+        |chunk, recogniser| {
+            let samples = read(&tracks[chunk.track], &chunk.parts, usize::MAX).map_err(unreadable)?;
+            hear(chunk, &samples, languages[chunk.track], recogniser)
+        },
         |chunk| {
             done += chunk.len();
             progress(done as f32 / total as f32).map_err(Error::from)
@@ -125,7 +136,7 @@ pub fn transcribe(
         seller: None,
         previous_stage: None,
         duration_s: Some(milliseconds(recording.duration_s)),
-        channels: u8::try_from(recording.channels.len()).ok(),
+        channels: u8::try_from(recording.sound.channels()).ok(),
         turns: turns.collect(),
     })
 }
@@ -136,24 +147,27 @@ pub fn text_of(words: &[Word]) -> String {
     texts.join(" ")
 }
 
+/// Parts of a track, one behind the other, at most so many samples.
+fn read(track: &Track<'_>, parts: &[Range<usize>], most: usize) -> io::Result<Vec<f32>> {
+    let mut samples = Vec::new();
+    for part in parts {
+        let room = most - samples.len();
+        samples.extend(track.read(part.start..part.end.min(part.start.saturating_add(room)))?);
+    }
+    Ok(samples)
+}
+
 /// The words of a chunk, in the time of the recording.
 fn hear(
     chunk: &Chunk,
-    track: &Track<'_>,
+    samples: &[f32],
     language: Language,
     recogniser: &mut dyn Transcriber,
 ) -> Result<Vec<Word>, Error> {
-    let samples: Vec<f32> = chunk
-        .parts
-        .iter()
-        .flat_map(|part| track.samples[part.clone()].iter().copied())
-        .collect();
-    let words = recogniser
-        .words(&samples, language)
-        .map_err(|cause| Error::Recogniser {
-            at_s: chunk.parts.first().map_or(0.0, |part| seconds(part.start)),
-            cause,
-        })?;
+    let words = recogniser.words(samples, language).map_err(|cause| Error::Recogniser {
+        at_s: chunk.parts.first().map_or(0.0, |part| seconds(part.start)),
+        cause,
+    })?;
     let sample = |at_s: f64| (at_s * f64::from(SAMPLE_RATE)) as usize;
     let place = |word: Word| {
         let (start, end) = chunk.place(sample(word.start_s)..sample(word.end_s));
@@ -171,6 +185,7 @@ fn tell_languages(
     tracks: &[Track<'_>],
     speech: &[Vec<Range<usize>>],
     recognisers: &mut [Box<dyn Transcriber>],
+    unreadable: &(dyn Fn(io::Error) -> Error + Sync),
 ) -> Result<Vec<Language>, Error> {
     let length = |track: usize| speech[track].iter().map(ExactSizeIterator::len).sum::<usize>();
     let longest = (0..tracks.len()).max_by_key(|track| length(*track)).unwrap_or(0);
@@ -179,11 +194,8 @@ fn tell_languages(
         .collect();
     let tell = |track: &usize, recogniser: &mut dyn Transcriber| {
         let most = LANGUAGE_S * SAMPLE_RATE as usize;
-        let samples = speech[*track]
-            .iter()
-            .flat_map(|range| tracks[*track].samples[range.clone()].iter().copied());
-        let sample: Vec<f32> = samples.take(most).collect();
-        recogniser.detect_language(&sample).map_err(|cause| Error::Recogniser {
+        let samples = read(&tracks[*track], &speech[*track], most).map_err(unreadable)?;
+        recogniser.detect_language(&samples).map_err(|cause| Error::Recogniser {
             at_s: speech[*track].first().map_or(0.0, |range| seconds(range.start)),
             cause,
         })
@@ -281,7 +293,7 @@ mod tests {
     fn silence_reaches_no_recogniser() {
         let recording = Recording {
             source: "quiet.wav".to_owned(),
-            channels: vec![vec![0.0; 10 * SAMPLE_RATE as usize]],
+            sound: std::sync::Arc::new(vec![vec![0.0; 10 * SAMPLE_RATE as usize]]),
             duration_s: 10.0,
         };
         let mut open = |_: usize| -> Result<Vec<Box<dyn Transcriber>>, Error> { unreachable!("nothing to hear") };
@@ -292,16 +304,28 @@ mod tests {
     #[test]
     fn each_track_may_speak_a_language_of_its_own() {
         let second = SAMPLE_RATE as usize;
-        let track = |sample: f32, speaker| Track {
-            samples: vec![sample; 20 * second].into(),
-            speaker,
+        // Noise of its own on each, so that they are two tracks; the first sample says the language.
+        let noise = |seed: usize| {
+            (0..20 * second)
+                .map(move |at| {
+                    if at == 0 {
+                        seed as f32 - 1.5
+                    } else {
+                        ((at * (seed + 7)) % 101) as f32 / 101.0 - 0.5
+                    }
+                })
+                .collect::<Vec<f32>>()
         };
-        let tracks = [track(0.5, "left"), track(-0.5, "right"), track(0.5, "S3")];
-        let ranges = |seconds: usize| Vec::from([0..seconds * second]);
-        let speech = [ranges(8), ranges(12), ranges(2)];
-        let told = tell_languages(&tracks, &speech, &mut recognisers(2)).expect("told");
-        // Two seconds tell nothing: the third speaks as the one who speaks most.
-        assert_eq!(told, [Language::Ru, Language::En, Language::En]);
+        let sound = vec![noise(2), noise(1)];
+        let tracks = channels::tracks(&sound).expect("in memory");
+        let ranges = |seconds: usize| std::iter::once(0..seconds * second).collect::<Vec<_>>();
+        let unreadable = |cause| panic!("{cause}");
+        let told = |speech: [Vec<Range<usize>>; 2]| {
+            tell_languages(&tracks, &speech, &mut recognisers(2), &unreadable).expect("told")
+        };
+        assert_eq!(told([ranges(8), ranges(12)]), [Language::Ru, Language::En]);
+        // Two seconds tell nothing: who says so little speaks as the one who speaks most.
+        assert_eq!(told([ranges(2), ranges(12)]), [Language::En, Language::En]);
     }
 
     #[test]
@@ -326,15 +350,11 @@ mod tests {
     #[test]
     fn words_keep_their_places_where_pauses_were_cut_out() {
         let second = SAMPLE_RATE as usize;
-        let track = Track {
-            samples: vec![0.1; 60 * second].into(),
-            speaker: "S1",
-        };
         let chunk = Chunk {
             track: 0,
             parts: vec![10 * second..12 * second, 30 * second..32 * second],
         };
-        let heard = hear(&chunk, &track, Language::En, &mut Counting).expect("heard");
+        let heard = hear(&chunk, &vec![0.1; 4 * second], Language::En, &mut Counting).expect("heard");
         let starts: Vec<f64> = heard.iter().map(|word| word.start_s).collect();
         assert_eq!(starts, [10.0, 11.0, 30.0, 31.0]);
     }

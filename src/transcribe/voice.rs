@@ -1,10 +1,12 @@
 //! Where somebody speaks, on each track.
 
+use std::io;
 use std::ops::Range;
 
 use earshot::Detector;
 
 use super::channels::Track;
+use super::levels::{Echoes, is_echo};
 
 /// Samples of one frame of the detector: 16 ms.
 pub const FRAME: usize = 256;
@@ -18,8 +20,6 @@ pub const HANG: usize = 22;
 pub const SHORTEST: usize = 10;
 /// Frames kept around speech (0.16 s): the detector is late on soft consonants.
 pub const MARGIN: usize = 10;
-/// How much louder the other channel must be for this one to be only its echo (13 dB as a ratio of energies).
-pub const ECHO: f32 = 20.0;
 /// Energy under which nothing is speech (−70 dB of full scale): the rounding noise of µ-law lies at −75 dB, and the
 /// detector takes its crackle for a voice.
 pub const FAINTEST: f32 = 1e-7;
@@ -31,39 +31,44 @@ pub const LOUD: f32 = 0.99;
 /// Frames on each side that the energy of a frame is smoothed over: an echo is a few milliseconds late.
 pub const SMOOTH: usize = 3;
 
+/// Samples that are read at a time: 4 s.
+const BLOCK: usize = 256 * FRAME;
+
+/// What is known of each frame of a track.
+struct Frames {
+    /// How sure the detector is of a voice, 0–1.
+    scores: Vec<f32>,
+    energies: Vec<f32>,
+}
+
 /// Utterances of each track, in samples, in order.
-pub fn speech(tracks: &[Track<'_>]) -> Vec<Vec<Range<usize>>> {
-    let energies: Vec<Vec<f32>> = tracks.iter().map(|track| frame_energies(&track.samples)).collect();
-    tracks
-        .iter()
-        .enumerate()
-        .map(|(at, track)| {
-            let mut scores = scores(&track.samples);
-            mute_faint(&mut scores, &energies[at]);
-            for (other, energies_of_other) in energies.iter().enumerate() {
-                if other != at {
-                    mute_echo(&mut scores, &energies[at], energies_of_other);
-                }
-            }
-            utterances(&scores, track.samples.len())
-        })
-        .collect()
+pub fn speech(tracks: &[Track<'_>]) -> io::Result<Vec<Vec<Range<usize>>>> {
+    let mut frames = tracks.iter().map(frames).collect::<io::Result<Vec<_>>>()?;
+    for Frames { scores, energies } in &mut frames {
+        mute_faint(scores, energies);
+    }
+    mute_echoes(&mut frames);
+    let utterances = |(frames, track): (&Frames, &Track<'_>)| utterances(&frames.scores, track.samples());
+    Ok(frames.iter().zip(tracks).map(utterances).collect())
 }
 
-fn scores(samples: &[f32]) -> Vec<f32> {
+fn frames(track: &Track<'_>) -> io::Result<Frames> {
     let mut detector = Box::new(Detector::default());
-    samples
-        .chunks_exact(FRAME)
-        .map(|frame| detector.predict_f32(frame))
-        .collect()
+    let (mut scores, mut energies) = (Vec::new(), Vec::new());
+    for from in (0..track.samples()).step_by(BLOCK) {
+        for frame in track.read(from..from + BLOCK)?.chunks_exact(FRAME) {
+            scores.push(detector.predict_f32(frame));
+            energies.push(frame.iter().map(|s| s * s).sum::<f32>() / FRAME as f32);
+        }
+    }
+    Ok(Frames {
+        scores,
+        energies: smooth(&energies),
+    })
 }
 
-/// Energy of each frame, smoothed over its neighbours.
-fn frame_energies(samples: &[f32]) -> Vec<f32> {
-    let plain: Vec<f32> = samples
-        .chunks_exact(FRAME)
-        .map(|frame| frame.iter().map(|s| s * s).sum::<f32>() / FRAME as f32)
-        .collect();
+/// Each the mean of its neighbours.
+fn smooth(plain: &[f32]) -> Vec<f32> {
     (0..plain.len())
         .map(|at| {
             let around = &plain[at.saturating_sub(SMOOTH)..(at + SMOOTH + 1).min(plain.len())];
@@ -84,10 +89,23 @@ fn mute_faint(scores: &mut [f32], energies: &[f32]) {
     }
 }
 
-fn mute_echo(scores: &mut [f32], own: &[f32], other: &[f32]) {
-    for ((score, own), other) in scores.iter_mut().zip(own).zip(other) {
-        if *other > ECHO * own.max(1e-10) {
-            *score = 0.0;
+fn mute_echoes(tracks: &mut [Frames]) {
+    let mut echoes = Echoes::new(tracks.len());
+    let count = tracks.iter().map(|frames| frames.scores.len()).min().unwrap_or(0);
+    for at in 0..count {
+        let frame: Vec<(f32, f32)> = tracks
+            .iter()
+            .map(|frames| (frames.scores[at], frames.energies[at]))
+            .collect();
+        echoes.hear(&frame);
+    }
+    let levels = echoes.levels();
+    for at in 0..count {
+        let energies: Vec<f32> = tracks.iter().map(|frames| frames.energies[at]).collect();
+        for (track, frames) in tracks.iter_mut().enumerate() {
+            if is_echo(track, &energies, &levels) {
+                frames.scores[at] = 0.0;
+            }
         }
     }
 }
@@ -160,8 +178,13 @@ mod tests {
 
     #[test]
     fn an_echo_is_muted_and_double_talk_is_not() {
-        let mut scores = vec![0.9, 0.9];
-        mute_echo(&mut scores, &[1e-6, 0.01], &[0.01, 0.02]);
-        assert_eq!(scores, [0.0, 0.9]);
+        let track = |energies: [f32; 2]| Frames {
+            scores: vec![0.9, 0.9],
+            energies: energies.to_vec(),
+        };
+        let mut tracks = [track([1e-6, 0.01]), track([0.01, 0.02])];
+        mute_echoes(&mut tracks);
+        assert_eq!(tracks[0].scores, [0.0, 0.9]);
+        assert_eq!(tracks[1].scores, [0.9, 0.9]);
     }
 }

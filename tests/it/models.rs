@@ -1,6 +1,9 @@
 //! `dealstage models`: what is said about the weights is true.
 
-use crate::support::{Scratch, dealstage, dealstage_with, stderr, stdout};
+use dealstage::understand::turn_model::unigram::Tokenizer;
+use dealstage::weights;
+
+use crate::support::{Scratch, dealstage, dealstage_with, fixture, stderr, stdout};
 
 #[test]
 fn the_fetched_weights_are_whole() {
@@ -23,4 +26,47 @@ fn missing_weights_are_said_to_be_missing() {
         said.contains("whisper-base") && said.contains("dealstage models pull"),
         "{said}"
     );
+}
+
+#[test]
+fn words_are_cut_as_the_library_cuts_them() {
+    let path = weights::locate("multilingual-e5-small", "tokenizer.json").expect("fetched");
+    let theirs = tokenizers::Tokenizer::from_file(&path).expect("read");
+    let ours = Tokenizer::from_file(&path).expect("read");
+    let mut texts: Vec<String> = [
+        "",
+        " ",
+        "  two  spaces\tand\na line ",
+        "<s> literally </s> <mask>here<unk>",
+        "ﬁve ½ ｆｕｌｌ a\u{301} №\u{200b}",
+        "日本語と中文 עברית हिन्दी 🙂🙂\u{1f9ff}",
+        "\u{e000}\u{e001}\u{10ffff} \u{0}\u{7}",
+        "Донаудампфшиффартсгезельшафт",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    for file in std::fs::read_dir(fixture("calls")).expect("calls") {
+        let path = file.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            let call: serde_json::Value = serde_json::from_slice(&std::fs::read(path).expect("read")).expect("JSON");
+            let turns = call["turns"].as_array().expect("turns");
+            texts.extend(
+                turns
+                    .iter()
+                    .map(|turn| turn["text"].as_str().expect("a text").to_owned()),
+            );
+        }
+    }
+    assert!(texts.len() > 1000, "{}", texts.len());
+    for text in &texts {
+        let cut = |by: Result<tokenizers::Encoding, _>| by.expect("cut").get_ids().to_vec();
+        let (ours, theirs) = (
+            ours.encode_fast(text.as_str(), true),
+            theirs.encode_fast(text.as_str(), true),
+        );
+        assert_eq!(cut(ours), cut(theirs), "{text:?}");
+    }
+    for id in [0, 3, 7, 100_000, 250_000, 250_001] {
+        assert_eq!(ours.id_to_token(id), theirs.id_to_token(id));
+    }
 }

@@ -211,7 +211,7 @@ mod tests {
             drop(recorder);
             let crashed = read(&path);
             assert_eq!(
-                (crashed.channels.len(), crashed.duration_s),
+                (crashed.sound.channels(), crashed.duration_s),
                 (usize::from(channels), 1.0)
             );
 
@@ -222,7 +222,7 @@ mod tests {
             recorder.finish().expect("finished");
             let ended = read(&path);
             assert_eq!(ended.duration_s, 2.0);
-            let samples = |recording: &crate::domain::Recording| recording.channels[0][..8_000].to_vec();
+            let samples = |recording: &crate::domain::Recording| recording.sound.read(0, 0..8_000).expect("read");
             assert_eq!(samples(&ended), samples(&crashed));
 
             let mut replay = Replay::open(&path).expect("opened");

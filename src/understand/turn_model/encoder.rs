@@ -9,9 +9,9 @@ use std::path::Path;
 use candle_core::quantized::{QTensor, gguf_file};
 use candle_core::{CpuStorage, CustomOp1, D, Device, IndexOp, InplaceOp2, Layout as TensorLayout, Shape, Tensor};
 use rayon::prelude::*;
-use tokenizers::Tokenizer;
 
 use super::Error;
+use super::unigram::Tokenizer;
 
 /// Width of a turn's vector.
 pub const WIDTH: usize = 384;

@@ -6,6 +6,7 @@
 mod decode;
 pub mod encoder;
 pub mod heads;
+pub mod unigram;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
