@@ -1,6 +1,6 @@
 # The two commands of the README are `make run` and `make test`; both are safe to repeat.
 
-.PHONY: run web test test-llm setup lint release crash workers load fuzz hooks rates judge real-crm bench-live bench-memory shots
+.PHONY: run web test test-llm setup lint release crash workers load fuzz hooks rates judge real-crm bench-live bench-memory bench-hear shots
 
 # Where the system's Node is too old, .ci/setup puts a newer one there.
 export PATH := $(CURDIR)/target/node-22/node_modules/.bin:$(PATH)
@@ -86,6 +86,9 @@ judge: release
 real-crm: release
 	benches/real_crm.py $(service) --crm tryton
 	.ci/with-servers benches/real_crm.py $(service) --crm bottlecrm
+
+bench-hear: release
+	benches/hear.py $(service)
 
 bench-live: release
 	benches/live.py $(service)

@@ -27,6 +27,7 @@ import score  # noqa: E402
 import words  # noqa: E402
 
 SETTINGS = ("beam 5", "beam 1", "batched 8, beam 1", "beam 5, VAD")
+NO_SPEECH = "no speech"
 PARTS = ("words", "last", "speakers", "noise")
 
 
@@ -82,17 +83,26 @@ def audio(item):
 
 def ours(item, options):
     """The analysis of a recording, and the time that the process took: seconds of the clock, seconds of processors."""
-    command = [str(options.binary), "analyze", str(audio(item)), "--json", "--quiet", "--threads", str(options.threads)]
+    analysis, times = analysed(audio(item), options)
+    if options.keep:
+        (options.keep / f"{item['name']}.json").write_text(json.dumps(analysis, ensure_ascii=False, indent=1), encoding="utf-8")
+    return analysis, times
+
+
+def analysed(path, options, quiet=False):
+    command = [str(options.binary), "analyze", str(path), "--json", "--quiet", "--threads", str(options.threads)]
     start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, capture_output=True, text=True)
     seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-    seconds = seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    if done.returncode != 0:
-        print(f"{item['name']}: {done.stderr.strip()}", file=sys.stderr)
-        return {"turns": []}, seconds
-    if options.keep:
-        (options.keep / f"{item['name']}.json").write_text(done.stdout, encoding="utf-8")
-    return json.loads(done.stdout), seconds
+    times = seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    if done.returncode == 0:
+        return json.loads(done.stdout), times
+    # A recording in which nobody speaks is bad input, and said to be.
+    if NO_SPEECH not in done.stderr:
+        raise SystemExit(f"{path}: {done.stderr.strip()}")
+    if not quiet:
+        print(f"{path.name}: {done.stderr.strip()}", file=sys.stderr)
+    return {"turns": []}, times
 
 
 class Theirs:
@@ -105,7 +115,10 @@ class Theirs:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
 
     def hear(self, item, setting, channel=None):
-        request = {"path": str(audio(item)), "channel": channel, "lang": item["lang"], "setting": setting}
+        return self.hear_file(audio(item), item["lang"], setting, channel)
+
+    def hear_file(self, path, language, setting, channel=None):
+        request = {"path": str(path), "channel": channel, "lang": language, "setting": setting}
         print(json.dumps(request), file=self.process.stdin, flush=True)
         answer = self.process.stdout.readline()
         if not answer:
@@ -146,6 +159,101 @@ def words_part(items, options):
             say(row)
     tables(rows)
     return rows
+
+
+def last_part(items, options):
+    """Sentences that are cut right after the last word: is it there?"""
+    rows = []
+    for item in chosen(items, options, "last"):
+        analysis, _ = ours(item, options)
+        wanted = score.normal_of(item["turns"], item["lang"])
+        heard = score.normal_of(analysis["turns"], item["lang"])
+        row = {"name": item["name"], "lang": item["lang"], "there": heard[-1:] == wanted[-1:], "words": score.counted(wanted, heard)}
+        # Heard wrongly is not lost: a last word that something stands for.
+        row["stands"] = bool(wanted) and words.aligned(wanted, heard)[-1][1] is not None
+        rows.append(row | {"wanted": wanted[-1], "heard": (heard or [""])[-1]})
+        if not row["there"]:
+            print(f"{item['name']}: {rows[-1]['wanted']} is {rows[-1]['heard'] or 'nothing'}")
+    print("\nlast words of sentences that are cut right after them")
+    for language in dict.fromkeys(row["lang"] for row in rows):
+        mine = [row for row in rows if row["lang"] == language]
+        print(
+            f"  {language}: {sum(row['there'] for row in mine)} of {len(mine)} right, {sum(row['stands'] for row in mine)} right or"
+            f" heard as another word; word errors {rate(mine, 'words')} %"
+        )
+    return rows
+
+
+def speakers_part(items, options):
+    """Who speaks, on one channel: of calls mixed to one, and of recordings with the times of people."""
+    rows = []
+    for item in chosen(items, options, "call", "mixed", "real", "speakers"):
+        spans = score.spans_of(item)
+        if item["channels"] != 1 or len({turn["speaker"] for turn in item["turns"] or item["spans"]}) < 2:
+            continue
+        analysis, _ = ours(item, options)
+        figures = score.score(analysis, item)
+        row = {"name": item["name"], **about(item), "what": item["what"]}
+        row |= {key: figures[key] for key in ("words", "words_by_speaker", "speaker_of_words", "diarization") if key in figures}
+        row["speakers"] = [len({span[2] for span in spans}) if spans else None, len(score.speakers(analysis["turns"]))]
+        rows.append(row)
+        print(speakers_line(row["name"], [row]), flush=True)
+    print("\nwho speaks: DER (0.25 s around known edges left out, talk at once counted), right words with the right speaker, cpWER")
+    groups = [(f"{language}, {kind}", language, kind) for language, kind in dict.fromkeys((row["lang"], row["kind"]) for row in rows)]
+    for label, language, kind in groups:
+        print(speakers_line(label, [row for row in rows if (row["lang"], row["kind"]) == (language, kind)]))
+    return rows
+
+
+def speakers_line(label, rows):
+    parts = [row["diarization"] for row in rows if "diarization" in row]
+    text = f"  {label:<28}"
+    if parts:
+        total = sum(part["speech"] for part in parts)
+        shares = ", ".join(f"{key} {100 * sum(part[key] for part in parts) / total:.1f}" for key in ("missed", "added", "other"))
+        text += f" DER {score.der(parts):5.1f} % ({shares})"
+    said = [row["speaker_of_words"] for row in rows if "speaker_of_words" in row]
+    if said:
+        text += f"  words {100 * sum(part['right'] for part in said) / max(1, sum(part['of'] for part in said)):.1f} %"
+        text += f"  cpWER {rate(rows, 'words_by_speaker')} %  (WER {rate(rows, 'words')} %)"
+    right = sum(row["speakers"][0] == row["speakers"][1] for row in rows if row["speakers"][0])
+    known = sum(row["speakers"][0] is not None for row in rows)
+    return text + (f"  number of speakers right in {right} of {known}" if known > 1 else f"  speakers {rows[0]['speakers'][1]} ({rows[0]['speakers'][0]})")
+
+
+def noise_part(items, options):
+    """Words where nobody speaks."""
+    import noise
+
+    rows = []
+    theirs = None if options.alone else Theirs(options.threads)
+    for item in noise.make():
+        if options.name and options.name not in item["name"]:
+            continue
+        path = noise.FOLDER / item["file"]
+        analysis, (seconds, _) = analysed(path, options, quiet=True)
+        row = {"name": item["name"], "seconds": item["seconds"], "time": seconds}
+        row["ours"] = [turn["text"] for turn in analysis["turns"]]
+        for setting in ("beam 5", "beam 5, VAD") if theirs else ():
+            row[setting] = [part[2].strip() for part in theirs.hear_file(path, "en", setting)["segments"]]
+        rows.append(row)
+        counts = ", ".join(f"{who} {said(row[who])}" for who in ("ours", "beam 5", "beam 5, VAD") if who in row)
+        print(f"{item['name']:<28} {item['seconds']:6.0f} s {row['time']:7.1f} s  words: {counts}", flush=True)
+        for text in row["ours"]:
+            print(f"    {text}")
+    print("\nwords where nobody speaks")
+    for who in ("ours", "beam 5", "beam 5, VAD"):
+        mine = [row for row in rows if who in row]
+        if mine:
+            total, minutes = sum(said(row[who]) for row in mine), sum(row["seconds"] for row in mine) / 60
+            files = sum(said(row[who]) > 0 for row in mine)
+            print(f"  {who:<16} {total} words in {minutes:.0f} minutes, in {files} of {len(mine)} files")
+    return rows
+
+
+def said(texts):
+    """Number of words as they stand."""
+    return sum(len(text.split()) for text in texts)
 
 
 def about(item):

@@ -9,13 +9,16 @@ NAME.json: {"name", "lang", "kind", "quick", "what", "seconds", "channels", "tur
 
 - prompts: of telephone systems, spoken by a person each (Debian's packages), joined with pauses; 8 kHz
 - calls: of fixtures/calls, spoken by synthetic voices; two channels or one; with pauses, talk at once, noise
-- real: public recordings of /shared/audio with the words of people
+- mixed: the same calls of two channels in one, for telling speakers apart
+- real: public recordings with the words of people
+- speakers: meetings of the AMI corpus with the times of speakers by people ("spans" in place of "turns")
 - last: sentences that are cut right after the last word
 """
 
 import argparse
 import csv
 import json
+import os
 import pathlib
 import random
 import shutil
@@ -39,9 +42,9 @@ CALLS = {
         ("en-b02", "joe", "SLT", "wide"),
         ("en-b03", "BDL", "CLB", "phone"),
         ("en-e203", "CLB", "joe", "phone, pink 20"),
-        ("en-e208", "SLT", "BDL", "phone, babble 10"),
+        ("en-e208", "SLT", "CLB", "phone, babble 10"),
         ("en-e413", "joe", "CLB", "mono, phone"),
-        ("en-e516", "BDL", "SLT", "mono, phone, pink 10"),
+        ("en-e516", "BDL", "joe", "mono, phone, pink 10"),
     ],
     "ru": [
         ("ru-b01", "Aleksandr", "Anna", "wide"),
@@ -61,6 +64,8 @@ KNOWN = {
     "librivox_0920": "He was not an ill-disposed young man, unless to be rather cold hearted and rather selfish is to be ill-disposed.",
     "spk1_snt1": "The birch canoe slid on the smooth planks.",
 }
+# Commit of pyannote.audio whose tests hold half minutes of the AMI corpus (CC BY 4.0).
+AMI = "b749285c5cdd4636b2edc7f766f1352c8dde9369"
 OVERLAPPING = 0.15
 LAST_CLIPS = 30
 
@@ -84,7 +89,9 @@ def make(again=False):
         for number, call in enumerate(CALLS[language]):
             calls(speaker, language, number, *call)
         last(speaker, language)
+    mixed()
     real()
+    meetings()
     return listed()
 
 
@@ -96,7 +103,7 @@ def exists(name):
     return (places.CORPUS / f"{name}.json").exists()
 
 
-def write(name, language, kind, what, samples, rate, turns, quick=False):
+def write(name, language, kind, what, samples, rate, turns, quick=False, spans=None):
     soundfile.write(str(places.CORPUS / f"{name}.flac"), numpy.clip(samples, -1, 1), rate, subtype="PCM_16")
     seconds = len(samples) / rate
     channels = 1 if samples.ndim == 1 else samples.shape[1]
@@ -106,7 +113,7 @@ def write(name, language, kind, what, samples, rate, turns, quick=False):
         for word in turn["words"] or ():
             word["s"], word["e"] = round(float(word["s"]), 3), round(float(word["e"]), 3)
     about = {"name": name, "lang": language, "kind": kind, "quick": quick, "what": what, "seconds": round(seconds, 3)}
-    about |= {"channels": channels, "turns": turns}
+    about |= {"channels": channels, "turns": turns} | ({"spans": spans} if spans else {})
     (places.CORPUS / f"{name}.json").write_text(json.dumps(about, ensure_ascii=False, indent=1), encoding="utf-8")
     print(f"{name}: {seconds:.0f} s, {len(turns)} turns, {what}", file=sys.stderr)
 
@@ -288,7 +295,48 @@ def babble(speaker, language, length, rate, rng):
     return sum_of / sounds.rms(sum_of)
 
 
+def mixed():
+    for item in listed():
+        name = item["name"].replace("-call-", "-mixed-")
+        if item["kind"] != "call" or item["channels"] == 1 or item["quick"] or exists(name):
+            continue
+        samples, rate = soundfile.read(str(places.CORPUS / f"{item['name']}.flac"), dtype="float32")
+        turns = [{**turn, "channel": 0} for turn in item["turns"]]
+        write(name, item["lang"], "mixed", f"{item['what']}, in one channel", samples.sum(axis=1), rate, turns)
+
+
 # Public recordings.
+
+
+def rttm(path, of=None):
+    """Who speaks when: lines `SPEAKER RECORDING 1 START LENGTH … NAME …`."""
+    rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+    rows = [row for row in rows if row and row[0] == "SPEAKER" and of in (None, row[1])]
+    return [{"start": float(row[3]), "end": float(row[3]) + float(row[4]), "speaker": row[7]} for row in rows]
+
+
+def meetings():
+    """Half a minute each of 13 meetings, as pyannote.audio tests with them: from its repository, which is fetched once."""
+    folder = places.HOME / "pyannote-audio"
+    if not folder.exists():
+        part = folder.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        source = os.environ.get("PYANNOTE_SOURCE", "https://github.com/pyannote/pyannote-audio.git")
+        steps = [["clone", "--quiet", "--no-checkout", "--filter=blob:none", source, part], ["-C", part, "checkout", "-q", AMI, "--", "tests/data"]]
+        try:
+            for step in steps:
+                subprocess.run(["git", *step], check=True)
+        except subprocess.CalledProcessError:
+            print("no meetings: the repository of pyannote.audio is not reached (PYANNOTE_SOURCE names a copy)", file=sys.stderr)
+            return
+        part.rename(folder)
+    for path in sorted((folder / "tests/data").glob("*.wav")):
+        name = f"en-ami-{path.stem}"
+        spans = [span for table in path.parent.glob("debug.*.rttm") for span in rttm(table, path.stem)]
+        if spans and not exists(name):
+            samples, rate = soundfile.read(str(path), dtype="float32")
+            count = len({span["speaker"] for span in spans})
+            write(name, "en", "speakers", f"AMI, {count} speakers", samples, rate, [], spans=spans)
 
 
 def real():
@@ -304,7 +352,8 @@ def real():
         turns = [dict(zip(("speaker", "text"), line.split(": ", 1))) for line in lines if ": " in line]
         turns = [{**turn, "channel": 0, "start": None, "end": None, "words": None} for turn in turns]
         samples, rate = soundfile.read(str(path), dtype="float32")
-        write(name, "en", "real", path.stem, samples, rate, turns)
+        times = path.with_suffix(".rttm")
+        write(name, "en", "real", path.stem, samples, rate, turns, spans=rttm(times) if times.exists() else None)
 
 
 # The last word.
