@@ -88,6 +88,7 @@ real-crm: release
 	.ci/with-servers benches/real_crm.py $(service) --crm bottlecrm
 
 bench-hear: release
+	benches/hear/score_test.py
 	benches/hear.py $(service)
 
 bench-live: release

@@ -34,6 +34,7 @@ PARTS = ("words", "last", "speakers", "noise")
 def run():
     if sys.argv[1:2] == ["score"]:
         return score_one(sys.argv[2:])
+    sys.stdout.reconfigure(line_buffering=True)
     options = arguments()
     report = {"binary": str(options.binary), "threads": options.threads}
     import corpus
