@@ -65,7 +65,7 @@ pub enum Error {
     /// Not the fault of the file.
     #[error(
         "{file}: its sound cannot be kept in the folder for temporary files ({folder}): {cause}; make room there, or name \
-             another folder in the environment variable TMPDIR", folder = std::env::temp_dir().display()
+             another folder in the environment variable TMPDIR", folder = spool::folder().display()
     )]
     Spool { file: String, cause: std::io::Error },
     #[error("{file}: {cause}; {remedy}")]

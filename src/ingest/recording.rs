@@ -74,7 +74,7 @@ pub fn decode(file: &str, mut source: Source<'static>, longest_s: Option<f64>) -
     };
     let unheard = |cause: String| wrong(cause, "convert it to WAV at 16 kHz");
     let too_long = |how: String| {
-        let cause = format!("it {how} longer than the limit of {:.0} minutes", longest_s / 60.0);
+        let cause = format!("it {how} longer than the limit of {} minutes", longest_s / 60.0);
         wrong(cause, "split it")
     };
     let failed = |failure: Failure| match failure {

@@ -450,9 +450,13 @@ fn what_a_head_says_of_the_length_is_not_believed() {
         "long.wav: it says that it lasts 600 minutes, longer than the limit of 1 minutes; split it"
     );
     // One that does not say it is refused when it is there.
+    let limited = Options {
+        longest_s: Some(6.0),
+        ..Options::default()
+    };
     assert_eq!(
-        refused("long.wav", saying(wav(16_000, 61.0, &[440.0]), 0), &limited),
-        "long.wav: it lasts longer than the limit of 1 minutes; split it"
+        refused("long.webm", fixture("opus-48k-stereo.webm"), &limited),
+        "long.webm: it lasts longer than the limit of 0.1 minutes; split it"
     );
     assert_eq!(recording("open.wav", saying(second(), 0)).duration_s, 1.0);
     for nothing in [wav(16_000, 0.0, &[440.0]), second()[..44].to_vec()] {
