@@ -24,6 +24,8 @@ pub enum Corrected {
         value: Option<serde_json::Value>,
         /// Where it was said. A value that was not found there needs it: nothing is known without words of the call.
         turn: Option<u32>,
+        /// Which of several values of that turn is meant: the words that carry it, as `raw` of the analysis. None: all.
+        raw: Option<String>,
     },
     /// Where the deal stands: a stage of the process; null: it cannot be told.
     DealStage { stage: Option<String> },

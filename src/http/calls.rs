@@ -482,15 +482,26 @@ async fn check(app: &App, user: &User, id: &CallId, correction: &Corrected) -> R
             )));
         }
     }
+    let raw = match correction {
+        Corrected::Field { raw, .. } => raw.as_deref(),
+        _ => None,
+    };
     let Some(turn) = correction.turn() else {
-        return Ok(());
+        return match raw {
+            Some(_) => Err(Error::unusable(
+                "raw: it tells values of one turn apart, and needs `turn`",
+            )),
+            None => Ok(()),
+        };
     };
     let words = app.shop.store.result(&user.scope(), id, Step::Transcript).await?;
     let words =
         words.ok_or_else(|| Error::conflict("the call has no transcript, so nothing in it can be corrected"))?;
     let heard: Heard = serde_json::from_str(&words).map_err(|_| Error::conflict("the transcript cannot be read"))?;
-    if heard.call.turns.iter().all(|known| known.i != turn) {
-        return Err(Error::unusable(format!("turn: the call has no turn {turn}")));
+    let said = heard.call.turns.iter().find(|known| known.i == turn);
+    let said = said.ok_or_else(|| Error::unusable(format!("turn: the call has no turn {turn}")))?;
+    if raw.is_some_and(|raw| raw.is_empty() || !said.text.contains(raw)) {
+        return Err(Error::unusable(format!("raw: these words are not in turn {turn}")));
     }
     Ok(())
 }
@@ -502,12 +513,13 @@ struct Heard {
 
 #[derive(Deserialize)]
 struct Turns {
-    turns: Vec<TurnNumber>,
+    turns: Vec<TurnWords>,
 }
 
 #[derive(Deserialize)]
-struct TurnNumber {
+struct TurnWords {
     i: u32,
+    text: String,
 }
 
 /// Takes a correction back: the call is run again without it.

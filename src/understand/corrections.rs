@@ -69,49 +69,81 @@ where
 /// Values of fields.
 pub fn fields(fields: &mut Vec<Field>, call: &Call, corrected: &[Corrected]) {
     for said in corrected {
-        let Corrected::Field { field, value, turn } = said else {
+        let Corrected::Field {
+            field,
+            value,
+            turn,
+            raw,
+        } = said
+        else {
             continue;
         };
+        let meant = Meant {
+            field: *field,
+            turn: *turn,
+            raw: raw.as_deref(),
+        };
         match value {
-            None => take_away(fields, *field, *turn),
+            None => take_away(fields, meant),
             Some(value) => {
                 if let Ok(value) = FieldValue::read(*field, value) {
-                    put(fields, call, *field, value, *turn);
+                    put(fields, call, meant, value);
                 }
             }
         }
     }
 }
 
-/// Whether a value of the field was found, in that turn if one is named.
-fn is_found(found: &Field, field: FieldName, turn: Option<u32>) -> bool {
-    found.field == field && found.turn.is_some() && (turn.is_none() || found.turn == turn)
+/// What a correction of a field is about.
+#[derive(Clone, Copy)]
+struct Meant<'a> {
+    field: FieldName,
+    /// None: whatever turn it was said in.
+    turn: Option<u32>,
+    /// None: all values of the turn.
+    raw: Option<&'a str>,
 }
 
-fn take_away(fields: &mut Vec<Field>, field: FieldName, turn: Option<u32>) {
-    let at = fields.iter().position(|found| found.field == field);
-    fields.retain(|found| !is_found(found, field, turn));
-    if fields.iter().all(|found| found.field != field) {
-        let at = at.unwrap_or(fields.len()).min(fields.len());
-        fields.insert(at, Field::not_stated(field));
+impl Meant<'_> {
+    fn is(self, found: &Field) -> bool {
+        found.field == self.field
+            && found.turn.is_some()
+            && (self.turn.is_none() || found.turn == self.turn)
+            && self.raw.is_none_or(|raw| found.raw == raw)
     }
 }
 
-fn put(fields: &mut Vec<Field>, call: &Call, field: FieldName, value: FieldValue, turn: Option<u32>) {
-    let found = fields.iter().find(|found| is_found(found, field, turn)).cloned();
+fn take_away(fields: &mut Vec<Field>, meant: Meant<'_>) {
+    let at = fields.iter().position(|found| found.field == meant.field);
+    fields.retain(|found| !meant.is(found));
+    if fields.iter().all(|found| found.field != meant.field) {
+        let at = at.unwrap_or(fields.len()).min(fields.len());
+        fields.insert(at, Field::not_stated(meant.field));
+    }
+}
+
+fn put(fields: &mut Vec<Field>, call: &Call, meant: Meant<'_>, value: FieldValue) {
+    let found = fields.iter().find(|found| meant.is(found)).cloned();
     let words = found.or_else(|| {
-        let said = call.turn(turn?)?;
-        Some(Field {
-            raw: said.text.clone(),
+        let said = call.turn(meant.turn?)?;
+        let raw = meant.raw.unwrap_or(&said.text);
+        said.text.contains(raw).then(|| Field {
+            raw: raw.to_owned(),
             quote: said.text.clone(),
             turn: Some(said.i),
             role: Some(said.role),
-            ..Field::not_stated(field)
+            ..Field::not_stated(meant.field)
         })
     });
     let Some(words) = words else { return };
-    let place = fields.iter().position(|found| found.field == field);
-    fields.retain(|found| found.field != field || (found.turn.is_some() && found.turn != words.turn));
+    // What it takes the place of: not what else was said.
+    let old = Meant {
+        turn: words.turn,
+        ..meant
+    };
+    let place = fields.iter().position(|found| old.is(found));
+    let place = place.or_else(|| fields.iter().position(|found| found.field == meant.field));
+    fields.retain(|found| !old.is(found) && (found.field != meant.field || found.turn.is_some()));
     let at = place.unwrap_or(fields.len()).min(fields.len());
     let new = Field {
         status: FieldStatus::Stated,
@@ -223,6 +255,7 @@ mod tests {
             field: FieldName::Budget,
             value: Some(value),
             turn,
+            raw: None,
         };
         let right = serde_json::json!({"amount": 3000.0, "currency": "USD", "period": "month", "qualifier": "exact"});
         let mut found = vec![money(2000.0)];
@@ -246,6 +279,7 @@ mod tests {
             field: FieldName::Budget,
             value: None,
             turn,
+            raw: None,
         };
         for (turn, gone) in [(None, true), (Some(2), true), (Some(1), false)] {
             let mut found = vec![money(2000.0)];
@@ -257,5 +291,47 @@ mod tests {
             };
             assert_eq!(found, [expected], "{turn:?}");
         }
+    }
+
+    #[test]
+    fn one_of_several_values_of_a_turn_is_told_by_its_words() {
+        let call = sample::talk(&[(Role::Buyer, "Last year 2,000 dollars, this year 3,000 dollars.")]);
+        let value = |raw: &str, amount: f64| Field {
+            raw: raw.to_owned(),
+            turn: Some(1),
+            ..money(amount)
+        };
+        let both = vec![value("2,000 dollars", 2000.0), value("3,000 dollars", 3000.0)];
+        let said = |raw: &str, amount: Option<f64>| Corrected::Field {
+            field: FieldName::Budget,
+            value: amount.map(|amount| serde_json::json!({"amount": amount, "currency": "USD", "qualifier": "exact"})),
+            turn: Some(1),
+            raw: Some(raw.to_owned()),
+        };
+        let after = |said: &[Corrected]| {
+            let mut found = both.clone();
+            fields(&mut found, &call, said);
+            found
+        };
+        let amounts = |found: &[Field]| -> Vec<Option<f64>> {
+            found
+                .iter()
+                .map(|field| match &field.value {
+                    Some(FieldValue::Money(money)) => money.amount,
+                    _ => None,
+                })
+                .collect()
+        };
+        let right = after(&[said("3,000 dollars", Some(30000.0))]);
+        assert_eq!(amounts(&right), [Some(2000.0), Some(30000.0)]);
+        assert_eq!((&right[0], right[1].decided_by), (&both[0], DecidedBy::Person));
+        let less = after(&[said("2,000 dollars", None)]);
+        assert_eq!(less, both[1..]);
+        let none = after(&[said("2,000 dollars", None), said("3,000 dollars", None)]);
+        assert_eq!(none, [Field::not_stated(FieldName::Budget)]);
+        // Not found by the program, but said; and what nobody said.
+        let more = after(&[said("this year", Some(1.0)), said("next year", Some(2.0))]);
+        assert_eq!(amounts(&more), [Some(1.0), Some(2000.0), Some(3000.0)]);
+        assert_eq!(more[0].raw, "this year");
     }
 }

@@ -134,6 +134,48 @@ fn a_side_that_was_wrong_takes_its_signals_with_it() {
     }
 }
 
+/// The amounts of `pain_impact` that a turn has, and who decided each.
+fn losses(analysis: &Value, turn: u64) -> Vec<(f64, String)> {
+    let fields = analysis["qualification"]["fields"].as_array().expect("fields");
+    let of_turn = |field: &&Value| field["field"] == "pain_impact" && field["turn"] == turn;
+    let shown = fields.iter().filter(of_turn).map(|field| {
+        let amount = field["value"]["amount"].as_f64().expect("an amount");
+        (amount, field["decided_by"].as_str().expect("a word").to_owned())
+    });
+    shown.collect()
+}
+
+#[test]
+fn of_two_values_in_a_turn_one_is_corrected() {
+    let scratch = Scratch::new();
+    let service = Settings::new(&scratch.path("data")).start();
+    let id = service.take(&fixture("deals/clinic-1.json"), &json!({}));
+    let before = service.analysed(&id);
+    let rules = "rules".to_owned();
+    assert_eq!(losses(&before, 8), [(200.0, rules.clone()), (9000.0, rules.clone())]);
+    let right = json!({"amount": 900.0, "currency": "USD", "period": "month", "qualifier": "approx"});
+    let said = |raw: &str, value: &Value| json!({"about": "field", "field": "pain_impact", "turn": 8, "raw": raw, "value": value});
+    let second = said("like nine thousand dollars a month", &right);
+    let kept = correct(&service, &id, &second);
+    let person = "person".to_owned();
+    assert_eq!(
+        losses(&service.analysed(&id), 8),
+        [(200.0, rules), (900.0, person.clone())]
+    );
+    assert_eq!(
+        service.get(&format!("/v1/calls/{id}/corrections"))[0]["raw"],
+        second["raw"]
+    );
+    let first = correct(&service, &id, &said("roughly two hundred dollars", &Value::Null));
+    assert_eq!(losses(&service.analysed(&id), 8), [(900.0, person)]);
+    for correction in [kept, first] {
+        let path = format!("/v1/calls/{id}/corrections/{correction}");
+        let answer = service.ask("DELETE", &path).send().expect("an answer");
+        assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+    }
+    assert_eq!(hash(&service.analysed(&id)), hash(&before));
+}
+
 #[test]
 fn what_cannot_be_a_correction_is_refused() {
     let scratch = Scratch::new();
@@ -157,6 +199,14 @@ fn what_cannot_be_a_correction_is_refused() {
         (
             json!({"about": "signal", "turn": 1, "signal": "buyer_pane", "present": true}),
             "",
+        ),
+        (
+            json!({"about": "field", "field": "pain_impact", "value": null, "raw": "roughly two hundred dollars"}),
+            "needs `turn`",
+        ),
+        (
+            json!({"about": "field", "field": "pain_impact", "value": null, "turn": 8, "raw": "ten dollars"}),
+            "not in turn 8",
         ),
     ] {
         let detail = refused(&service, &id, &said, 422);
