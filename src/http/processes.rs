@@ -200,25 +200,21 @@ impl ProcessCard {
     }
 }
 
-/// The process in force.
+/// The process in force: the workspace's own, or that of the server.
 ///
-/// With `Accept: application/json` what a person reads of it: the workspace's own, or that of the server. Without it the file
-/// of the workspace as TOML; 404: it uses the process of the server.
+/// Its file as TOML, to copy and change; with `Accept: application/json` what a person reads of it.
 #[utoipa::path(get, path = "/v1/process", tag = "process",
-    responses((status = 200, content((ProcessCard = "application/json"), (String = "application/toml"))),
-        (status = 404, body = ProblemDocument)))]
+    responses((status = 200, content((ProcessCard = "application/json"), (String = "application/toml")))))]
 async fn show(State(app): State<App>, user: User, headers: HeaderMap) -> Result<Response, Error> {
     user.may_read(Resource::Process)?;
     let workspace = app.shop.store.workspace(&user.0.workspace).await?;
     let workspace = workspace.ok_or_else(|| Error::not_found("workspace"))?;
+    let process = app.shop.process_of(&workspace, None);
+    let process = process.map_err(|error| Error::unusable(error.to_string()))?;
     if lists(&headers, header::ACCEPT, "application/json") {
-        let process = app.shop.process_of(&workspace, None);
-        let process = process.map_err(|error| Error::unusable(error.to_string()))?;
         return Ok(Json(ProcessCard::new(&process, workspace.process.is_some())).into_response());
     }
-    let text = workspace
-        .process
-        .ok_or_else(|| Error::not_found("process: the workspace uses the one of the server"))?;
+    let text = process.text().to_owned();
     Ok(([(header::CONTENT_TYPE, "application/toml")], text).into_response())
 }
 

@@ -207,6 +207,7 @@ pub struct Process {
     pub(super) id: String,
     pub(super) name: Words,
     pub(super) hash: String,
+    pub(super) text: String,
     pub(super) thresholds: Thresholds,
     pub(super) fields: Vec<FieldName>,
     pub(super) phrases: Vec<Phrase>,
@@ -243,6 +244,8 @@ impl Process {
         name: Words,
         /// SHA-256 of the file's text, hex.
         hash: str,
+        /// The file itself.
+        text: str,
         thresholds: Thresholds,
         /// Facts to look for.
         fields: [FieldName],

@@ -171,6 +171,7 @@ pub fn read(root: &Section<'_, '_>, text: &str) -> Option<Process> {
         id: id?.to_owned(),
         name,
         hash: hex(Sha256::digest(text.as_bytes())),
+        text: text.to_owned(),
         thresholds,
         fields,
         phrases,

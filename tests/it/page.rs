@@ -194,8 +194,13 @@ fn ids_have_words_and_the_process_is_cards() {
             .as_array()
             .is_some_and(|all| all.len() > 2)
     );
-    // As a file it is only what the workspace has of its own.
-    served::problem(service.ask("GET", "/v1/process").send().expect("an answer"), 404);
+    // Its file is there to start from.
+    let text = |service: &Service| {
+        let answer = service.ask("GET", "/v1/process").send().expect("an answer");
+        assert_eq!(answer.headers()["content-type"], "application/toml");
+        answer.text().expect("a text")
+    };
+    assert_eq!(text(&service), stdout(&dealstage(&["process", "show"])));
     let file = stdout(&dealstage(&["process", "show", "bant"]));
     let check = |text: &str| {
         let request = service.ask("POST", "/v1/process/check").body(text.to_owned());
@@ -228,13 +233,7 @@ fn ids_have_words_and_the_process_is_cards() {
     assert_eq!(put.status(), StatusCode::OK);
     let shown = card(&service);
     assert_eq!((&shown["id"], &shown["own"]), (&json!("bant"), &json!(true)));
-    let text = service
-        .ask("GET", "/v1/process")
-        .send()
-        .expect("an answer")
-        .text()
-        .expect("a text");
-    assert_eq!(text, file);
+    assert_eq!(text(&service), file);
 
     let listed: Value = serde_json::from_str(&stdout(&dealstage(&["models", "list", "--json"]))).expect("JSON");
     let models = service.get("/v1/models");
