@@ -329,7 +329,6 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     if filled > 0 {
         info!(calls = filled, "calls that an earlier version stored can be found now");
     }
-    let key = first_key(&*store, settings.admin_key.as_ref()).await?;
 
     let shutdown = CancellationToken::new();
     tokio::spawn(end_on_signal(shutdown.clone()));
@@ -341,6 +340,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         let listener = bind(listen, "--listen").await?;
         let address = listener.local_addr()?;
         let site = site(settings.public_url.as_deref(), address)?;
+        let origins = origins(&settings.cors)?;
         let desk = live_desk(&shop, &settings, options.clone(), &data, &shutdown)?;
         tasks.spawn({
             let desk = desk.clone();
@@ -350,9 +350,10 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
             }
         });
         let app = App::new(shop.clone(), gate.clone(), limits(&settings), site, shutdown.clone()).with_live(desk);
-        let origins = origins(&settings.cors)?;
         let router = http::router(app, &origins);
         let until = shutdown.clone();
+        // Only now: a start that has failed, or a worker, would make the key and never show it.
+        let key = first_key(&*store, settings.admin_key.as_ref()).await?;
         tasks.spawn(async move { http::run(listener, router, until).await });
         let mut out = std::io::stdout().lock();
         writeln!(out, "listening on http://{address}")?;
@@ -565,7 +566,10 @@ fn origins(said: &[String]) -> anyhow::Result<Vec<HeaderValue>> {
 
 async fn bind(address: &str, flag: &str) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(address).await;
-    listener.map_err(|error| Usage(format!("{flag} {address}: {error}")).into())
+    listener.map_err(|error| {
+        let message = format!("{flag} {address}: {error}; name HOST:PORT on which nothing listens yet");
+        Usage(message).into()
+    })
 }
 
 /// Serves the metrics; where nobody said where, and `beside` is taken, it goes without.

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
@@ -568,6 +569,16 @@ fn one_who_asks_too_often_waits() {
     }
 }
 
+/// What became of a service that cannot start.
+fn serve_in(data: &Path, address: &str) -> std::process::Output {
+    std::process::Command::new(env!("CARGO_BIN_EXE_dealstage"))
+        .args(["serve", "--listen", address, "--data"])
+        .arg(data)
+        .env_remove("DEALSTAGE_ADMIN_KEY")
+        .output()
+        .expect("it starts")
+}
+
 #[test]
 fn the_first_start_shows_its_key_once() {
     let scratch = Scratch::new();
@@ -576,6 +587,13 @@ fn the_first_start_shows_its_key_once() {
             .env("DEALSTAGE_ADMIN_KEY", "")
             .start()
     };
+    // A start that fails shows no key, so it makes none.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let failed = serve_in(&scratch.path("data"), &address);
+    assert_eq!(failed.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&failed.stderr).into_owned();
+    assert!(said.contains(&address) && said.contains("nothing listens"), "{said}");
     let first = start();
     let key = first
         .greeting
@@ -591,11 +609,7 @@ fn the_first_start_shows_its_key_once() {
         StatusCode::OK
     );
     // Another on the same folder would take its jobs.
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_dealstage"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-        .arg(scratch.path("data"))
-        .output()
-        .expect("it starts");
+    let output = serve_in(&scratch.path("data"), "127.0.0.1:0");
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("another `dealstage serve`"));
     let metrics = first.metrics.clone().expect("metrics");
