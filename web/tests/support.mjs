@@ -127,11 +127,16 @@ export async function startService() {
 
 const BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
-export function startBrowser(args = []) {
+/** `audible`: its tabs can be listened to (by other tabs; no machine of tests has a loudspeaker). */
+export function startBrowser(args = [], { audible = false } = {}) {
   const executablePath = process.env.CHROMIUM ?? BROWSERS.find(existsSync);
   assert.ok(executablePath, "no Chromium: .ci/setup installs it, or CHROMIUM names one");
   // Its sandbox needs rights that containers lack; it sees our own pages only.
-  return chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage", ...args] });
+  return chromium.launch({
+    executablePath,
+    args: ["--no-sandbox", "--disable-dev-shm-usage", ...args],
+    ...(audible ? { ignoreDefaultArgs: ["--mute-audio"] } : {}),
+  });
 }
 
 /**
@@ -271,15 +276,19 @@ export async function startCrm() {
   return crm;
 }
 
-/** A WAV (48 kHz, one channel) of a recording, for a microphone that plays it: the browser itself decodes. */
-export async function wav(recording, seconds = 60) {
+/**
+ * A WAV (48 kHz, one channel) of a recording, for a microphone that plays it: the browser itself decodes. `channel`: that one
+ * alone; else all together.
+ */
+export async function wav(recording, { seconds = 60, channel } = {}) {
   const browser = await startBrowser();
   const page = await browser.newPage();
   const samples = await page.evaluate(
-    async ({ bytes, length }) => {
+    async ({ bytes, length, only }) => {
       const coded = Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0));
       const sound = await new OfflineAudioContext(1, 48000, 48000).decodeAudioData(coded.buffer);
-      const channels = Array.from({ length: sound.numberOfChannels }, (_, n) => sound.getChannelData(n));
+      const all = Array.from({ length: sound.numberOfChannels }, (_, n) => sound.getChannelData(n));
+      const channels = only === undefined ? all : [all[only]];
       const whole = new Int16Array(Math.min(sound.length, length * 48000));
       for (let at = 0; at < whole.length; at++) {
         const sum = channels.reduce((before, channel) => before + channel[at], 0);
@@ -290,7 +299,7 @@ export async function wav(recording, seconds = 60) {
       for (let at = 0; at < raw.length; at += 32768) parts.push(String.fromCharCode(...raw.subarray(at, at + 32768)));
       return btoa(parts.join(""));
     },
-    { bytes: readFileSync(recording).toString("base64"), length: seconds },
+    { bytes: readFileSync(recording).toString("base64"), length: seconds, only: channel },
   );
   await browser.close();
   const data = Buffer.from(samples, "base64");
