@@ -123,11 +123,7 @@ function Side() {
 function Pages() {
   const main = useRef<HTMLElement>(null);
   // Those who do not see the page change must hear it: the content takes the focus.
-  const moved = useRef(false);
-  const onRouteChange = () => {
-    if (moved.current) main.current?.focus({ preventScroll: true });
-    moved.current = true;
-  };
+  const onRouteChange = () => main.current?.focus({ preventScroll: true });
   return (
     <div class="shell">
       <a class="button skip" href="#content">

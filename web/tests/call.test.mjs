@@ -126,6 +126,72 @@ test("a correction is kept with who made it, the call is recomputed, and it can 
   await page.leave();
 });
 
+test("of two values of a field in one turn each is corrected apart, and colleagues see whose word it is", async () => {
+  const id = await service.upload(fixture("deals/clinic-1.json"), { owner: PEOPLE.rep.email });
+  const { fields } = (await analysis(id)).qualification;
+  const [less, more] = fields.filter(({ field, turn }) => field === "pain_impact" && turn === 8);
+  assert.deepEqual([less.value.amount, more.value.amount], [200, 9000]);
+  const page = await enter(browser, service, "rep");
+  await visit(page, `/calls/${id}`);
+  const losses = page.locator(".call-fields > div", { has: page.locator("dt", { hasText: "impact" }) });
+  const value = (said) => losses.locator(".call-field", { hasText: said });
+  await value("$9,000").getByRole("button", { name: "Correct: impact" }).click();
+  await page.getByRole("spinbutton", { name: "Amount" }).fill("900");
+  await page.getByRole("button", { name: "Save" }).click();
+  await value("$900").getByText("corrected by you").waitFor();
+  assert.equal(await value("$200").getByText("corrected by you").count(), 0);
+  await service.done(id);
+  await value("$200").getByRole("button", { name: "Correct: impact" }).click();
+  await page.getByRole("button", { name: "Was not stated" }).click();
+  await value("$200").waitFor({ state: "detached" });
+  assert.equal(await value("$900").count(), 1);
+
+  // What was taken away has its way back at the name of the field.
+  const manager = await enter(browser, service, "manager");
+  await visit(manager, `/calls/${id}`);
+  await manager.locator(".call-field").getByText("corrected by Rob Rep").waitFor();
+  await manager.leave();
+  await service.done(id);
+  await losses.locator("dt").getByRole("button", { name: "corrected by you" }).click();
+  await page.getByRole("button", { name: "Take it back" }).click();
+  await value("$200").waitFor();
+  await page.leave();
+});
+
+test("with keys alone: from the list to a turn, corrected, and the keys are still there", async () => {
+  const id = await service.upload(fixture("deals/clinic-1.json"), { owner: PEOPLE.rep.email });
+  const { turns } = await analysis(id);
+  const page = await enter(browser, service, "rep");
+  await visit(page, "/");
+  const focused = () =>
+    page.evaluate(() => document.activeElement.getAttribute("aria-label") ?? document.activeElement.textContent);
+  const tabTo = async (name) => {
+    for (let n = 0; (await focused()) !== name; n++) {
+      assert.ok(n < 120, `${name} is reached by Tab`);
+      await page.keyboard.press("Tab");
+    }
+  };
+  await page.locator(`a[href="/calls/${id}"]`).waitFor();
+  await tabTo("clinic-1.json");
+  await page.keyboard.press("Enter");
+  const pencil = `Correct turn ${turns[0].i}`;
+  await page.getByRole("button", { name: pencil, exact: true }).waitFor();
+  // The next Tab goes on in the page, not through the menu again.
+  assert.equal(await page.evaluate(() => document.activeElement.tagName), "MAIN");
+  await tabTo(pencil);
+  await page.keyboard.press("Enter");
+  await page.getByRole("combobox", { name: "Stage" }).and(page.locator(":focus")).waitFor();
+  await page.keyboard.press("ArrowDown");
+  await tabTo("Save");
+  await page.keyboard.press("Enter");
+  await turnOf(page, turns[0].text).getByText("corrected by you").waitFor();
+  assert.equal(await focused(), pencil);
+  await service.done(id);
+  const after = (await analysis(id)).turns[0].stage;
+  assert.deepEqual([after.decided_by, after.id !== turns[0].stage.id], ["person", true]);
+  await page.leave();
+});
+
 test("the scorecard says the norm, the source and where to listen", async () => {
   const { scorecard } = await analysis(recorded);
   const page = await enter(browser, service, "rep");
@@ -139,7 +205,7 @@ test("the scorecard says the norm, the source and where to listen", async () => 
   await page.leave();
 });
 
-test("a file that cannot be read says what to do; a call can be deleted", async () => {
+test("a file that cannot be read says what to do; a call can be erased", async () => {
   const page = await enter(browser, service, "admin");
   await page.goto("/");
   const csrf = await page.evaluate(async () => (await (await fetch("/v1/me")).json()).csrf_token);
@@ -155,9 +221,9 @@ test("a file that cannot be read says what to do; a call can be deleted", async 
   await page.goto(`/calls/${id}`);
   await page.getByRole("alert").getByText("Upload it in another format").waitFor();
   await page.getByRole("button", { name: "More" }).click();
-  await page.getByRole("button", { name: "Delete the call" }).click();
-  await page.getByRole("button", { name: "Delete for good" }).click();
-  await page.getByText("The call was deleted.").waitFor();
+  await page.getByRole("button", { name: "Erase the call" }).click();
+  await page.getByRole("button", { name: "Erase for good" }).click();
+  await page.getByText("Erased.").waitFor();
   await page.leave();
 });
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { enter, findings, fixture, overflow, startBrowser, startService, visit } from "./support.mjs";
+import { enter, findings, fixture, overflow, startBrowser, startService, until, visit } from "./support.mjs";
 
 let service, browser, deal;
 before(async () => {
@@ -106,6 +106,9 @@ test("the process is read as cards; an admin's file is checked by line and colum
   );
   assert.notEqual(own, text);
   const box = page.getByRole("textbox", { name: /Text of the file/ });
+  // It begins with the file in force, here the server's.
+  await until("the file is there", async () => (await box.inputValue()) === text);
+  assert.ok(await page.getByRole("button", { name: "Use this file" }).isDisabled());
   await box.fill(own.replace('until = "pain >= 2"', 'until = "pian >= 2"'));
   const line = own.slice(0, own.indexOf('until = "pain >= 2"')).split("\n").length;
   await page.getByRole("button", { name: new RegExp(`Line ${line}, column`) }).click();
@@ -120,6 +123,7 @@ test("the process is read as cards; an admin's file is checked by line and colum
   await page.getByRole("button", { name: "Back to the server's" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Back to the server's" }).click();
   await page.getByRole("navigation", { name: "Process" }).getByRole("link", { name: "Lead" }).waitFor();
+  assert.equal(await box.inputValue(), text);
   await page.leave();
 });
 

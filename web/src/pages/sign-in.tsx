@@ -1,11 +1,12 @@
 // The door: an account, or at the first start the key that the server printed.
 import { useState } from "preact/hooks";
 import { useLocation } from "preact-iso";
+import { asProblem, ProblemError } from "../api/problem.ts";
 import { addFirstPerson, signIn } from "../api/session.ts";
-import { asProblem, type Problem } from "../api/problem.ts";
 import { Preferences } from "../app.tsx";
 import { texts } from "../lib/i18n.ts";
 import { Field, PageHead, ProblemBox } from "../ui/basics.tsx";
+import { useForm } from "../ui/form.tsx";
 
 const text = texts({
   en: {
@@ -20,6 +21,9 @@ const text = texts({
     name: "Name",
     passwordHint: "12 characters or more",
     make: "Make the account",
+    wrongKey:
+      "The server does not know this key. Look for “admin key” in what it printed when it first started, or start it anew with a key of your own in DEALSTAGE_ADMIN_KEY.",
+    wrongPassword: "E-mail address or password is wrong.",
   },
   ru: {
     signIn: "Вход",
@@ -33,25 +37,33 @@ const text = texts({
     name: "Имя",
     passwordHint: "Не короче 12 знаков",
     make: "Создать",
+    wrongKey:
+      "Сервер не знает такого ключа. Найдите строку «admin key» в том, что он напечатал при первом запуске, или запустите его со своим ключом в DEALSTAGE_ADMIN_KEY.",
+    wrongPassword: "Неверная почта или пароль.",
   },
 });
 
 export function SignIn() {
   const [first, setFirst] = useState(false);
-  const [problem, setProblem] = useState<Problem>();
-  const [busy, setBusy] = useState(false);
+  const { busy, problem, run } = useForm();
   const { route } = useLocation();
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     const said = new FormData(event.currentTarget as HTMLFormElement);
     const of = (name: string) => String(said.get(name) ?? "");
-    setBusy(true);
-    setProblem(undefined);
     const person = { name: of("name"), email: of("email"), password: of("password") };
-    const entering = first
-      ? addFirstPerson(of("key"), person).then(() => route("/welcome"))
-      : signIn(person.email, person.password);
-    entering.catch((error: unknown) => setProblem(asProblem(error))).finally(() => setBusy(false));
+    run(async () => {
+      try {
+        if (first) await addFirstPerson(of("key"), person);
+        else await signIn(person.email, person.password);
+      } catch (error) {
+        // The server answers programs; here one of two things was typed wrong.
+        if (asProblem(error).status !== 401) throw error;
+        const detail = first ? text().wrongKey : text().wrongPassword;
+        throw new ProblemError({ status: 401, title: "", detail, problems: [] });
+      }
+      if (first) route("/welcome");
+    });
   };
   return (
     <main class="door stack">

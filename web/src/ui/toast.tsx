@@ -14,8 +14,25 @@ const toasts = signal<Toast[]>([]);
 let last = 0;
 
 const text = texts({
-  en: { dismiss: "Dismiss", unreachable: "The server does not answer. Nothing was lost; try again." },
-  ru: { dismiss: "Закрыть", unreachable: "Сервер не отвечает. Ничего не потеряно, попробуйте ещё раз." },
+  en: {
+    dismiss: "Dismiss",
+    unreachable: "The server does not answer. Nothing was lost; try again.",
+    kinds: {} as Record<number, string>,
+  },
+  ru: {
+    dismiss: "Закрыть",
+    unreachable: "Сервер не отвечает. Ничего не потеряно, попробуйте ещё раз.",
+    // The server says the rest in English.
+    kinds: {
+      403: "На это нет прав",
+      404: "Этого больше нет",
+      409: "Сейчас так нельзя",
+      413: "Файл слишком большой",
+      422: "Так не получится",
+      429: "Слишком много попыток, подождите",
+      500: "Ошибка на сервере",
+    } as Record<number, string>,
+  },
 });
 
 function add(said: string, poor: boolean, action?: Toast["action"]): void {
@@ -36,7 +53,8 @@ export function tell(said: string, action?: { label: string; run: () => void }):
 export function explain(error: unknown): string {
   const problem = asProblem(error);
   if (problem.status === 0) return text().unreachable;
-  return [problem.detail || problem.title, ...problem.problems].join(" ");
+  const kind = text().kinds[problem.status];
+  return [...(kind ? [`${kind}:`] : []), problem.detail || problem.title, ...problem.problems].join(" ");
 }
 
 export function tellProblem(error: unknown): void {

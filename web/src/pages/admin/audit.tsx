@@ -1,10 +1,10 @@
 // Who did what, and how long things stay.
 import { useState } from "preact/hooks";
 import { api, ask, type Schemas } from "../../api/client.ts";
-import { asProblem, type Problem } from "../../api/problem.ts";
 import { moment } from "../../lib/format.ts";
 import { useResource } from "../../lib/resource.ts";
 import { Field, Loaded, PageHead, ProblemBox } from "../../ui/basics.tsx";
+import { useForm } from "../../ui/form.tsx";
 import { tell } from "../../ui/toast.tsx";
 import { Confirm, Listed, More, usePages, useWork } from "./parts.tsx";
 import { text } from "./people-text.ts";
@@ -108,21 +108,16 @@ function Days(props: { kept: Kept; onSaved: () => void }) {
   const words = text().audit;
   const [said, setSaid] = useState<Kept>(props.kept);
   const [asking, setAsking] = useState(false);
-  const [problem, setProblem] = useState<Problem>();
+  const { busy, problem, run } = useForm();
   const save = async () => {
-    setProblem(undefined);
-    try {
-      await ask(api.PUT("/v1/settings/retention", { body: said }));
-      tell(text().saved);
-      props.onSaved();
-    } catch (error) {
-      setProblem(asProblem(error));
-    }
+    await ask(api.PUT("/v1/settings/retention", { body: said }));
+    tell(text().saved);
+    props.onSaved();
   };
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     if (shortens(props.kept, said)) setAsking(true);
-    else void save();
+    else run(save);
   };
   return (
     <>
@@ -149,7 +144,9 @@ function Days(props: { kept: Kept; onSaved: () => void }) {
         </div>
         {problem && <ProblemBox problem={problem} />}
         <div>
-          <button class="primary">{words.save}</button>
+          <button class="primary" disabled={busy}>
+            {words.save}
+          </button>
         </div>
       </form>
       {asking && (

@@ -2,11 +2,11 @@
 import { TYPES } from "../../api/events.ts";
 import { useState } from "preact/hooks";
 import { api, ask, type Schemas } from "../../api/client.ts";
-import { asProblem, type Problem } from "../../api/problem.ts";
 import { allStages } from "../../lib/process.ts";
 import { useResource } from "../../lib/resource.ts";
 import { allWords } from "../../lib/vocabulary.ts";
-import { Dialog, Field, Loaded, ProblemBox } from "../../ui/basics.tsx";
+import { Field, Loaded } from "../../ui/basics.tsx";
+import { FormDialog } from "../../ui/form.tsx";
 import { typeWord } from "./delivery-text.ts";
 import { text } from "./endpoint-text.ts";
 import { DECIDED, FIRST_MAPPING, POLICIES, settingsOf, type Mapping, type Pair, type Policy } from "./settings.ts";
@@ -19,20 +19,6 @@ const KINDS = ["webhook", "crm"] as const;
 type Kind = (typeof KINDS)[number];
 
 const OWN = "";
-
-/** Runs a form: one request at a time, its problem shown in place. */
-function useForm(): { busy: boolean; problem: Problem | undefined; run: (job: () => Promise<unknown>) => void } {
-  const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState<Problem>();
-  const run = (job: () => Promise<unknown>) => {
-    setBusy(true);
-    setProblem(undefined);
-    job()
-      .catch((error: unknown) => setProblem(asProblem(error)))
-      .finally(() => setBusy(false));
-  };
-  return { busy, problem, run };
-}
 
 export function Types(props: { chosen: readonly string[]; onChange: (chosen: string[]) => void }) {
   const { chosen } = props;
@@ -297,99 +283,87 @@ export function AddEndpoint(props: { onClose: () => void; onAdded: (endpoint: Fr
   const [crm, setCrm] = useState("hubspot");
   const [file, setFile] = useState("");
   const [said, setSaid] = useState(NOTHING_SAID);
-  const { busy, problem, run } = useForm();
   const crms = useResource(loadCrms, []);
   const post = (body: Schemas["NewEndpoint"]) =>
     ask(api.POST("/v1/endpoints", { body, headers: { "Idempotency-Key": crypto.randomUUID() } })).then(props.onAdded);
-  const submit = (event: SubmitEvent) => {
-    event.preventDefault();
-    run(() => {
-      if (kind === "webhook") return post({ url, ...(types.length > 0 ? { types } : {}) });
-      const settings = fromForm(said);
-      if (!settings) return notJson();
-      return post(crm === OWN ? { crm_file: file, settings } : { crm, settings });
-    });
+  const send = () => {
+    if (kind === "webhook") return post({ url, ...(types.length > 0 ? { types } : {}) });
+    const settings = fromForm(said);
+    if (!settings) return notJson();
+    return post(crm === OWN ? { crm_file: file, settings } : { crm, settings });
   };
   return (
-    <Dialog title={text().add} onClose={props.onClose}>
-      <form class="stack" onSubmit={submit}>
-        <fieldset class="admin-choices">
-          <legend>{text().kind}</legend>
-          {KINDS.map((name) => (
-            <label key={name}>
-              <input type="radio" name="kind" checked={kind === name} onChange={() => setKind(name)} />
-              {text().kinds[name]}
-            </label>
-          ))}
-        </fieldset>
-        {kind === "webhook" ? (
-          <>
-            <Field label={text().url} hint={text().urlHint}>
-              {(id) => (
-                <input
-                  id={id}
-                  type="url"
-                  required
-                  placeholder="https://example.com/dealstage"
-                  value={url}
-                  onInput={(event) => setUrl(event.currentTarget.value)}
-                />
-              )}
-            </Field>
-            <Types chosen={types} onChange={setTypes} />
-            <p class="muted">{text().typesHint}</p>
-          </>
-        ) : (
-          <Loaded of={crms}>
-            {(known) => (
-              <>
-                <Field label={text().crm}>
+    <FormDialog title={text().add} label={text().add} onClose={props.onClose} send={send}>
+      <fieldset class="admin-choices">
+        <legend>{text().kind}</legend>
+        {KINDS.map((name) => (
+          <label key={name}>
+            <input type="radio" name="kind" checked={kind === name} onChange={() => setKind(name)} />
+            {text().kinds[name]}
+          </label>
+        ))}
+      </fieldset>
+      {kind === "webhook" ? (
+        <>
+          <Field label={text().url} hint={text().urlHint}>
+            {(id) => (
+              <input
+                id={id}
+                type="url"
+                required
+                placeholder="https://example.com/dealstage"
+                value={url}
+                onInput={(event) => setUrl(event.currentTarget.value)}
+              />
+            )}
+          </Field>
+          <Types chosen={types} onChange={setTypes} />
+          <p class="muted">{text().typesHint}</p>
+        </>
+      ) : (
+        <Loaded of={crms}>
+          {(known) => (
+            <>
+              <Field label={text().crm}>
+                {(id) => (
+                  <select
+                    id={id}
+                    value={crm}
+                    onChange={(event) => {
+                      setCrm(event.currentTarget.value);
+                      setSaid({ ...said, pairs: [] });
+                    }}
+                  >
+                    {known.items.map((one) => (
+                      <option key={one.name} value={one.name}>
+                        {one.title}
+                      </option>
+                    ))}
+                    <option value={OWN}>{text().own}</option>
+                  </select>
+                )}
+              </Field>
+              {crm === OWN && (
+                <Field label={text().file} hint={text().fileHint}>
                   {(id) => (
-                    <select
+                    <textarea
                       id={id}
-                      value={crm}
-                      onChange={(event) => {
-                        setCrm(event.currentTarget.value);
-                        setSaid({ ...said, pairs: [] });
-                      }}
-                    >
-                      {known.items.map((one) => (
-                        <option key={one.name} value={one.name}>
-                          {one.title}
-                        </option>
-                      ))}
-                      <option value={OWN}>{text().own}</option>
-                    </select>
+                      class="admin-code"
+                      rows={10}
+                      required
+                      spellcheck={false}
+                      value={file}
+                      onInput={(event) => setFile(event.currentTarget.value)}
+                    />
                   )}
                 </Field>
-                {crm === OWN && (
-                  <Field label={text().file} hint={text().fileHint}>
-                    {(id) => (
-                      <textarea
-                        id={id}
-                        class="admin-code"
-                        rows={10}
-                        required
-                        spellcheck={false}
-                        value={file}
-                        onInput={(event) => setFile(event.currentTarget.value)}
-                      />
-                    )}
-                  </Field>
-                )}
-                <SettingsFields crm={known.items.find((one) => one.name === crm)} said={said} onChange={setSaid} />
-              </>
-            )}
-          </Loaded>
-        )}
-        {problem && <ProblemBox problem={problem} />}
-        <div>
-          <button class="primary" disabled={busy}>
-            {text().add}
-          </button>
-        </div>
-      </form>
-    </Dialog>
+              )}
+              <SettingsFields crm={known.items.find((one) => one.name === crm)} said={said} onChange={setSaid} />
+            </>
+          )}
+        </Loaded>
+      )}
+    </FormDialog>
   );
 }
 
@@ -398,44 +372,32 @@ export function ChangeEndpoint(props: { endpoint: Schemas["Endpoint"]; onClose: 
   const { endpoint } = props;
   const [types, setTypes] = useState<string[]>(endpoint.types);
   const [said, setSaid] = useState(NOTHING_SAID);
-  const { busy, problem, run } = useForm();
   const crms = useResource(loadCrms, []);
   const patch = (body: Schemas["EndpointChange"]) =>
     ask(api.PATCH("/v1/endpoints/{id}", { params: { path: { id: endpoint.id } }, body })).then(props.onSaved);
-  const submit = (event: SubmitEvent) => {
-    event.preventDefault();
-    run(() => {
-      if (endpoint.kind === "webhook") return patch({ types });
-      const settings = fromForm(said);
-      return settings ? patch({ settings }) : notJson();
-    });
+  const send = () => {
+    if (endpoint.kind === "webhook") return patch({ types });
+    const settings = fromForm(said);
+    return settings ? patch({ settings }) : notJson();
   };
   return (
-    <Dialog title={text().change} onClose={props.onClose}>
-      <form class="stack" onSubmit={submit}>
-        {endpoint.kind === "webhook" ? (
-          <>
-            <Types chosen={types} onChange={setTypes} />
-            <p class="muted">{text().typesHint}</p>
-          </>
-        ) : (
-          <Loaded of={crms}>
-            {(known) => (
-              <SettingsFields
-                crm={endpoint.own_file ? undefined : known.items.find((one) => one.name === endpoint.crm)}
-                said={said}
-                onChange={setSaid}
-              />
-            )}
-          </Loaded>
-        )}
-        {problem && <ProblemBox problem={problem} />}
-        <div>
-          <button class="primary" disabled={busy}>
-            {text().save}
-          </button>
-        </div>
-      </form>
-    </Dialog>
+    <FormDialog title={text().change} label={text().save} onClose={props.onClose} send={send}>
+      {endpoint.kind === "webhook" ? (
+        <>
+          <Types chosen={types} onChange={setTypes} />
+          <p class="muted">{text().typesHint}</p>
+        </>
+      ) : (
+        <Loaded of={crms}>
+          {(known) => (
+            <SettingsFields
+              crm={endpoint.own_file ? undefined : known.items.find((one) => one.name === endpoint.crm)}
+              said={said}
+              onChange={setSaid}
+            />
+          )}
+        </Loaded>
+      )}
+    </FormDialog>
   );
 }

@@ -1,9 +1,9 @@
 // Keys for programs: made, shown once, revoked.
 import { useState } from "preact/hooks";
 import { api, ask, type Schemas } from "../../api/client.ts";
-import { asProblem, type Problem } from "../../api/problem.ts";
 import { ago, day, moment } from "../../lib/format.ts";
-import { Dialog, Field, PageHead, ProblemBox } from "../../ui/basics.tsx";
+import { Field, PageHead } from "../../ui/basics.tsx";
+import { FormDialog } from "../../ui/form.tsx";
 import { tell } from "../../ui/toast.tsx";
 import { Confirm, Listed, More, Secret, usePages } from "./parts.tsx";
 import { ROLES, text } from "./people-text.ts";
@@ -149,13 +149,8 @@ function Add(props: {
   const [user, setUser] = useState("");
   const [expires, setExpires] = useState("");
   const [scopes, setScopes] = useState<string[] | null>(null);
-  const [problem, setProblem] = useState<Problem>();
-  const [busy, setBusy] = useState(false);
   const words = text().keys;
-  const submit = (event: SubmitEvent) => {
-    event.preventDefault();
-    setBusy(true);
-    setProblem(undefined);
+  const send = async () => {
     const body = {
       name,
       role,
@@ -163,108 +158,98 @@ function Add(props: {
       ...(user ? { user_id: user } : {}),
       ...(expires ? { expires_at: new Date(`${expires}T23:59:59`).toISOString() } : {}),
     };
-    ask(api.POST("/v1/keys", { body, headers: { "Idempotency-Key": crypto.randomUUID() } }))
-      .then(props.onAdded)
-      .catch((error: unknown) => setProblem(asProblem(error)))
-      .finally(() => setBusy(false));
+    const headers = { "Idempotency-Key": crypto.randomUUID() };
+    props.onAdded(await ask(api.POST("/v1/keys", { body, headers })));
   };
   const toggle = (scope: string, on: boolean) =>
     setScopes(on ? [...(scopes ?? []), scope] : (scopes ?? []).filter((other) => other !== scope));
   return (
-    <Dialog title={words.add} onClose={props.onClose}>
-      <form class="stack" onSubmit={submit}>
-        <Field label={text().name} hint={words.nameHint}>
-          {(id) => (
-            <input
-              id={id}
-              required
-              maxLength={100}
-              autocomplete="off"
-              value={name}
-              onInput={(event) => setName(event.currentTarget.value)}
-            />
-          )}
-        </Field>
-        <Field label={text().role} hint={text().roleHints[role]}>
-          {(id) => (
-            <select id={id} value={role} onChange={(event) => setRole(event.currentTarget.value as Role)}>
-              {ROLES.map((one) => (
-                <option key={one} value={one}>
-                  {text().roles[one]}
+    <FormDialog title={words.add} label={words.add} onClose={props.onClose} send={send}>
+      <Field label={text().name} hint={words.nameHint}>
+        {(id) => (
+          <input
+            id={id}
+            required
+            maxLength={100}
+            autocomplete="off"
+            value={name}
+            onInput={(event) => setName(event.currentTarget.value)}
+          />
+        )}
+      </Field>
+      <Field label={text().role} hint={text().roleHints[role]}>
+        {(id) => (
+          <select id={id} value={role} onChange={(event) => setRole(event.currentTarget.value as Role)}>
+            {ROLES.map((one) => (
+              <option key={one} value={one}>
+                {text().roles[one]}
+              </option>
+            ))}
+          </select>
+        )}
+      </Field>
+      <Field label={words.of} {...(role === "rep" ? { hint: words.repNeeds } : {})}>
+        {(id) => (
+          <select
+            id={id}
+            value={user}
+            required={role === "rep"}
+            onChange={(event) => setUser(event.currentTarget.value)}
+          >
+            <option value="">{words.workspace}</option>
+            {props.users
+              .filter((one) => !one.disabled_at)
+              .map((one) => (
+                <option key={one.id} value={one.id}>
+                  {one.name}
                 </option>
               ))}
-            </select>
-          )}
-        </Field>
-        <Field label={words.of} {...(role === "rep" ? { hint: words.repNeeds } : {})}>
-          {(id) => (
-            <select
-              id={id}
-              value={user}
-              required={role === "rep"}
-              onChange={(event) => setUser(event.currentTarget.value)}
-            >
-              <option value="">{words.workspace}</option>
-              {props.users
-                .filter((one) => !one.disabled_at)
-                .map((one) => (
-                  <option key={one.id} value={one.id}>
-                    {one.name}
-                  </option>
-                ))}
-            </select>
-          )}
-        </Field>
-        <fieldset class="admin-choices">
-          <legend>{words.scopes}</legend>
-          <label>
-            <input type="radio" name="scopes" checked={scopes === null} onChange={() => setScopes(null)} />
-            {words.all}
-          </label>
-          <label>
-            <input type="radio" name="scopes" checked={scopes !== null} onChange={() => setScopes([])} />
-            {words.some}
-          </label>
-        </fieldset>
-        {scopes && (
-          <div class="admin-choices" role="group" aria-label={words.some}>
-            {RESOURCES.flatMap((resource) =>
-              (["read", "write"] as const).map((what) => {
-                const scope = `${resource}:${what}`;
-                return (
-                  <label key={scope}>
-                    <input
-                      type="checkbox"
-                      checked={scopes.includes(scope)}
-                      onChange={(event) => toggle(scope, event.currentTarget.checked)}
-                    />
-                    <span>
-                      {resource}: {words[what]}
-                    </span>
-                  </label>
-                );
-              }),
-            )}
-          </div>
+          </select>
         )}
-        <Field label={words.expires}>
-          {(id) => (
-            <input
-              id={id}
-              type="date"
-              min={new Date().toISOString().slice(0, 10)}
-              value={expires}
-              onInput={(event) => setExpires(event.currentTarget.value)}
-            />
+      </Field>
+      <fieldset class="admin-choices">
+        <legend>{words.scopes}</legend>
+        <label>
+          <input type="radio" name="scopes" checked={scopes === null} onChange={() => setScopes(null)} />
+          {words.all}
+        </label>
+        <label>
+          <input type="radio" name="scopes" checked={scopes !== null} onChange={() => setScopes([])} />
+          {words.some}
+        </label>
+      </fieldset>
+      {scopes && (
+        <div class="admin-choices" role="group" aria-label={words.some}>
+          {RESOURCES.flatMap((resource) =>
+            (["read", "write"] as const).map((what) => {
+              const scope = `${resource}:${what}`;
+              return (
+                <label key={scope}>
+                  <input
+                    type="checkbox"
+                    checked={scopes.includes(scope)}
+                    onChange={(event) => toggle(scope, event.currentTarget.checked)}
+                  />
+                  <span>
+                    {resource}: {words[what]}
+                  </span>
+                </label>
+              );
+            }),
           )}
-        </Field>
-        {problem && <ProblemBox problem={problem} />}
-        <div>
-          <button class="primary" disabled={busy}>
-            {words.add}
-          </button>
         </div>
-      </form>
-    </Dialog>
+      )}
+      <Field label={words.expires}>
+        {(id) => (
+          <input
+            id={id}
+            type="date"
+            min={new Date().toISOString().slice(0, 10)}
+            value={expires}
+            onInput={(event) => setExpires(event.currentTarget.value)}
+          />
+        )}
+      </Field>
+    </FormDialog>
   );
 }

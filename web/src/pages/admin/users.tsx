@@ -1,10 +1,11 @@
 // The people of the workspace, for managers and admins; and everybody's own password.
 import { useState } from "preact/hooks";
 import { api, ask, type Schemas } from "../../api/client.ts";
-import { asProblem, type Problem } from "../../api/problem.ts";
 import { atLeast, loadMe, me } from "../../api/session.ts";
 import { day } from "../../lib/format.ts";
-import { Dialog, Field, PageHead, ProblemBox } from "../../ui/basics.tsx";
+import { loadPeople } from "../../lib/people.ts";
+import { Field, PageHead, ProblemBox } from "../../ui/basics.tsx";
+import { FormDialog, useForm } from "../../ui/form.tsx";
 import { tell } from "../../ui/toast.tsx";
 import { Confirm, Listed, More, usePages, useWork, type Pages } from "./parts.tsx";
 import { ROLES, text } from "./people-text.ts";
@@ -37,40 +38,27 @@ function RoleChoice(props: { value: Role; onChange: (role: Role) => void }) {
   );
 }
 
-/** A form in a window; its problem is shown there. */
-function Form(props: {
-  title: string;
+function NewPassword(props: {
   label: string;
-  onClose: () => void;
-  send: () => Promise<unknown>;
-  children: preact.ComponentChildren;
+  hint: string;
+  value: string;
+  onInput: (password: string) => void;
+  required?: boolean;
 }) {
-  const [problem, setProblem] = useState<Problem>();
-  const [busy, setBusy] = useState(false);
-  const submit = (event: SubmitEvent) => {
-    event.preventDefault();
-    setBusy(true);
-    setProblem(undefined);
-    props
-      .send()
-      .catch((error: unknown) => setProblem(asProblem(error)))
-      .finally(() => setBusy(false));
-  };
   return (
-    <Dialog title={props.title} onClose={props.onClose}>
-      <form class="stack" onSubmit={submit}>
-        {props.children}
-        {problem && <ProblemBox problem={problem} />}
-        <div class="row">
-          <button class="primary" disabled={busy}>
-            {props.label}
-          </button>
-          <button type="button" onClick={props.onClose}>
-            {text().cancel}
-          </button>
-        </div>
-      </form>
-    </Dialog>
+    <Field label={props.label} hint={props.hint}>
+      {(id) => (
+        <input
+          id={id}
+          type="password"
+          autocomplete="new-password"
+          minLength={12}
+          required={props.required ?? false}
+          value={props.value}
+          onInput={(event) => props.onInput(event.currentTarget.value)}
+        />
+      )}
+    </Field>
   );
 }
 
@@ -85,7 +73,7 @@ function Add(props: { onClose: () => void; onAdded: () => void }) {
     props.onAdded();
   };
   return (
-    <Form title={words.add} label={words.add} onClose={props.onClose} send={send}>
+    <FormDialog title={words.add} label={words.add} onClose={props.onClose} send={send}>
       <Field label={text().name}>
         {(id) => (
           <input
@@ -110,19 +98,13 @@ function Add(props: { onClose: () => void; onAdded: () => void }) {
         )}
       </Field>
       <RoleChoice value={role} onChange={setRole} />
-      <Field label={words.password} hint={words.passwordHint}>
-        {(id) => (
-          <input
-            id={id}
-            type="password"
-            autocomplete="new-password"
-            minLength={12}
-            value={said.password}
-            onInput={(event) => setSaid({ ...said, password: event.currentTarget.value })}
-          />
-        )}
-      </Field>
-    </Form>
+      <NewPassword
+        label={words.password}
+        hint={words.passwordHint}
+        value={said.password}
+        onInput={(password) => setSaid({ ...said, password })}
+      />
+    </FormDialog>
   );
 }
 
@@ -143,24 +125,13 @@ function Change(props: { user: User; onClose: () => void; onSaved: () => void })
     props.onSaved();
   };
   return (
-    <Form title={`${words.change}: ${user.name}`} label={words.change} onClose={props.onClose} send={send}>
+    <FormDialog title={`${words.change}: ${user.name}`} label={words.change} onClose={props.onClose} send={send}>
       <Field label={text().name}>
         {(id) => <input id={id} required value={name} onInput={(event) => setName(event.currentTarget.value)} />}
       </Field>
       <RoleChoice value={role} onChange={setRole} />
-      <Field label={words.newPassword} hint={words.newPasswordHint}>
-        {(id) => (
-          <input
-            id={id}
-            type="password"
-            autocomplete="new-password"
-            minLength={12}
-            value={password}
-            onInput={(event) => setPassword(event.currentTarget.value)}
-          />
-        )}
-      </Field>
-    </Form>
+      <NewPassword label={words.newPassword} hint={words.newPasswordHint} value={password} onInput={setPassword} />
+    </FormDialog>
   );
 }
 
@@ -228,6 +199,7 @@ function People() {
     close();
     tell(said);
     list.reload();
+    loadPeople();
   };
   const turn = (user: User, disabled: boolean) =>
     ask(api.PATCH("/v1/users/{id}", { params: { path: { id: user.id } }, body: { disabled } })).then(() =>
@@ -286,21 +258,16 @@ function People() {
 
 function OwnPassword() {
   const [said, setSaid] = useState({ current: "", new: "" });
-  const [problem, setProblem] = useState<Problem>();
-  const [busy, setBusy] = useState(false);
+  const { busy, problem, run } = useForm();
   const words = text().users;
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
-    setBusy(true);
-    setProblem(undefined);
-    ask(api.PUT("/v1/me/password", { body: said }))
+    run(async () => {
+      await ask(api.PUT("/v1/me/password", { body: said }));
+      tell(text().saved);
       // The session has ended: the door opens.
-      .then(() => {
-        tell(text().saved);
-        return loadMe();
-      })
-      .catch((error: unknown) => setProblem(asProblem(error)))
-      .finally(() => setBusy(false));
+      await loadMe();
+    });
   };
   return (
     <section class="card stack admin-narrow admin-apart">
@@ -319,19 +286,13 @@ function OwnPassword() {
             />
           )}
         </Field>
-        <Field label={words.newPassword} hint={words.ownHint}>
-          {(id) => (
-            <input
-              id={id}
-              type="password"
-              required
-              minLength={12}
-              autocomplete="new-password"
-              value={said.new}
-              onInput={(event) => setSaid({ ...said, new: event.currentTarget.value })}
-            />
-          )}
-        </Field>
+        <NewPassword
+          label={words.newPassword}
+          hint={words.ownHint}
+          required
+          value={said.new}
+          onInput={(password) => setSaid({ ...said, new: password })}
+        />
         {problem && <ProblemBox problem={problem} />}
         <div>
           <button class="primary" disabled={busy}>

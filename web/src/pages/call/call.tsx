@@ -5,14 +5,16 @@ import { api, ask, type Schemas } from "../../api/client.ts";
 import { about } from "../../api/events.ts";
 import { clock, day } from "../../lib/format.ts";
 import { usePoll, useResource } from "../../lib/resource.ts";
+import { of, remedy } from "../../lib/words.ts";
 import { Loaded, PageHead } from "../../ui/basics.tsx";
 import { tell, tellProblem } from "../../ui/toast.tsx";
 import { ChangesPanel } from "../changes/changes.tsx";
+import { DealDialog } from "../calls/deal-dialog.tsx";
+import { EraseDialog } from "../calls/erase-dialog.tsx";
 import { ActionsPanel } from "../follow-up/actions.tsx";
 import { FollowUpPanel } from "../follow-up/panel.tsx";
 import { CorrectionsProvider, keep, takeBack, type Correction, type Kept } from "./corrections.tsx";
 import type { Analysis } from "./document.ts";
-import { Erase, Move } from "./manage.tsx";
 import { Menu } from "./menu.tsx";
 import { Player } from "./player.tsx";
 import { Reading, ReadingProvider } from "./reading.ts";
@@ -21,7 +23,6 @@ import { Sound } from "./sound.ts";
 import { text } from "./text.ts";
 import { Transcript } from "./transcript.tsx";
 import { Verdict } from "./verdict.tsx";
-import { of } from "./words.ts";
 import "./call.css";
 
 type Call = Schemas["Call"];
@@ -79,7 +80,6 @@ function Stopped({ call, rerun }: { call: Call; rerun: () => Promise<void> }) {
     void rerun().finally(() => setBusy(false));
   };
   const failed = call.status === "failed";
-  const advice: Record<string, string> = text().advice;
   const code = call.error?.code ?? "";
   // The same file fails in the same way again.
   const hopeless = code === "bad_input" || code === "denied";
@@ -87,7 +87,7 @@ function Stopped({ call, rerun }: { call: Call; rerun: () => Promise<void> }) {
     <section class="problem stack" role="alert">
       {failed ? <h2>{text().failed}</h2> : <p>{text().cancelled}</p>}
       {call.error && <p>{call.error.message}</p>}
-      {failed && <p>{advice[code] ?? advice.internal}</p>}
+      {failed && <p>{remedy(code)}</p>}
       <div class="row">
         {hopeless && (
           <a class="button primary" href="/">
@@ -215,7 +215,7 @@ function CallOf({ id, part, turn }: { id: string; part: string; turn: number | n
   };
   const save = (corrections: readonly Correction[]) => keep(id, corrections).finally(recomputed);
   const undo = (one: Kept) => takeBack(id, one.id).finally(recomputed);
-  const corrections = { kept: kept.data ?? [], may: status === "done", save, undo };
+  const corrections = { kept: kept.data ?? [], may: analysis !== undefined && status !== "live", save, undo };
   return (
     <Loaded of={call}>
       {(call_) => (
@@ -272,16 +272,11 @@ function CallOf({ id, part, turn }: { id: string; part: string; turn: number | n
           ) : (
             status === "done" && !call_.gone?.analysis && <Loaded of={arrived}>{() => null}</Loaded>
           )}
-          {dialog === "move" && <Move call={call_} onClose={() => setDialog(undefined)} onMoved={call.reload} />}
+          {dialog === "move" && (
+            <DealDialog calls={[call_]} onClose={() => setDialog(undefined)} onDone={call.reload} />
+          )}
           {dialog === "erase" && (
-            <Erase
-              call={call_}
-              onClose={() => setDialog(undefined)}
-              onErased={() => {
-                tell(text().erased);
-                route("/");
-              }}
-            />
+            <EraseDialog call={call_} onClose={() => setDialog(undefined)} onDone={() => route("/")} />
           )}
         </CorrectionsProvider>
       )}

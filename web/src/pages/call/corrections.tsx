@@ -5,22 +5,23 @@ import { api, ask, type Schemas } from "../../api/client.ts";
 import { me } from "../../api/session.ts";
 import { ago } from "../../lib/format.ts";
 import { language } from "../../lib/i18n.ts";
+import { nameOf } from "../../lib/people.ts";
 import { allStages } from "../../lib/process.ts";
 import { allWords, word } from "../../lib/vocabulary.ts";
+import { of, words } from "../../lib/words.ts";
 import { tell, tellProblem } from "../../ui/toast.tsx";
 import { STAGES, type FieldInfo, type Turn } from "./document.ts";
 import { Menu } from "./menu.tsx";
 import { useReading } from "./reading.ts";
 import { text } from "./text.ts";
 import { entered, formOf, read, valueWords, type Entry } from "./values.ts";
-import { of, words } from "./words.ts";
 
 export type Correction = Schemas["Corrected"];
 export type Kept = Schemas["Kept"];
 
 interface Corrections {
   kept: readonly Kept[];
-  /** False while there is nothing to correct, as when it is being recomputed. */
+  /** Also while the result is being recomputed: what is said then counts as well, and whoever uses keys stays where they are. */
   may: boolean;
   save: (of: readonly Correction[]) => Promise<void>;
   undo: (of: Kept) => Promise<void>;
@@ -52,10 +53,12 @@ export function aboutTurn(turn: number): (one: Kept) => boolean {
   return (one) => one.about !== "field" && one.about !== "deal_stage" && one.turn === turn;
 }
 
-/** A field that nobody stated has no turn yet. */
+/** A field that nobody stated has no turn yet; a correction without words is about all values of its turn. */
 export function aboutField(field: FieldInfo): (one: Kept) => boolean {
   return (one) =>
-    one.about === "field" && one.field === field.field && (field.turn == null || (one.turn ?? null) === field.turn);
+    one.about === "field" &&
+    one.field === field.field &&
+    (field.turn == null || ((one.turn ?? null) === field.turn && (one.raw == null || one.raw === field.raw)));
 }
 
 export const aboutDealStage = (one: Kept): boolean => one.about === "deal_stage";
@@ -84,7 +87,7 @@ export function CorrectedMark(props: { about: (one: Kept) => boolean }) {
   const last = said.at(-1);
   if (!last) return null;
   const mine = me.value?.user?.id;
-  const who = (one: Kept) => (mine && one.by.includes(mine) ? text().you : text().somebody);
+  const who = (one: Kept) => (one.by === mine ? text().you : nameOf(one.by));
   const back = (one: Kept, close: () => void) => {
     setBusy(true);
     undo(one)
@@ -279,11 +282,11 @@ function shownAt(entry: Entry, value: unknown): string {
   return typeof entry.kind === "string" || entry.path === "" ? "" : (entry.kind[0] ?? "");
 }
 
-const nameOf = (entry: Entry) => `value:${entry.path}`;
+const inputOf = (entry: Entry) => `value:${entry.path}`;
 
 function Control(props: { field: string; entry: Entry; value: unknown; required: boolean }) {
   const { entry, required } = props;
-  const name = nameOf(entry);
+  const name = inputOf(entry);
   const label = of(text().entry, entry.path);
   const shown = shownAt(entry, props.value);
   if (entry.kind === "flag") {
@@ -325,10 +328,10 @@ function Control(props: { field: string; entry: Entry; value: unknown; required:
 /** What the form says of a field; undefined where nobody touched it. */
 function valueOf(field: FieldInfo, form: HTMLFormElement): { value: unknown } | undefined {
   const entries = formOf(field.field, field.value);
-  if (entries.every((entry) => said(form, nameOf(entry)) === shownAt(entry, field.value))) return undefined;
+  if (entries.every((entry) => said(form, inputOf(entry)) === shownAt(entry, field.value))) return undefined;
   const given = new Map<string, unknown>();
   for (const entry of entries) {
-    const raw = said(form, nameOf(entry)).trim();
+    const raw = said(form, inputOf(entry)).trim();
     if (entry.kind === "flag") given.set(entry.path, raw === "on");
     else if (entry.kind === "number") given.set(entry.path, raw === "" ? null : Number(raw));
     else given.set(entry.path, raw);
@@ -345,12 +348,13 @@ export function FieldMenu({ field }: { field: FieldInfo }) {
   const stated = field.status !== "not_stated";
   const name = word("fields", field.field);
   const label = stated ? text().correctField(name) : text().sayField(name);
-  const turn = field.turn == null ? {} : { turn: field.turn };
+  // A turn may have several values of a field: the words tell which.
+  const which = field.turn == null ? {} : { turn: field.turn, ...(field.raw ? { raw: field.raw } : {}) };
   // Most likely what one has just heard or read.
   const at = reading.current.value ?? reading.place.value?.turn ?? "";
   const absent = (close: () => void) => {
     setBusy(true);
-    save([{ about: "field", field: field.field, value: null, ...turn }])
+    save([{ about: "field", field: field.field, value: null, ...which }])
       .then(() => {
         close();
         tell(text().saved);
@@ -366,7 +370,7 @@ export function FieldMenu({ field }: { field: FieldInfo }) {
             close={close}
             read={(form) => {
               const now = valueOf(field, form);
-              const where = stated ? turn : { turn: Number(said(form, "turn")) };
+              const where = stated ? which : { turn: Number(said(form, "turn")) };
               return now ? [{ about: "field", field: field.field, ...now, ...where }] : [];
             }}
           >

@@ -2,12 +2,12 @@
 import { useState } from "preact/hooks";
 import { share } from "../../lib/format.ts";
 import { word } from "../../lib/vocabulary.ts";
-import { aboutField, CorrectedMark, FieldMenu } from "./corrections.tsx";
+import { of, words } from "../../lib/words.ts";
+import { aboutField, CorrectedMark, FieldMenu, type Kept } from "./corrections.tsx";
 import type { Analysis, FieldInfo } from "./document.ts";
 import { PastQuote, Quote, QuoteAt } from "./quote.tsx";
 import { text } from "./text.ts";
 import { bySource, GROUPS, saysQuote, valueWords, type Group } from "./values.ts";
-import { of, words } from "./words.ts";
 
 /** More values of one field than these wait behind a button. */
 const SHOWN = 4;
@@ -55,13 +55,18 @@ function Values({ fields }: { fields: readonly FieldInfo[] }) {
   );
 }
 
-function FieldRow({ name, fields }: { name: string; fields: readonly FieldInfo[] }) {
+function FieldRow({ field, fields }: { field: FieldInfo["field"]; fields: readonly FieldInfo[] }) {
   const [all, setAll] = useState(false);
+  // A value that a person took away has no place of its own any more; the way back is at the name.
+  const isGone = (one: Kept) =>
+    one.about === "field" && one.field === field && !fields.some((shown) => aboutField(shown)(one));
   const values = bySource(fields);
   const shown = all ? values : values.slice(0, SHOWN);
   return (
     <div>
-      <dt>{name}</dt>
+      <dt>
+        {word("fields", field)} <CorrectedMark about={isGone} />
+      </dt>
       <dd>
         <ul class="call-values">
           {shown.map((fields, n) => (
@@ -96,7 +101,7 @@ export function Fields({ analysis }: { analysis: Analysis }) {
             <h3>{text().groups[group]}</h3>
             <dl class="call-fields">
               {rows.map(([name, values]) => (
-                <FieldRow key={name} name={word("fields", name)} fields={values} />
+                <FieldRow key={name} field={name} fields={values} />
               ))}
             </dl>
           </div>

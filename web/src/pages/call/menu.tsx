@@ -54,7 +54,12 @@ export function Menu(props: {
           if ((event as ToggleEvent).newState === "open") setOpen(true);
         }}
         onToggle={(event: Event) => {
-          if ((event as ToggleEvent).newState === "closed") return setOpen(false);
+          if ((event as ToggleEvent).newState === "closed") {
+            setOpen(false);
+            // A button that was disabled while it worked has lost the focus, which nobody gives back.
+            if (document.activeElement === document.body) button.current?.focus({ preventScroll: true });
+            return;
+          }
           requestAnimationFrame(() => {
             if (!box.current || !button.current) return;
             place(box.current, button.current);

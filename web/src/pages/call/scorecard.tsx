@@ -2,12 +2,12 @@
 import { figure, share } from "../../lib/format.ts";
 import { language } from "../../lib/i18n.ts";
 import { word } from "../../lib/vocabulary.ts";
+import { words } from "../../lib/words.ts";
 import { Meter } from "../../ui/basics.tsx";
 import type { Analysis, Metric } from "./document.ts";
 import { Quote, Quotes, quoted, Turns } from "./quote.tsx";
 import { useReading } from "./reading.ts";
 import { text } from "./text.ts";
-import { words } from "./words.ts";
 
 const TONES: Record<Metric["band"], string> = { good: "tag good", watch: "tag watch", poor: "tag poor", "n/a": "tag" };
 

@@ -26,7 +26,7 @@ export const text = texts({
     another: "Upload another file",
     rerunning: "It is analysed again.",
     move: "Move to another deal",
-    erase: "Delete the call",
+    erase: "Erase the call",
     turns: (n: number) => count(n, "turn", "turns"),
     // While it runs
     step: {
@@ -43,14 +43,6 @@ export const text = texts({
     // When it failed
     failed: "The call could not be analysed",
     cancelled: "The analysis was stopped. The file is kept.",
-    advice: {
-      bad_input: "The file cannot be read as it is. Upload it in another format, or check that it holds speech.",
-      missing_model:
-        "A model is missing on the server. An administrator finds on the page Models how to get it; then analyse again.",
-      gave_up: "Several tries failed. Analyse again; if it fails again, tell your administrator what is written here.",
-      denied: "The people on the call did not agree to it. It is not analysed.",
-      internal: "It is not your fault. Analyse again; if it fails again, tell your administrator what is written here.",
-    },
     gone: {
       retention: "The analysis is no longer kept: its time was over.",
       erasure: "The analysis was erased on request.",
@@ -60,20 +52,6 @@ export const text = texts({
     notSales: "This is not a sales call: no deal is judged. The transcript is below.",
     otherLanguage: (tag: string) =>
       `The talk seems to be in another language (${tag}). English and Russian are understood, so nothing is judged.`,
-    // Move, delete
-    moveTitle: "Which deal does the call belong to?",
-    findDeal: "Find a deal",
-    newDeal: (name: string) => `Make the deal “${name}”`,
-    toInbox: "To no deal",
-    here: "it is here now",
-    noDeals: "No such deal.",
-    moved: "The call was moved. What depends on it is analysed again.",
-    eraseTitle: "Delete the call for good?",
-    eraseWarning:
-      "The recording, transcript, analysis, follow-up and corrections are erased. Later calls with the deal are analysed again. It cannot be taken back.",
-    eraseSure: "Delete for good",
-    erased: "The call was deleted.",
-    keep: "Keep it",
     // Player
     player: "Player",
     play: "Play",
@@ -113,7 +91,6 @@ export const text = texts({
     takeBack: "Take it back",
     takenBack: "Taken back. The result is recomputed.",
     you: "you",
-    somebody: "a colleague",
     turnNo: (n: number) => `turn ${n}`,
     // Verdict
     dealStage: "Deal stage",
@@ -274,14 +251,6 @@ export const text = texts({
     watch: "Смотреть",
     failed: "Разобрать звонок не удалось",
     cancelled: "Разбор остановлен. Файл сохранён.",
-    advice: {
-      bad_input: "Файл в таком виде не читается. Загрузите его в другом формате или проверьте, есть ли в нём речь.",
-      missing_model:
-        "На сервере не хватает модели. На странице «Модели» администратор увидит, как её получить; потом разберите заново.",
-      gave_up: "Несколько попыток не удались. Разберите заново; если не выйдет, передайте администратору этот текст.",
-      denied: "Участники разговора не дали согласия. Звонок не разбирается.",
-      internal: "Вы ни при чём. Разберите заново; если не выйдет, передайте администратору этот текст.",
-    },
     gone: {
       retention: "Разбор больше не хранится: вышел срок.",
       erasure: "Разбор удалён по запросу.",
@@ -291,19 +260,6 @@ export const text = texts({
     notSales: "Это не продажа: сделку не оцениваем. Расшифровка ниже.",
     otherLanguage: (tag: string) =>
       `Похоже, разговор на другом языке (${tag}). Программа понимает русский и английский, поэтому ничего не оценивает.`,
-    moveTitle: "К какой сделке относится звонок?",
-    findDeal: "Найти сделку",
-    newDeal: (name: string) => `Создать сделку «${name}»`,
-    toInbox: "Ни к какой",
-    here: "сейчас здесь",
-    noDeals: "Такой сделки нет.",
-    moved: "Звонок перенесён. Всё, что от него зависит, разбирается заново.",
-    eraseTitle: "Удалить звонок навсегда?",
-    eraseWarning:
-      "Будут стёрты запись, расшифровка, разбор, письмо и исправления. Следующие звонки сделки будут разобраны заново. Вернуть нельзя.",
-    eraseSure: "Удалить навсегда",
-    erased: "Звонок удалён.",
-    keep: "Оставить",
     player: "Проигрыватель",
     play: "Слушать",
     pause: "Пауза",
@@ -337,11 +293,10 @@ export const text = texts({
     save: "Сохранить",
     same: "Ничего не изменилось.",
     saved: "Исправлено. Результат пересчитывается.",
-    correctedBy: (who: string) => `исправлено ${who}`,
+    correctedBy: (who: string) => `исправление: ${who}`,
     takeBack: "Отменить исправление",
     takenBack: "Исправление отменено. Результат пересчитывается.",
-    you: "вами",
-    somebody: "коллегой",
+    you: "вы",
     turnNo: (n: number) => `реплика ${n}`,
     dealStage: "Этап сделки",
     notSure: "не наверняка",

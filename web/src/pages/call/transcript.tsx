@@ -4,13 +4,13 @@ import type { JSX } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { clock, share } from "../../lib/format.ts";
 import { word } from "../../lib/vocabulary.ts";
+import { of, words } from "../../lib/words.ts";
 import { VirtualList, type ListHandle } from "../../ui/virtual-list.tsx";
 import { aboutTurn, CorrectedMark, TurnMenu } from "./corrections.tsx";
 import type { Turn } from "./document.ts";
 import { useReading } from "./reading.ts";
 import { text } from "./text.ts";
 import { pieces, placeOf, type Range } from "./timeline.ts";
-import { of, words } from "./words.ts";
 
 /** Which letter of the text was clicked. */
 function letterAt(event: MouseEvent, within: HTMLElement): number | undefined {

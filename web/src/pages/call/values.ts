@@ -2,9 +2,9 @@
 import { day, figure } from "../../lib/format.ts";
 import { language } from "../../lib/i18n.ts";
 import { word } from "../../lib/vocabulary.ts";
+import { of, words } from "../../lib/words.ts";
 import type { DateValue, FieldInfo, FieldName, Money, Person, Quantity } from "./document.ts";
 import { fold } from "./timeline.ts";
-import { of, words } from "./words.ts";
 
 type Loose = Record<string, unknown>;
 

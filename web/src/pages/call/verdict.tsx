@@ -2,12 +2,12 @@
 import type { ComponentChildren } from "preact";
 import { clock, day, figure, share } from "../../lib/format.ts";
 import { word } from "../../lib/vocabulary.ts";
+import { of, words } from "../../lib/words.ts";
 import { aboutDealStage, CorrectedMark, DealStageMenu } from "./corrections.tsx";
 import type { Analysis, Deal, Element } from "./document.ts";
 import { Fields } from "./fields.tsx";
 import { PastQuote, Quote, Quotes } from "./quote.tsx";
 import { text } from "./text.ts";
-import { of, words } from "./words.ts";
 
 const FULL_SCORE = 3;
 

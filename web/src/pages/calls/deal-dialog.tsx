@@ -1,12 +1,13 @@
 // Puts calls to a deal that there is, or to a new one; or one back into the inbox.
 import { useEffect, useState } from "preact/hooks";
 import { api, ask, type Schemas } from "../../api/client.ts";
-import { asProblem, type Problem } from "../../api/problem.ts";
 import { stageName } from "../../lib/process.ts";
 import { Dialog, Field, ProblemBox } from "../../ui/basics.tsx";
-import { tell } from "../../ui/toast.tsx";
+import { useForm } from "../../ui/form.tsx";
+import { tell, tellProblem } from "../../ui/toast.tsx";
 import { findDeals } from "./deals.ts";
 import { text } from "./text.ts";
+import "./dialogs.css";
 
 type Deal = Schemas["Deal"];
 type Call = Schemas["Call"];
@@ -16,15 +17,14 @@ const folded = (name: string) => name.trim().toLowerCase().replaceAll("ё", "е"
 export function DealDialog(props: { calls: readonly Call[]; onClose: () => void; onDone: () => void }) {
   const [query, setQuery] = useState("");
   const [deals, setDeals] = useState<Deal[]>();
-  const [problem, setProblem] = useState<Problem>();
-  const [busy, setBusy] = useState(false);
+  const { busy, problem, run } = useForm();
   useEffect(() => {
     let old = false;
     const timer = setTimeout(
       () => {
         findDeals(query).then(
           (found) => old || setDeals(found),
-          (error: unknown) => old || setProblem(asProblem(error)),
+          (error: unknown) => old || tellProblem(error),
         );
       },
       query ? 200 : 0,
@@ -36,34 +36,24 @@ export function DealDialog(props: { calls: readonly Call[]; onClose: () => void;
   }, [query]);
   const put = async (dealId: string | null) => {
     for (const call of props.calls) {
-      await ask(
-        api.PUT("/v1/calls/{id}/deal", { params: { path: { id: call.id } }, body: { deal_id: dealId } as never }),
-      );
+      await ask(api.PUT("/v1/calls/{id}/deal", { params: { path: { id: call.id } }, body: { deal_id: dealId } }));
     }
   };
-  const work = (doing: () => Promise<void>) => {
-    setBusy(true);
-    setProblem(undefined);
-    doing().then(
-      () => {
-        tell(text().dealMoved);
-        props.onDone();
-        props.onClose();
-      },
-      (error: unknown) => {
-        setProblem(asProblem(error));
-        setBusy(false);
-      },
-    );
-  };
+  const work = (doing: () => Promise<void>) =>
+    run(async () => {
+      await doing();
+      tell(text().dealMoved);
+      props.onDone();
+      props.onClose();
+    });
   const make = async () => {
     const made = await ask(
       api.POST("/v1/deals", {
-        body: { name: query.trim() } as never,
+        body: { name: query.trim() },
         headers: { "idempotency-key": crypto.randomUUID() },
       }),
     );
-    await put((made as Deal).id);
+    await put(made.id);
   };
   const wanted = folded(query);
   const matching = deals?.filter((deal) => folded(deal.name).includes(wanted));

@@ -1,33 +1,25 @@
 // The question before a call is erased, with what goes.
 import { useState } from "preact/hooks";
 import { api, ask, type Schemas } from "../../api/client.ts";
-import { asProblem, type Problem } from "../../api/problem.ts";
 import { atLeast } from "../../api/session.ts";
 import { Dialog, ProblemBox } from "../../ui/basics.tsx";
+import { useForm } from "../../ui/form.tsx";
 import { tell } from "../../ui/toast.tsx";
 import { text } from "./text.ts";
+import "./dialogs.css";
 
 export function EraseDialog(props: { call: Schemas["Call"]; onClose: () => void; onDone: () => void }) {
   const { call } = props;
   const [despite, setDespite] = useState(false);
-  const [problem, setProblem] = useState<Problem>();
-  const [busy, setBusy] = useState(false);
-  const erase = () => {
-    setBusy(true);
-    setProblem(undefined);
-    const query = despite ? { despite_hold: true } : {};
-    ask(api.DELETE("/v1/calls/{id}", { params: { path: { id: call.id }, query } })).then(
-      () => {
-        tell(text().erased);
-        props.onDone();
-        props.onClose();
-      },
-      (error: unknown) => {
-        setProblem(asProblem(error));
-        setBusy(false);
-      },
-    );
-  };
+  const { busy, problem, run } = useForm();
+  const erase = () =>
+    run(async () => {
+      const query = despite ? { despite_hold: true } : {};
+      await ask(api.DELETE("/v1/calls/{id}", { params: { path: { id: call.id }, query } }));
+      tell(text().erased);
+      props.onDone();
+      props.onClose();
+    });
   const { eraseParts } = text();
   return (
     <Dialog title={text().eraseTitle} onClose={props.onClose}>

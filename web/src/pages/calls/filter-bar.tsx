@@ -3,8 +3,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { atLeast, me } from "../../api/session.ts";
 import { Field } from "../../ui/basics.tsx";
 import { isAny, NO_FILTERS, type Filters } from "./filters.ts";
+import { people } from "../../lib/people.ts";
 import { allStages, stageName } from "../../lib/process.ts";
-import { people } from "./people.ts";
 import { text } from "./text.ts";
 
 const STATUSES = ["done", "running", "queued", "failed", "cancelled", "live"] as const;

@@ -7,8 +7,9 @@ import { DealDialog } from "./deal-dialog.tsx";
 import { EraseDialog } from "./erase-dialog.tsx";
 import { parts } from "./found.ts";
 import { isOpen } from "./pace.ts";
+import { nameOf } from "../../lib/people.ts";
 import { stageName } from "../../lib/process.ts";
-import { nameOf } from "./people.ts";
+import { whyFailed } from "../../lib/words.ts";
 import { CallProgress } from "./progress.tsx";
 import { text } from "./text.ts";
 import { today } from "./today.ts";
@@ -58,12 +59,7 @@ function StatusCell(props: { call: Call }) {
   const { call } = props;
   if (isOpen(call)) return <CallProgress call={call} />;
   const tone = { done: "good", failed: "poor", cancelled: "", live: "accent" }[call.status as string] ?? "";
-  return (
-    <>
-      <span class={`tag ${tone}`}>{text().statuses[call.status]}</span>
-      {call.error && <span class="calls-wrong">{call.error.message}</span>}
-    </>
-  );
+  return <span class={`tag ${tone}`}>{text().statuses[call.status]}</span>;
 }
 
 type Asked = "deal" | "erase";
@@ -124,23 +120,32 @@ function Row(props: { call: Call; query: string; onChanged: () => void; onAsk: (
       <td role="cell" class="calls-who" data-label={text().who}>
         {nameOf(call.owner)}
       </td>
-      <td
-        role="cell"
-        class={call.stage || call.not_sales || call.abstained ? "" : "calls-empty"}
-        data-label={text().stage}
-      >
-        <StageCell call={call} />
-      </td>
-      <td role="cell" class={call.next_action ? "" : "calls-empty"} data-label={text().next}>
-        <NextCell call={call} />
-      </td>
-      <td
-        role="cell"
-        class={call.lead_score == null ? "calls-score calls-empty" : "calls-score"}
-        data-label={text().score}
-      >
-        {call.lead_score ?? <span class="muted">–</span>}
-      </td>
+      {call.error ? (
+        // Nothing is known of it but why.
+        <td role="cell" colSpan={3} class="calls-wrong">
+          {whyFailed(call.error)}
+        </td>
+      ) : (
+        <>
+          <td
+            role="cell"
+            class={call.stage || call.not_sales || call.abstained ? "" : "calls-empty"}
+            data-label={text().stage}
+          >
+            <StageCell call={call} />
+          </td>
+          <td role="cell" class={call.next_action ? "" : "calls-empty"} data-label={text().next}>
+            <NextCell call={call} />
+          </td>
+          <td
+            role="cell"
+            class={call.lead_score == null ? "calls-score calls-empty" : "calls-score"}
+            data-label={text().score}
+          >
+            {call.lead_score ?? <span class="muted">–</span>}
+          </td>
+        </>
+      )}
       <td role="cell" class="calls-status" data-label={text().status}>
         <StatusCell call={call} />
       </td>

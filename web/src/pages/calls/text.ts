@@ -132,8 +132,6 @@ export const text = texts({
     dealMoved: "Done. What depends on it is analysed again.",
     dealWhat: (n: number) => count(n, "call", "calls"),
     untitled: "deal",
-    colleague: "a colleague",
-    program: "by a key",
     me: "me",
   },
   ru: {
@@ -267,8 +265,6 @@ export const text = texts({
     dealMoved: "Готово. Всё, что от этого зависит, разбирается заново.",
     dealWhat: (n: number) => count(n, "звонок", "звонка", "звонков"),
     untitled: "сделка",
-    colleague: "коллега",
-    program: "через ключ",
     me: "я",
   },
 });

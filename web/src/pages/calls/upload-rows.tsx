@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import { api, ask, type Schemas } from "../../api/client.ts";
 import { ProblemError } from "../../api/problem.ts";
 import { bytes, share } from "../../lib/format.ts";
+import { whyFailed } from "../../lib/words.ts";
 import { Meter } from "../../ui/basics.tsx";
 import { explain, tellProblem } from "../../ui/toast.tsx";
 import { DealDialog } from "./deal-dialog.tsx";
@@ -35,7 +36,7 @@ function How(props: { of: Upload }) {
     case "taken":
       if (!of.call) return <span class="muted">{text().steps.queued}</span>;
       if (isOpen(of.call)) return <CallProgress call={of.call} />;
-      if (of.call.status === "failed") return <span class="calls-wrong">{of.call.error?.message}</span>;
+      if (of.call.error) return <span class="calls-wrong">{whyFailed(of.call.error)}</span>;
       return <span class={of.call.status === "done" ? "tag good" : "tag"}>{text().statuses[of.call.status]}</span>;
   }
 }

@@ -5,6 +5,7 @@ import { api, ask, type Schemas } from "../../api/client.ts";
 import { about } from "../../api/events.ts";
 import { me } from "../../api/session.ts";
 import { ago, day, share } from "../../lib/format.ts";
+import { nameOf } from "../../lib/people.ts";
 import { usePoll, useResource } from "../../lib/resource.ts";
 import { Empty, Loaded, Meter, PageHead } from "../../ui/basics.tsx";
 import { tell } from "../../ui/toast.tsx";
@@ -110,7 +111,7 @@ function About(props: { of: Change }) {
   const { confidence, policy, why, state, decided_at, decided_by } = props.of;
   const decider = () => {
     if (!decided_by) return text().byPolicy;
-    return decided_by === me.value?.user?.id ? text().you : text().person;
+    return decided_by === me.value?.user?.id ? text().you : nameOf(decided_by);
   };
   return (
     <>

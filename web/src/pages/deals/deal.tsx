@@ -7,6 +7,7 @@ import type { components } from "../../api/document.d.ts";
 import { about } from "../../api/events.ts";
 import { atLeast } from "../../api/session.ts";
 import { day, moment, share } from "../../lib/format.ts";
+import { nameOf } from "../../lib/people.ts";
 import { useResource } from "../../lib/resource.ts";
 import { word } from "../../lib/vocabulary.ts";
 import { Dialog, Empty, Loaded, PageHead } from "../../ui/basics.tsx";
@@ -17,7 +18,6 @@ import { tone } from "./board.ts";
 import { Due, Health, NotSure } from "./deals.tsx";
 import { differences, placeAt, saidFields, type Difference, type Field, type Known, type Step } from "./diff.ts";
 import { callTurn, ElementList, Quote, Quotes, TOP_SCORE, type ToTurn } from "./elements.tsx";
-import { useOwners } from "./owners.ts";
 import { text } from "./text.ts";
 
 type Document = components["schemas"];
@@ -50,7 +50,6 @@ function Whole(props: { deal: DealState; steps: Step[] }) {
   const { deal, steps } = props;
   const { query, path, route } = useLocation();
   const [deleting, setDeleting] = useState(false);
-  const owners = useOwners();
   const last = steps.length - 1;
   const place = placeAt(steps, query.at ?? null);
   const step = steps[place];
@@ -70,7 +69,7 @@ function Whole(props: { deal: DealState; steps: Step[] }) {
         {step?.known.deal.on_hold && <span class="tag watch">{text().onHold}</span>}
         {place === last && <Health deal={deal} />}
         {lead != null && <span class="tag">{text().leadOf(lead)}</span>}
-        {deal.owner && <span class="muted">{owners.name(deal.owner)}</span>}
+        {deal.owner && <span class="muted">{nameOf(deal.owner)}</span>}
         {atLeast("manager") && (
           <button class="danger small" onClick={() => setDeleting(true)}>
             {text().delete}

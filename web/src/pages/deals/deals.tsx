@@ -2,14 +2,14 @@
 import { useLocation } from "preact-iso";
 import { useState } from "preact/hooks";
 import { api, ask } from "../../api/client.ts";
-import { asProblem, type Problem } from "../../api/problem.ts";
 import { day } from "../../lib/format.ts";
+import { nameOf } from "../../lib/people.ts";
 import { useResource } from "../../lib/resource.ts";
 import { word } from "../../lib/vocabulary.ts";
-import { Dialog, Empty, Field, Loaded, PageHead, ProblemBox } from "../../ui/basics.tsx";
+import { Empty, Field, Loaded, PageHead } from "../../ui/basics.tsx";
+import { FormDialog } from "../../ui/form.tsx";
 import { elementName, inForce, stageName } from "../../lib/process.ts";
 import { columns, isPast, matching, tone, type Column, type Deal } from "./board.ts";
-import { useOwners, type Owners } from "./owners.ts";
 import { text } from "./text.ts";
 import "./deals.css";
 
@@ -45,7 +45,6 @@ export function Deals() {
   const [words, setWords] = useState("");
   const [owner, setOwner] = useState("");
   const [adding, setAdding] = useState(false);
-  const owners = useOwners();
   const process = inForce.value;
   const found = useResource(allDeals, [], (event) => /^(deal|call|action)\./.test(event.type));
   const look = (to: View) => {
@@ -79,7 +78,7 @@ export function Deals() {
               </option>
               {[...mine].map((id) => (
                 <option key={id} value={id}>
-                  {owners.name(id)}
+                  {nameOf(id)}
                 </option>
               ))}
             </select>
@@ -107,11 +106,11 @@ export function Deals() {
               ) : view === "board" ? (
                 <div class="deals-board" tabIndex={0} role="region" aria-label={text().board}>
                   {columns(shown, process?.stages ?? []).map((column) => (
-                    <BoardColumn key={column.stage} column={column} owners={owners} />
+                    <BoardColumn key={column.stage} column={column} />
                   ))}
                 </div>
               ) : (
-                <Table deals={shown} owners={owners} />
+                <Table deals={shown} />
               )}
             </>
           );
@@ -122,7 +121,7 @@ export function Deals() {
   );
 }
 
-function BoardColumn(props: { column: Column; owners: Owners }) {
+function BoardColumn(props: { column: Column }) {
   const { stage, deals } = props.column;
   const [all, setAll] = useState(false);
   const name = stage === null ? text().notDecided : stageName(stage);
@@ -134,7 +133,7 @@ function BoardColumn(props: { column: Column; owners: Owners }) {
       <ul>
         {(all ? deals : deals.slice(0, FIRST_CARDS)).map((deal) => (
           <li key={deal.id}>
-            <Card deal={deal} owners={props.owners} />
+            <Card deal={deal} />
           </li>
         ))}
       </ul>
@@ -180,7 +179,7 @@ function reasonsOf(deal: Deal): string {
   return deal.health?.reasons.map((reason) => word("health", reason)).join("; ") ?? "";
 }
 
-function Card(props: { deal: Deal; owners: Owners }) {
+function Card(props: { deal: Deal }) {
   const { deal } = props;
   const reasons = reasonsOf(deal);
   const missing = deal.missing ?? [];
@@ -210,7 +209,7 @@ function Card(props: { deal: Deal; owners: Owners }) {
         {[
           deal.last_call_date ? `${text().last}: ${day(deal.last_call_date, { year: false })}` : null,
           deal.lead_score != null ? text().leadOf(deal.lead_score) : null,
-          props.owners.name(deal.owner),
+          deal.owner && nameOf(deal.owner),
         ]
           .filter(Boolean)
           .join(" · ")}
@@ -219,7 +218,7 @@ function Card(props: { deal: Deal; owners: Owners }) {
   );
 }
 
-function Table(props: { deals: Deal[]; owners: Owners }) {
+function Table(props: { deals: Deal[] }) {
   return (
     <div class="table-wrap card deals-table" tabIndex={0} role="region" aria-label={text().list}>
       <table>
@@ -253,7 +252,7 @@ function Table(props: { deals: Deal[]; owners: Owners }) {
               <td>{day(deal.last_call_date)}</td>
               <td>{deal.lead_score ?? "–"}</td>
               <td>{deal.missing?.map(elementName).join(", ") ?? "–"}</td>
-              <td>{props.owners.name(deal.owner) ?? "–"}</td>
+              <td>{nameOf(deal.owner)}</td>
             </tr>
           ))}
         </tbody>
@@ -264,59 +263,33 @@ function Table(props: { deals: Deal[]; owners: Owners }) {
 
 function AddDeal(props: { onClose: () => void }) {
   const { route } = useLocation();
-  const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState<Problem>();
   const [key] = useState(() => crypto.randomUUID());
   const add = async (form: HTMLFormElement) => {
     const said = new FormData(form);
     const of = (name: string) => (said.get(name) as string | null)?.trim() || null;
     const contact = { name: of("person"), email: of("email"), phone: of("phone") };
     const given = Object.values(contact).some(Boolean);
-    setBusy(true);
-    setProblem(undefined);
-    try {
-      const deal = await ask(
-        api.POST("/v1/deals", {
-          body: { name: of("name") ?? "", crm_id: of("crm_id"), contacts: given ? [contact] : [] },
-          headers: { "idempotency-key": key },
-        }),
-      );
-      route(`/deals/${deal.id}`);
-    } catch (error) {
-      setProblem(asProblem(error));
-      setBusy(false);
-    }
+    const deal = await ask(
+      api.POST("/v1/deals", {
+        body: { name: of("name") ?? "", crm_id: of("crm_id"), contacts: given ? [contact] : [] },
+        headers: { "idempotency-key": key },
+      }),
+    );
+    route(`/deals/${deal.id}`);
   };
   return (
-    <Dialog title={text().add} onClose={props.onClose}>
-      <form
-        class="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void add(event.currentTarget);
-        }}
-      >
-        <Field label={text().name}>{(id) => <input id={id} name="name" required autocomplete="off" />}</Field>
-        <Field label={text().crmId} hint={text().crmIdHint}>
-          {(id) => <input id={id} name="crm_id" autocomplete="off" />}
-        </Field>
-        <fieldset class="deals-contact">
-          <legend>{text().contact}</legend>
-          <p class="muted">{text().contactHint}</p>
-          <Field label={text().person}>{(id) => <input id={id} name="person" autocomplete="off" />}</Field>
-          <Field label={text().email}>{(id) => <input id={id} name="email" type="email" autocomplete="off" />}</Field>
-          <Field label={text().phone}>{(id) => <input id={id} name="phone" type="tel" autocomplete="off" />}</Field>
-        </fieldset>
-        {problem && <ProblemBox problem={problem} />}
-        <div class="row">
-          <button class="primary" disabled={busy}>
-            {text().add}
-          </button>
-          <button type="button" onClick={props.onClose}>
-            {text().cancel}
-          </button>
-        </div>
-      </form>
-    </Dialog>
+    <FormDialog title={text().add} label={text().add} onClose={props.onClose} send={add}>
+      <Field label={text().name}>{(id) => <input id={id} name="name" required autocomplete="off" />}</Field>
+      <Field label={text().crmId} hint={text().crmIdHint}>
+        {(id) => <input id={id} name="crm_id" autocomplete="off" />}
+      </Field>
+      <fieldset class="deals-contact">
+        <legend>{text().contact}</legend>
+        <p class="muted">{text().contactHint}</p>
+        <Field label={text().person}>{(id) => <input id={id} name="person" autocomplete="off" />}</Field>
+        <Field label={text().email}>{(id) => <input id={id} name="email" type="email" autocomplete="off" />}</Field>
+        <Field label={text().phone}>{(id) => <input id={id} name="phone" type="tel" autocomplete="off" />}</Field>
+      </fieldset>
+    </FormDialog>
   );
 }

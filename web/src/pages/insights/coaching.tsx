@@ -1,9 +1,9 @@
 // How each rep leads calls: what to work on, with calls that show it and calls to listen to.
 import type { Schemas } from "../../api/client.ts";
 import { day, figure, share } from "../../lib/format.ts";
+import { nameOf } from "../../lib/people.ts";
 import { word } from "../../lib/vocabulary.ts";
 import { callTurn } from "../deals/elements.tsx";
-import type { Owners } from "../deals/owners.ts";
 import { RateBar } from "./figures.tsx";
 import { Table } from "../../ui/table.tsx";
 import { Card } from "./card.tsx";
@@ -11,7 +11,7 @@ import { text } from "./text.ts";
 
 type Rep = Schemas["RepCoaching"];
 
-export function Coaching(props: { of: Schemas["Coaching"]; owners: Owners }) {
+export function Coaching(props: { of: Schemas["Coaching"] }) {
   const { of } = props;
   return (
     <>
@@ -22,7 +22,7 @@ export function Coaching(props: { of: Schemas["Coaching"]; owners: Owners }) {
         </section>
       )}
       {of.reps.map((rep) => (
-        <RepCard key={rep.owner} of={rep} name={props.owners.name(rep.owner) ?? text().nobody} />
+        <RepCard key={rep.owner} of={rep} name={rep.owner ? nameOf(rep.owner) : text().nobody} />
       ))}
       <Card title={text().works} hint={text().worksHint}>
         <Works of={of.what_works} />

@@ -1,6 +1,7 @@
 // Shares with their intervals, days with their spread, and sums: as words and as bars that say nothing more than the words.
 import type { Schemas } from "../../api/client.ts";
 import { figure, money, share } from "../../lib/format.ts";
+import { of, words } from "../../lib/words.ts";
 import { text } from "./text.ts";
 
 type Rate = Schemas["Rate"];
@@ -86,7 +87,7 @@ export function mostDays(all: readonly Days[]): number {
 
 function sum(low: number, high: number, currency: string, period: string | null | undefined): string {
   const said = low === high ? money(low, currency) : `${money(low, currency)} – ${money(high, currency)}`;
-  return period ? `${said} ${text().period[period] ?? period}` : said;
+  return period ? `${said} ${of(words().period, period)}` : said;
 }
 
 export function Totals(props: { of: readonly Total[]; without?: number }) {

@@ -2,9 +2,9 @@
 import { useLocation } from "preact-iso";
 import { api, ask, type Schemas } from "../../api/client.ts";
 import { atLeast } from "../../api/session.ts";
+import { people } from "../../lib/people.ts";
 import { useResource } from "../../lib/resource.ts";
 import { Empty, Field, Loaded, PageHead } from "../../ui/basics.tsx";
-import { useOwners, type Owners } from "../deals/owners.ts";
 import { inForce } from "../../lib/process.ts";
 import { Coaching } from "./coaching.tsx";
 import { Cycle, Forecast, Funnel, ProcessMap } from "./reports.tsx";
@@ -25,7 +25,6 @@ interface About {
 export function Insights() {
   const { query, path, route } = useLocation();
   inForce.value;
-  const owners = useOwners();
   if (!atLeast("manager")) {
     return (
       <>
@@ -79,7 +78,7 @@ export function Insights() {
           {(id) => (
             <select id={id} value={query.owner ?? ""} onChange={(event) => ask({ owner: event.currentTarget.value })}>
               <option value="">{text().team}</option>
-              {owners.all.map((user) => (
+              {people.value.map((user) => (
                 <option key={user.id} value={user.id}>
                   {user.name}
                 </option>
@@ -117,7 +116,7 @@ export function Insights() {
       </div>
       <p class="muted in-what">{text().what[report]}</p>
       <div class="stack">
-        <Shown key={report} report={report} asked={asked} more={more} owners={owners} />
+        <Shown key={report} report={report} asked={asked} more={more} />
       </div>
     </>
   );
@@ -160,21 +159,21 @@ async function load(report: Report, about: About, more: More, signal: AbortSigna
   }
 }
 
-function Shown(props: { report: Report; asked: About; more: More; owners: Owners }) {
-  const { report, asked, more, owners } = props;
+function Shown(props: { report: Report; asked: About; more: More }) {
+  const { report, asked, more } = props;
   const found = useResource((signal) => load(report, asked, more, signal), [report, asked, more]);
   return (
     <Loaded of={found}>
       {(data) => {
         switch (data.report) {
           case "funnel":
-            return <Funnel of={data.of} owners={owners} />;
+            return <Funnel of={data.of} />;
           case "cycle":
             return <Cycle of={data.of} />;
           case "forecast":
-            return <Forecast of={data.of} names={data.names} owners={owners} />;
+            return <Forecast of={data.of} names={data.names} />;
           case "coaching":
-            return <Coaching of={data.of} owners={owners} />;
+            return <Coaching of={data.of} />;
           case "process":
             return <ProcessMap of={data.of} />;
         }

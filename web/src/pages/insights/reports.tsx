@@ -1,9 +1,9 @@
 // The reports on deals: funnel, cycle, forecast, and the map of the process.
 import type { Schemas } from "../../api/client.ts";
 import { day, figure, share } from "../../lib/format.ts";
+import { nameOf } from "../../lib/people.ts";
 import { word } from "../../lib/vocabulary.ts";
 import { tone } from "../deals/board.ts";
-import type { Owners } from "../deals/owners.ts";
 import { stageName } from "../../lib/process.ts";
 import { CountBar, DaysCells, MoneyRange, mostDays, RateBar, Totals } from "./figures.tsx";
 import { Table } from "../../ui/table.tsx";
@@ -23,11 +23,11 @@ function Ground(props: { certainty: Schemas["Certainty"]; withoutStage?: number 
   );
 }
 
-export function Funnel(props: { of: Schemas["Funnel"]; owners: Owners }) {
+export function Funnel(props: { of: Schemas["Funnel"] }) {
   const { all, parts, split } = props.of;
-  const nameOf = (part: Part): string => {
+  const partName = (part: Part): string => {
     if (part.key == null) return text().unknown;
-    if (split === "owner") return props.owners.name(part.key) ?? text().unknown;
+    if (split === "owner") return nameOf(part.key);
     return part.key.replaceAll("_", " ");
   };
   return (
@@ -102,7 +102,7 @@ export function Funnel(props: { of: Schemas["Funnel"]; owners: Owners }) {
           >
             {parts.map((part) => (
               <tr key={part.key}>
-                <th scope="row">{nameOf(part)}</th>
+                <th scope="row">{partName(part)}</th>
                 <td class="in-number">{part.deals}</td>
                 <td class="in-number">{part.open}</td>
                 <td class="in-number">{part.won}</td>
@@ -224,7 +224,7 @@ function PlanRow(props: { name: string; of: Schemas["MonthForecast"] }) {
   );
 }
 
-export function Forecast(props: { of: Schemas["Forecast"]; names: Map<string, string>; owners: Owners }) {
+export function Forecast(props: { of: Schemas["Forecast"]; names: Map<string, string> }) {
   const { of } = props;
   return (
     <>
@@ -326,7 +326,7 @@ export function Forecast(props: { of: Schemas["Forecast"]; names: Map<string, st
                 <td>
                   <Totals of={deal.amount ? [deal.amount] : []} />
                 </td>
-                <td>{props.owners.name(deal.owner) ?? "–"}</td>
+                <td>{nameOf(deal.owner)}</td>
               </tr>
             ))}
           </Table>

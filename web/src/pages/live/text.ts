@@ -121,7 +121,7 @@ export const text = texts({
     tryIt: "Проверить звук",
     levels: "Уровень звука",
     you: "Вы",
-    rep: "Продавец",
+    rep: "Менеджер",
     buyer: "Клиент",
     unknown: "Собеседник",
     everybody: "Все",

@@ -19,15 +19,9 @@ interface Mistake {
 const TOML = { "content-type": "application/toml" };
 const asText = { bodySerializer: (body: string | undefined) => body ?? "", headers: TOML } as const;
 
-/** The workspace's file; null: it has none. */
-async function ownFile(): Promise<string | null> {
-  try {
-    return await ask(api.GET("/v1/process", { parseAs: "text", headers: { accept: "application/toml" } }));
-  } catch (error) {
-    if (asProblem(error).status === 404) return null;
-    throw error;
-  }
-}
+/** The file in force: the workspace's own, or the server's to start from. */
+const fileInForce = (): Promise<string> =>
+  ask(api.GET("/v1/process", { parseAs: "text", headers: { accept: "application/toml" } }));
 
 /** Place of a line and column, both counted from 1, in a text. */
 export function placeOf(said: string, line: number, column: number): number {
@@ -41,22 +35,22 @@ export function placeOf(said: string, line: number, column: number): number {
 export function Editor(props: { onClose: () => void }) {
   const id = useId();
   const area = useRef<HTMLTextAreaElement>(null);
-  const [kept, setKept] = useState<string | null>();
+  const [kept, setKept] = useState<string>();
   const [said, setSaid] = useState("");
   const [mistakes, setMistakes] = useState<Mistake[] | null>(null);
   const [problem, setProblem] = useState<Problem>();
   const [busy, setBusy] = useState(false);
   const [resetting, setResetting] = useState(false);
-  const changed = kept !== undefined && said !== (kept ?? "");
+  const changed = kept !== undefined && said !== kept;
+  const own = inForce.value?.own === true;
 
+  const load = async () => {
+    const file = await fileInForce();
+    setKept(file);
+    setSaid(file);
+  };
   useEffect(() => {
-    ownFile().then(
-      (file) => {
-        setKept(file);
-        setSaid(file ?? "");
-      },
-      (error: unknown) => setProblem(asProblem(error)),
-    );
+    load().catch((error: unknown) => setProblem(asProblem(error)));
   }, []);
 
   useEffect(() => {
@@ -107,10 +101,8 @@ export function Editor(props: { onClose: () => void }) {
   const reset = () =>
     guarded(async () => {
       await ask(api.DELETE("/v1/process"));
-      setKept(null);
-      setSaid("");
       setResetting(false);
-      await loadProcess();
+      await Promise.all([load(), loadProcess()]);
       tell(text().resetDone);
     });
   const download = () => {
@@ -140,7 +132,10 @@ export function Editor(props: { onClose: () => void }) {
           {text().close}
         </button>
       </div>
-      <p class="muted">{kept === null ? text().noFile : text().editHint}</p>
+      <p class="muted">
+        {own ? "" : `${text().serversHint} `}
+        {text().editHint}
+      </p>
       <label for={id}>{text().file}</label>
       <textarea
         id={id}
@@ -205,7 +200,7 @@ export function Editor(props: { onClose: () => void }) {
         <button disabled={!said} onClick={download}>
           {text().download}
         </button>
-        {kept !== null && kept !== undefined && (
+        {own && (
           <button class="danger" disabled={busy} onClick={() => setResetting(true)}>
             {text().reset}
           </button>

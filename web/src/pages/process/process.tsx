@@ -26,7 +26,7 @@ export function ProcessPage(props: { stage?: string }) {
     <>
       <PageHead title={title}>
         {process && <span class="tag">{process.own ? text().own : text().servers}</span>}
-        {process?.own && (
+        {process && (
           <a class="button small" href="/v1/process" download={`${process.id}.toml`}>
             {text().download}
           </a>
@@ -55,12 +55,7 @@ export function ProcessPage(props: { stage?: string }) {
           )}
         </>
       ) : (
-        processProblem.value &&
-        (processProblem.value.status === 404 ? (
-          <Empty>{text().old}</Empty>
-        ) : (
-          <ProblemBox problem={processProblem.value} again={() => void loadProcess()} />
-        ))
+        processProblem.value && <ProblemBox problem={processProblem.value} again={() => void loadProcess()} />
       )}
     </>
   );

@@ -33,8 +33,8 @@ export const text = texts({
     missing: "This process has no such stage.",
     editTitle: "The process file",
     editHint: "Calls that come in from now on are held against it. Earlier analyses stay as they are.",
-    noFile:
-      "The workspace has no file of its own. Print the server's with `dealstage process show > process.toml`, change it and open it here.",
+    serversHint:
+      "This is the process of the server. Change it here and use it: it becomes the file of this workspace alone.",
     file: "Text of the file (TOML)",
     open: "Open a file…",
     checking: "Checking…",
@@ -50,7 +50,6 @@ export const text = texts({
     cancel: "Cancel",
     close: "Close the editor",
     unsaved: "The text was changed and is not in use yet.",
-    old: "This server does not show its process yet. Update it to see the cards.",
   },
   ru: {
     title: "Процесс",
@@ -71,7 +70,7 @@ export const text = texts({
     exit: "Этап пройден, когда",
     crm: "В CRM",
     elements: "Что должен сказать клиент",
-    elementsHint: "Каждый элемент оценивается от 0 до 3 по словам самого клиента. Слова продавца оценку не поднимают.",
+    elementsHint: "Каждый элемент оценивается от 0 до 3 по словам самого клиента. Слова менеджера оценку не поднимают.",
     score: "Оценка",
     why: "Почему",
     needs: "Чего не хватает до следующей",
@@ -84,8 +83,7 @@ export const text = texts({
     missing: "В этом процессе нет такого этапа.",
     editTitle: "Файл процесса",
     editHint: "По нему будут разбираться новые звонки. Прежние анализы не изменятся.",
-    noFile:
-      "У пространства нет своего файла. Выведите файл сервера командой `dealstage process show > process.toml`, измените и откройте здесь.",
+    serversHint: "Это процесс сервера. Измените его здесь и примените: он станет файлом только этого пространства.",
     file: "Текст файла (TOML)",
     open: "Открыть файл…",
     checking: "Проверяется…",
@@ -101,6 +99,5 @@ export const text = texts({
     cancel: "Отмена",
     close: "Закрыть редактор",
     unsaved: "Текст изменён и ещё не применён.",
-    old: "Этот сервер ещё не показывает процесс. Обновите его, чтобы увидеть карточки.",
   },
 });

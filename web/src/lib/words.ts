@@ -1,6 +1,7 @@
 // Words for the closed lists inside of values and decisions. What the server has words for (fields, signals, stages…) is
-// `lib/vocabulary`'s.
-import { texts } from "../../lib/i18n.ts";
+// `vocabulary.ts`'s.
+import type { Schemas } from "../api/client.ts";
+import { language, texts } from "./i18n.ts";
 
 export const words = texts({
   en: {
@@ -78,6 +79,14 @@ export const words = texts({
     },
     customer: { new: "new customer", existing: "existing customer" },
     contact: { email: "e-mail", phone: "phone", messenger: "messenger" },
+    failure: {
+      bad_input: "The file cannot be read as it is. Upload it in another format, or check that it holds speech.",
+      missing_model:
+        "A model is missing on the server. An administrator finds on the page Models how to get it; then analyse again.",
+      gave_up: "Several tries failed. Analyse again; if it fails again, tell your administrator what is written here.",
+      denied: "The people on the call did not agree to it. It is not analysed.",
+      internal: "It is not your fault. Analyse again; if it fails again, tell your administrator what is written here.",
+    },
     must: "must have",
     nice: "nice to have",
     ambiguous: "ambiguous",
@@ -166,6 +175,14 @@ export const words = texts({
     },
     customer: { new: "новый клиент", existing: "действующий клиент" },
     contact: { email: "почта", phone: "телефон", messenger: "мессенджер" },
+    failure: {
+      bad_input: "Файл в таком виде не читается. Загрузите его в другом формате или проверьте, есть ли в нём речь.",
+      missing_model:
+        "На сервере не хватает модели. На странице «Модели» администратор увидит, как её получить; потом разберите заново.",
+      gave_up: "Несколько попыток не удались. Разберите заново; если не выйдет, передайте администратору этот текст.",
+      denied: "Участники разговора не дали согласия. Звонок не разбирается.",
+      internal: "Вы ни при чём. Разберите заново; если не выйдет, передайте администратору этот текст.",
+    },
     must: "обязательно",
     nice: "желательно",
     ambiguous: "неоднозначно",
@@ -178,4 +195,15 @@ export const words = texts({
 /** A word of a closed list; what is not in it is shown as it is. */
 export function of(list: Record<string, string>, id: string | null | undefined): string {
   return id == null ? "" : (list[id] ?? id.replaceAll("_", " "));
+}
+
+/** What to do about a call that failed. */
+export function remedy(code: string): string {
+  const { failure } = words();
+  return failure[code as keyof typeof failure] ?? failure.internal;
+}
+
+/** Why a call failed, in a line. The server says it in English, with the remedy; in Russian the remedy is ours. */
+export function whyFailed(error: Schemas["Problem"]): string {
+  return language.value === "en" ? error.message : `${remedy(error.code)} (${error.message})`;
 }
