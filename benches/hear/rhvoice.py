@@ -121,7 +121,6 @@ class Engine:
         return numpy.concatenate(self.sound).astype(numpy.float32) / 32768, self.rate, words
 
 
-
 _SOURCE = "https://github.com/RHVoice/RHVoice.git"
 _TAG = "1.14.0"
 _INCLUDE = ["src/include", "src/third-party/utf8", "src/third-party/rapidxml", "src/core", "src/hts_engine"]

@@ -9,12 +9,12 @@ hyphens left out.
 import re
 import unicodedata
 
-_TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:'[^\W\d_]+)*|[%$€₽№&+]")
-_FILLER = re.compile(r"(?:u+h+|u+m+|e+r+m*|h+m+|m+h*m*|a+h+|э+м*|м{2,}|хм+|гм+)$")
+_TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:'[^\W\d_]+)*|[%$€₽&+]")
+_FILLER = re.compile(r"(?:u+h+|u+m+|e+r+m*|h+m+|m{2,}|m+h+m+|a+h+|э+м*|м{2,}|хм+|гм+)$")
 
 _SIGNS = {
-    "en": {"%": "percent", "$": "dollar", "€": "euro", "₽": "ruble", "№": "number", "&": "and", "+": "plus"},
-    "ru": {"%": "процент", "$": "доллар", "€": "евро", "₽": "рубль", "№": "номер", "&": "и", "+": "плюс"},
+    "en": {"%": "percent", "$": "dollar", "€": "euro", "₽": "ruble", "&": "and", "+": "plus"},
+    "ru": {"%": "процент", "$": "доллар", "€": "евро", "₽": "рубль", "&": "и", "+": "плюс"},
 }
 _SAME = {
     "en": {
@@ -24,7 +24,6 @@ _SAME = {
         "wanna": "want to",
         "gotta": "got to",
         "cause": "because",
-        "'cause": "because",
         "mr": "mister",
         "mrs": "missus",
         "dr": "doctor",
@@ -36,7 +35,6 @@ _SAME = {
         "voicemail": "voice mail",
         "login": "log in",
         "touchtone": "touch tone",
-        "e": "e",
     },
     "ru": {
         "окей": "ок",
@@ -195,11 +193,13 @@ def _numbers(tokens, language):
 
 def normal(text, language):
     """The words of `text`, written in one way."""
+    text = text.replace("№", " number " if language == "en" else " номер ")
     text = unicodedata.normalize("NFKC", text).lower().replace("ё", "е")
     text = "".join(each for each in unicodedata.normalize("NFD", text) if each != "\u0301")
     text = unicodedata.normalize("NFC", text).replace("’", "'").replace("ʼ", "'").replace("‘", "'")
     if language == "en":
         text = re.sub(r"\b([a-z]{2,}in)'(?![a-z])", r"\1g", text)
+        text = re.sub(r"\b([ap])\.\s?m\b\.?", r"\1m", text)
     text = re.sub(r"(?<=\d)[\s\u00a0](?=\d{3}\b)", "", text)
     text = re.sub(r"(?<=\d)(?:st|nd|rd|th|-?(?:го|му|й|я|е|ая|ый|ой|ое|ого|ти|х|м))\b", "", text)
     text = re.sub(r"([$€₽])\s*(\d[\d.,]*)", r"\2 \1", text)
