@@ -1,5 +1,5 @@
 #!/usr/bin/env -S python3 -B
-"""Makes speech with known words under `target/hear/corpus`: NAME.flac and NAME.json beside it. Twice the same, to the byte.
+"""Makes speech with known words under `target/hear/corpus`: NAME.flac and NAME.json beside it. The same sound each time.
 
     benches/hear/corpus.py            what is missing
     benches/hear/corpus.py --again    everything
@@ -7,7 +7,7 @@
 NAME.json: {"name", "lang", "kind", "quick", "what", "seconds", "channels", "turns": [{"speaker", "channel" (0, 1), "start",
 "end" (seconds; null where nobody knows), "text", "words": [{"w", "s", "e"}] or null}]}
 
-- prompts: of telephone systems, spoken by a person each (Debian's packages), joined with pauses; 8 kHz
+- prompts: of telephone systems, spoken by a person each (of the shared folder), joined with pauses; 8 kHz
 - calls: of fixtures/calls, spoken by synthetic voices; two channels or one; with pauses, talk at once, noise
 - mixed: the same calls of two channels in one, for telling speakers apart
 - real: public recordings with the words of people
@@ -34,8 +34,7 @@ import soundfile  # noqa: E402
 import rhvoice  # noqa: E402
 import sound as sounds  # noqa: E402
 
-VERSION = 1
-PACKAGES = {"en": ("asterisk-core-sounds-en-wav", "en_US_f_Allison"), "ru": ("asterisk-core-sounds-ru-wav", "ru_RU_f_IvrvoiceRU")}
+VERSION = 2
 # Call, voices of the first and the second speaker, how it sounds.
 CALLS = {
     "en": [
@@ -151,24 +150,16 @@ class Speaker:
 # Prompts.
 
 
-def unpacked(language):
-    """The folder with the prompts of a Debian package, which is fetched once."""
-    package, voice = PACKAGES[language]
-    folder = places.HOME / package
-    if not folder.exists():
-        part = folder.with_suffix(".part")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        subprocess.run(["apt-get", "-qq", "-o", "APT::Sandbox::User=", "download", package], cwd=part, check=True)
-        subprocess.run(["dpkg-deb", "-x", next(part.glob("*.deb")).name, "."], cwd=part, check=True)
-        part.rename(folder)
-    return folder / "usr/share/asterisk/sounds" / voice
-
-
 def prompt_list(language):
-    lines = (pathlib.Path(__file__).parent / "prompts.tsv").read_text(encoding="utf-8").splitlines()
-    rows = csv.reader((line for line in lines if not line.startswith("#")), delimiter="\t", quoting=csv.QUOTE_NONE)
-    return [(name, text) for lang, name, text in rows if lang == language]
+    """Files and words of the prompts; none where the folder with public recordings is not there."""
+    folder = places.recordings()
+    if not folder:
+        print("no prompts: the folder with public recordings is not there", file=sys.stderr)
+        return []
+    folder /= f"phone_{language}"
+    with (folder / "transcripts.tsv").open(encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+    return [(folder / row["file"], row["text"]) for row in rows if len(row["text"].split()) > 2]
 
 
 def prompts(language):
@@ -176,15 +167,16 @@ def prompts(language):
     names = [f"{language}-prompts-{part}" for part in ("quick", "1", "2", "3")]
     if all(exists(name) for name in names):
         return
-    folder, rate = unpacked(language), 8000
-    rows = prompt_list(language)
+    rows, rate = prompt_list(language), 8000
+    if not rows:
+        return
     random.Random(f"prompts {language}").shuffle(rows)
     third = len(rows) // 3
     for name, part in zip(names, (rows[:12], rows[:third], rows[third : 2 * third], rows[2 * third :])):
         rng = random.Random(name)
         pieces, turns, clock = [numpy.zeros(rate // 2, numpy.float32)], [], rate // 2
         for prompt, text in part:
-            samples, own_rate = soundfile.read(str(folder / f"{prompt}.wav"), dtype="float32")
+            samples, own_rate = soundfile.read(str(prompt), dtype="float32")
             assert own_rate == rate
             first, end = sounds.trimmed(samples, rate)
             turns.append({"speaker": "A", "channel": 0, "start": (clock + first) / rate, "end": (clock + end) / rate, "text": text, "words": None})
@@ -365,16 +357,14 @@ def last(speaker, language):
     random.Random(f"last {language}").shuffle(rows)
     rng = random.Random(f"last call {language}")
     half = LAST_CLIPS // 2
-    folder = None
     for number, (prompt, text) in enumerate(rows[:half]):
         name = f"{language}-last-{number + 1:02}"
         if exists(name):
             continue
-        folder = folder or unpacked(language)
-        samples, rate = soundfile.read(str(folder / f"{prompt}.wav"), dtype="float32")
+        samples, rate = soundfile.read(str(prompt), dtype="float32")
         first, end = sounds.trimmed(samples, rate, under=35)
         turn = {"speaker": "A", "channel": 0, "start": first / rate, "end": end / rate, "text": text, "words": None}
-        write(name, language, "last", f"prompt {prompt}", samples[:end], rate, [turn])
+        write(name, language, "last", f"prompt {prompt.stem}", samples[:end], rate, [turn])
     lines = [line["text"] for call, *_ in CALLS[language] for line in json.loads((places.ROOT / f"fixtures/calls/{call}.json").read_text())["turns"]]
     lines = sorted({line for line in lines if 6 <= len(line.split()) <= 14})
     rng.shuffle(lines)
