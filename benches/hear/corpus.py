@@ -277,7 +277,8 @@ def babble(speaker, language, length, rate, rng):
     texts = [text for _, text in prompt_list(language) if len(text) > 60]
     sum_of = numpy.zeros(length, numpy.float32)
     for number in range(8):
-        samples, _ = speaker.speak(" ".join(texts[number * 3 : number * 3 + 3]), voices[number % len(voices)])
+        own = (texts[(number * 3 + at) % len(texts)] for at in range(3))
+        samples, _ = speaker.speak(" ".join(own), voices[number % len(voices)])
         samples = sounds.resampled(samples, sounds.RATE, rate)
         piece = int(0.3 * rate)
         samples = samples[: len(samples) // piece * piece].reshape(-1, piece)[:, ::-1].reshape(-1)
