@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn pull_without_names_gets_speech_and_text() {
+    fn pull_without_names_gets_speech_text_and_voices() {
         let manifest = Manifest::built_in().unwrap();
         let defaults: Vec<_> = manifest
             .weight
@@ -169,7 +169,7 @@ mod tests {
             .filter(|w| w.default)
             .map(|w| w.name.as_str())
             .collect();
-        assert_eq!(defaults, ["whisper-base", "multilingual-e5-small"]);
+        assert_eq!(defaults, ["whisper-base", "multilingual-e5-small", "ge2e"]);
     }
 
     #[test]

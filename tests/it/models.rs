@@ -10,7 +10,7 @@ fn the_fetched_weights_are_whole() {
     let output = dealstage(&["models", "verify"]);
     assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
     let list = stdout(&dealstage(&["models", "list"]));
-    for name in ["whisper-base", "multilingual-e5-small", "MIT"] {
+    for name in ["whisper-base", "multilingual-e5-small", "ge2e", "MIT"] {
         assert!(list.contains(name), "{name} is missing in:\n{list}");
     }
 }

@@ -77,6 +77,16 @@ impl<'a> Cursor<'a> {
             why: format!("the name at byte {at} is not UTF-8"),
         })
     }
+
+    /// UTF-8 text up to the next line feed, which is passed over.
+    pub fn line(&mut self) -> Result<&'a str, Error> {
+        let rest = self.data.get(self.at..).unwrap_or_default();
+        // Without a line feed the text runs past the end, which is the error.
+        let length = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len() + 1);
+        let text = self.text(length)?;
+        self.take(1)?;
+        Ok(text)
+    }
 }
 
 /// Little-endian `f32` values; bytes after the last whole value are left out.

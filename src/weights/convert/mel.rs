@@ -1,9 +1,9 @@
-//! The mel filter bank that Whisper listens through, computed instead of shipped.
+//! The mel filter bank that Whisper and the voice encoder listen through, computed instead of shipped.
 //!
 //! The platform's `exp` and `ln` differ between systems in the last bit, which would change the hash of a converted
 //! file: the few values needed are computed with plain arithmetic, which is exact to the rule everywhere.
 
-/// Whisper's sample rate and window.
+/// Sample rate and window of both.
 const SAMPLE_RATE: f64 = 16_000.0;
 const WINDOW: usize = 400;
 

