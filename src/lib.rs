@@ -11,7 +11,7 @@
 //! | [`guard`] | which addresses may be reached from here | nothing |
 //! | [`llm`] | asking a language model: prompts, redaction, budget, stored answers | domain, guard |
 //! | [`ingest`] | bytes → recording or transcript | domain |
-//! | [`transcribe`] | recording → turns: voice activity, whisper, channels | domain |
+//! | [`transcribe`] | recording → turns: voice activity, whisper, channels, voices | domain |
 //! | [`understand`] | turns → roles, stages, signals, fields; the language model where the turn model is unsure | domain, process, llm |
 //! | [`decide`] | what was understood → qualification, next actions, follow-up draft, scorecard | domain, process, llm |
 //! | [`pipeline`] | the one place that runs the steps in order | all of the above |
@@ -25,7 +25,7 @@
 //! | [`learn`] | labelled calls → heads of the turn model; measuring it and the drafts | domain, process, ingest, understand, decide |
 //!
 //! Invariants, checked by `tests/it/architecture.rs`: a module imports only what its row allows; candle is used
-//! only in `understand::turn_model`, `learn` and `weights`; whisper only in `transcribe::whisper`; a model provider's
+//! only in `understand::turn_model`, `transcribe::speakers`, `learn` and `weights`; whisper only in `transcribe::whisper`; a model provider's
 //! types only in `llm::openai`. `service` and `deliver` never call each other: they share the outbox.
 
 pub mod domain;

@@ -105,6 +105,13 @@ pub struct TurnInfo {
     /// When each word was spoken; only where a recogniser heard them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub words: Vec<Word>,
+    /// How likely it is that `speaker` speaks; only where the voices of one channel were told apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1))]
+    pub speaker_confidence: Option<f64>,
+    /// Somebody else speaks at the same time on the same channel.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub overlap: bool,
     pub stage: Decided<Stage>,
     pub signals: Vec<Decided<Signal>>,
 }
@@ -444,6 +451,8 @@ impl TurnInfo {
             end_s: turn.end_s,
             text: turn.text.clone(),
             words: turn.words.clone(),
+            speaker_confidence: turn.speaker_confidence.map(two_digits),
+            overlap: turn.overlap,
             stage: Decided {
                 id: labels.stage.id,
                 confidence: two_digits(labels.stage.confidence),

@@ -12,6 +12,8 @@ pub fn turn(i: u32, role: Role, text: &str) -> Turn {
         end_s: None,
         text: text.to_owned(),
         words: Vec::new(),
+        speaker_confidence: None,
+        overlap: false,
     }
 }
 

@@ -156,6 +156,8 @@ pub fn read(file: &str, value: serde_json::Value) -> Result<Call, Error> {
             end_s: turn.end_s,
             text: turn.text,
             words: Vec::new(),
+            speaker_confidence: None,
+            overlap: false,
         });
     }
     Ok(Call {

@@ -285,6 +285,8 @@ fn call(file: &str, lines: Vec<Line>) -> Call {
             end_s: line.end_s,
             text,
             words: Vec::new(),
+            speaker_confidence: None,
+            overlap: false,
         });
     }
     Call {

@@ -32,6 +32,7 @@ pub use cases::{Difference, run_case};
 
 pub const ENCODER: &str = "multilingual-e5-small";
 pub const DEFAULT_RECOGNISER: &str = "whisper-base";
+const VOICES: &str = "ge2e";
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -581,7 +582,7 @@ fn hear(
     options: &Options,
     progress: &mut Progress<'_>,
 ) -> Result<(Call, Option<String>), Error> {
-    use crate::transcribe::whisper;
+    use crate::transcribe::{VoiceEncoder, whisper};
 
     let (name, path) = match &options.recogniser {
         Recogniser::File { name, path } => (name.clone(), path.clone()),
@@ -589,10 +590,20 @@ fn hear(
     };
     progress(Step::Transcribe, 0.0)?;
     let mut open = |pieces| whisper::open(&whisper::Weights::load(&path)?, options.threads, pieces);
+    let mut open_voices = || {
+        let path = weights::locate(VOICES, "model.safetensors")?;
+        Ok::<_, Error>(VoiceEncoder::load(&path, options.threads)?)
+    };
+    let mut tell = |done| progress(Step::Transcribe, done);
     let id = call_id(&recording.source);
-    let call = crate::transcribe::transcribe(recording, &id, options.language, &mut open, &mut |done| {
-        progress(Step::Transcribe, done)
-    })?;
+    let call = crate::transcribe::transcribe(
+        recording,
+        &id,
+        options.language,
+        &mut open,
+        &mut open_voices,
+        &mut tell,
+    )?;
     Ok((call, Some(name)))
 }
 

@@ -1,7 +1,7 @@
 //! Recording → turns with their text.
 //!
-//! Owns voice activity, which channel is who, what a recogniser hears at once, where turns begin and end, and the recogniser
-//! behind [`Transcriber`]. Only speech is heard, so silence yields no words. Who of the speakers is the rep is *not* here:
+//! Owns voice activity, which channel is who, whose voice is whose on one channel, what a recogniser hears at once, where turns
+//! begin and end, and the recogniser behind [`Transcriber`]. Only speech is heard, so silence yields no words. Who of the speakers is the rep is *not* here:
 //! see `understand`.
 
 mod channels;
@@ -9,6 +9,7 @@ mod chunks;
 mod invented;
 mod levels;
 mod listen;
+mod speakers;
 mod turns;
 mod voice;
 #[cfg(feature = "whisper")]
@@ -22,14 +23,17 @@ use std::sync::mpsc;
 use self::channels::Track;
 use self::chunks::Chunk;
 pub use self::listen::{Listener, Speech, Until};
+pub use self::speakers::VoiceEncoder;
 use crate::domain::{Call, Language, Recording, Role, SAMPLE_RATE, Stopped, Turn, Word};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{path}: the recogniser's weights cannot be read: {cause}; `dealstage models verify` checks them")]
+    #[error("{path}: the weights cannot be read: {cause}; `dealstage models verify` checks them")]
     Weights { path: String, cause: String },
     #[error("the recogniser failed at {at_s:.1} s: {cause}")]
     Recogniser { at_s: f64, cause: String },
+    #[error("voices cannot be told apart: {cause}")]
+    Voices { cause: String },
     #[error("{source_name}: no speech in {duration_s:.1} s of sound; check that the right track was exported")]
     NoSpeech { source_name: String, duration_s: f64 },
     #[error("{source_name}: the decoded sound cannot be read back: {cause}; try again")]
@@ -51,6 +55,9 @@ pub trait Transcriber: Send {
 /// Opens the recognisers that share so many pieces of work.
 pub type Open<'a> = &'a mut dyn FnMut(usize) -> Result<Vec<Box<dyn Transcriber>>, Error>;
 
+/// Opens the voice encoder, for a recording on which people share a track.
+pub type OpenVoices<'a, E> = &'a mut dyn FnMut() -> Result<VoiceEncoder, E>;
+
 /// Speech that the recogniser hears to tell the language: its own window.
 const LANGUAGE_S: usize = 30;
 /// A track with less speech speaks the language of the others.
@@ -59,13 +66,14 @@ const TELLING_S: usize = 5;
 /// Turns of a recording. `progress` is told the share that is done, 0–1, and may stop the work.
 ///
 /// The result does not depend on how many recognisers there are.
-pub fn transcribe(
+pub fn transcribe<E: From<Error>>(
     recording: &Recording,
     call_id: &str,
     language: Option<Language>,
     open: Open<'_>,
+    open_voices: OpenVoices<'_, E>,
     progress: &mut dyn FnMut(f32) -> Result<(), Stopped>,
-) -> Result<Call, Error> {
+) -> Result<Call, E> {
     let unreadable = |cause| Error::Sound {
         source_name: recording.source.clone(),
         cause,
@@ -78,11 +86,19 @@ pub fn transcribe(
         chunks.extend(chunks::lay_out(track, utterances, &mut samples).map_err(unreadable)?);
     }
     if chunks.is_empty() {
-        return Err(Error::NoSpeech {
+        return Err(E::from(Error::NoSpeech {
             source_name: recording.source.clone(),
             duration_s: recording.duration_s,
-        });
+        }));
     }
+    // Before the words: what is missing is to be said before an hour of listening.
+    let stretches = match tracks.as_slice() {
+        [track] => {
+            let mut go_on = || progress(0.0).map_err(Error::from);
+            speakers::tell(track, &speech[0], &open_voices()?, &unreadable, &mut go_on)?
+        }
+        _ => Vec::new(),
+    };
     let mut recognisers = open(chunks.len())?;
     let languages = match language {
         Some(language) => vec![language; tracks.len()],
@@ -106,21 +122,23 @@ pub fn transcribe(
     for (chunk, heard) in chunks.iter().zip(heard) {
         words[chunk.track].extend(heard);
     }
-    let turns = if let [words] = words.as_slice() {
-        turns::sentences(words)
-    } else {
-        turns::of_tracks(&turns::lay_out(&speech), &words)
+    let own = |(track, words): (usize, Vec<Word>)| turn(tracks[track].speaker.to_owned(), words);
+    let mut turns: Vec<Turn> = match words.as_slice() {
+        [words] if stretches.is_empty() => turns::sentences(words).into_iter().map(own).collect(),
+        [words] => (speakers::turns(words, &stretches).into_iter())
+            .map(|told| Turn {
+                speaker_confidence: Some(told.confidence),
+                overlap: told.overlap,
+                ..turn(format!("S{}", told.speaker + 1), told.words)
+            })
+            .collect(),
+        words => (turns::of_tracks(&turns::lay_out(&speech), words).into_iter())
+            .map(own)
+            .collect(),
     };
-    let turns = turns.into_iter().enumerate().map(|(at, (track, words))| Turn {
-        i: at as u32 + 1,
-        role: Role::Unknown,
-        speaker: tracks[track].speaker.to_owned(),
-        name: None,
-        start_s: words.first().map(|word| word.start_s),
-        end_s: words.last().map(|word| word.end_s),
-        text: text_of(&words),
-        words,
-    });
+    for (turn, i) in turns.iter_mut().zip(1..) {
+        turn.i = i;
+    }
     // The language of the call is that of most of its speech.
     let spoken = |language: Language| -> usize {
         let own = chunks.iter().filter(|chunk| languages[chunk.track] == language);
@@ -137,8 +155,23 @@ pub fn transcribe(
         previous_stage: None,
         duration_s: Some(milliseconds(recording.duration_s)),
         channels: u8::try_from(recording.sound.channels()).ok(),
-        turns: turns.collect(),
+        turns,
     })
+}
+
+fn turn(speaker: String, words: Vec<Word>) -> Turn {
+    Turn {
+        i: 0,
+        role: Role::Unknown,
+        speaker,
+        name: None,
+        start_s: words.first().map(|word| word.start_s),
+        end_s: words.last().map(|word| word.end_s),
+        text: text_of(&words),
+        words,
+        speaker_confidence: None,
+        overlap: false,
+    }
 }
 
 /// Words as they are read.
@@ -297,7 +330,9 @@ mod tests {
             duration_s: 10.0,
         };
         let mut open = |_: usize| -> Result<Vec<Box<dyn Transcriber>>, Error> { unreachable!("nothing to hear") };
-        let error = transcribe(&recording, "quiet", None, &mut open, &mut |_| Ok(())).expect_err("no speech");
+        let mut voices = || -> Result<VoiceEncoder, Error> { unreachable!("nobody speaks") };
+        let error =
+            transcribe(&recording, "quiet", None, &mut open, &mut voices, &mut |_| Ok(())).expect_err("no speech");
         assert!(matches!(error, Error::NoSpeech { .. }), "{error}");
     }
 

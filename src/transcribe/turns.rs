@@ -47,12 +47,15 @@ pub fn of_tracks(spans: &[Span], words: &[Vec<Word>]) -> Vec<(usize, Vec<Word>)>
     turns
 }
 
-/// On a track that people share they answer each other without a pause: every sentence is a turn of its own.
+/// On a track that people share they answer each other without a pause: where their voices cannot be told apart, every
+/// sentence is a turn of its own.
 pub fn sentences(words: &[Word]) -> Vec<(usize, Vec<Word>)> {
-    let goes_on = |one: &Word, next: &Word| {
-        next.start_s - one.end_s < SENTENCE_GAP_S && !one.text.ends_with(['.', '?', '!', '…'])
-    };
     words.chunk_by(goes_on).map(|words| (0, words.to_vec())).collect()
+}
+
+/// A sentence goes on from one word to the next.
+pub fn goes_on(one: &Word, next: &Word) -> bool {
+    next.start_s - one.end_s < SENTENCE_GAP_S && !one.text.ends_with(['.', '?', '!', '…'])
 }
 
 /// Turns of all tracks in the order of their beginnings.

@@ -18,6 +18,7 @@ pub fn sides(turns: &mut [Turn], corrected: &[Corrected]) {
             && let Some(at) = turns.iter().position(|known| known.i == *turn)
         {
             turns[at].role = *role;
+            turns[at].speaker_confidence = None;
         }
     }
 }

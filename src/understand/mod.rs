@@ -156,6 +156,10 @@ impl Understanding {
     pub fn read_labels(&mut self, call_date: NaiveDate) {
         corrections::labels(&mut self.labels, &self.call.turns, &self.corrected);
         self.fields = fields::extract(&self.call, &self.labels, self.language, call_date);
+        for field in &mut self.fields {
+            let said = field.turn.and_then(|turn| self.call.turn(turn));
+            field.confidence *= said.and_then(|turn| turn.speaker_confidence).unwrap_or(1.0);
+        }
         corrections::fields(&mut self.fields, &self.call, &self.corrected);
         self.not_sales = not_sales(&self.call.turns, &self.labels);
     }

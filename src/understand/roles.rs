@@ -1,8 +1,9 @@
 //! Who is on the seller's side.
 //!
 //! Order of belief: the user's word, the file's word, the turn model's log odds summed over all turns of a speaker.
-//! A recording on one channel has one "speaker" for everybody: there each turn is judged by itself and stays
-//! `unknown` where the text does not tell.
+//! Where the voices of a recording on one channel could not be told apart, it has one "speaker" for everybody: there each
+//! turn is judged by itself and stays `unknown` where the text does not tell. Where they were told apart, a turn counts for
+//! its speaker as far as it is sure to be theirs, and has no side where that is a guess.
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,8 @@ pub struct NoSuchSpeaker {
 const MOST_LOG_ODDS: f32 = 3.0;
 /// Log odds from which a turn without a speaker of its own gets a role: 4 to 1.
 const SURE: f32 = 1.386;
+/// A turn that is less sure than this to be its speaker's belongs to no side: 3 to 2.
+const LEAST_SURE: f32 = 0.6;
 
 /// Sets the role of the turns of speaker (or name) `wanted` to rep and of all others to buyer.
 pub fn assign_by_name(turns: &mut [Turn], wanted: &str) -> Result<(), NoSuchSpeaker> {
@@ -54,7 +57,7 @@ pub fn assign(turns: &mut [Turn], log_odds: &[f32]) {
     for (turn, odds) in turns.iter().zip(log_odds) {
         if !known.contains_key(&turn.speaker) {
             let sum = sums.entry(turn.speaker.clone()).or_default();
-            sum.0 += odds.clamp(-MOST_LOG_ODDS, MOST_LOG_ODDS);
+            sum.0 += odds.clamp(-MOST_LOG_ODDS, MOST_LOG_ODDS) * turn.speaker_confidence.unwrap_or(1.0);
             sum.1 += 1;
         }
     }
@@ -86,6 +89,11 @@ pub fn assign(turns: &mut [Turn], log_odds: &[f32]) {
     for turn in turns.iter_mut().filter(|turn| turn.role == Role::Unknown) {
         if let Some(role) = known.get(&turn.speaker).or_else(|| decided.get(&turn.speaker)) {
             turn.role = *role;
+        }
+    }
+    for turn in turns {
+        if turn.speaker_confidence.is_some_and(|sure| sure < LEAST_SURE) {
+            turn.role = Role::Unknown;
         }
     }
 }
@@ -153,6 +161,17 @@ mod tests {
         let mut call = turns(&[("S1", U), ("S1", U), ("S1", U)]);
         assign(&mut call, &[2.0, 0.3, -2.0]);
         assert_eq!(roles(&call), [Role::Rep, Role::Unknown, Role::Buyer]);
+    }
+
+    #[test]
+    fn a_turn_that_may_be_anybodys_has_no_side() {
+        let mut call = turns(&[("S1", U), ("S2", U), ("S1", U), ("S2", U)]);
+        for (turn, sure) in call.iter_mut().zip([0.9, 0.9, 0.55, 0.7]) {
+            turn.speaker_confidence = Some(sure);
+        }
+        // Alone, the third turn would outvote the first.
+        assign(&mut call, &[1.6, -2.0, -2.5, -1.0]);
+        assert_eq!(roles(&call), [Role::Rep, Role::Buyer, U, Role::Buyer]);
     }
 
     #[test]

@@ -391,6 +391,8 @@ impl Session {
             end_s: Some(said.end_s),
             text: words.text(),
             words: words.words,
+            speaker_confidence: None,
+            overlap: false,
         };
         self.say(vec![turn]).await
     }

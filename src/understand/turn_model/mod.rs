@@ -226,11 +226,13 @@ impl TurnModel {
             .iter()
             .enumerate()
             .map(|(at, turn)| {
+                // A signal of one side is there if the words say so and the side said them.
+                let speaker = turn.speaker_confidence.unwrap_or(1.0);
                 let able = Signal::ALL.iter().filter(|signal| signal.speaker() == turn.role);
-                let chance = |id: &Signal| (*id, signals[at][id.index()], settings.thresholds[id.index()]);
+                let chance = |id: &Signal| (*id, speaker * signals[at][id.index()], settings.thresholds[id.index()]);
                 let (signals, doubts) = part(able.map(chance));
                 let able = Cue::ALL.iter().filter(|_| turn.role == Role::Buyer);
-                let chance = |id: &Cue| (*id, cues[at][id.index()], settings.cue_thresholds[id.index()]);
+                let chance = |id: &Cue| (*id, speaker * cues[at][id.index()], settings.cue_thresholds[id.index()]);
                 let (cues, cue_doubts) = part(able.map(chance));
                 TurnLabels {
                     stage: Decision {
