@@ -109,9 +109,6 @@ pub struct TurnInfo {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1))]
     pub speaker_confidence: Option<f64>,
-    /// Somebody else speaks at the same time on the same channel.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub overlap: bool,
     pub stage: Decided<Stage>,
     pub signals: Vec<Decided<Signal>>,
 }
@@ -452,7 +449,6 @@ impl TurnInfo {
             text: turn.text.clone(),
             words: turn.words.clone(),
             speaker_confidence: turn.speaker_confidence.map(two_digits),
-            overlap: turn.overlap,
             stage: Decided {
                 id: labels.stage.id,
                 confidence: two_digits(labels.stage.confidence),

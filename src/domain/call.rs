@@ -94,9 +94,6 @@ pub struct Turn {
     /// How likely it is that `speaker` speaks, 0–1; only where the voices of one channel were told apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub speaker_confidence: Option<f32>,
-    /// Somebody else speaks at the same time on the same channel.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub overlap: bool,
 }
 
 /// The seller's side, where the call file says it.

@@ -13,7 +13,6 @@ pub fn turn(i: u32, role: Role, text: &str) -> Turn {
         text: text.to_owned(),
         words: Vec::new(),
         speaker_confidence: None,
-        overlap: false,
     }
 }
 

@@ -157,7 +157,6 @@ pub fn read(file: &str, value: serde_json::Value) -> Result<Call, Error> {
             text: turn.text,
             words: Vec::new(),
             speaker_confidence: None,
-            overlap: false,
         });
     }
     Ok(Call {

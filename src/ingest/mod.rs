@@ -286,7 +286,6 @@ fn call(file: &str, lines: Vec<Line>) -> Call {
             text,
             words: Vec::new(),
             speaker_confidence: None,
-            overlap: false,
         });
     }
     Call {

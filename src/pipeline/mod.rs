@@ -596,14 +596,7 @@ fn hear(
     };
     let mut tell = |done| progress(Step::Transcribe, done);
     let id = call_id(&recording.source);
-    let call = crate::transcribe::transcribe(
-        recording,
-        &id,
-        options.language,
-        &mut open,
-        &mut open_voices,
-        &mut tell,
-    )?;
+    let call = crate::transcribe::transcribe(recording, &id, options.language, &mut open, &mut open_voices, &mut tell)?;
     Ok((call, Some(name)))
 }
 

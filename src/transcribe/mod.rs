@@ -24,6 +24,7 @@ use self::channels::Track;
 use self::chunks::Chunk;
 pub use self::listen::{Listener, Speech, Until};
 pub use self::speakers::VoiceEncoder;
+use self::voice::Voices;
 use crate::domain::{Call, Language, Recording, Role, SAMPLE_RATE, Stopped, Turn, Word};
 
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +80,10 @@ pub fn transcribe<E: From<Error>>(
         cause,
     };
     let tracks = channels::tracks(recording.sound.as_ref()).map_err(unreadable)?;
-    let speech = voice::speech(&tracks).map_err(unreadable)?;
+    let Voices {
+        utterances: speech,
+        phrases,
+    } = voice::speech(&tracks).map_err(unreadable)?;
     let mut chunks = Vec::new();
     for (track, utterances) in speech.iter().enumerate() {
         let mut samples = |range| tracks[track].read(range);
@@ -95,7 +99,7 @@ pub fn transcribe<E: From<Error>>(
     let stretches = match tracks.as_slice() {
         [track] => {
             let mut go_on = || progress(0.0).map_err(Error::from);
-            speakers::tell(track, &speech[0], &open_voices()?, &unreadable, &mut go_on)?
+            speakers::tell(track, &phrases[0], &open_voices()?, &unreadable, &mut go_on)?
         }
         _ => Vec::new(),
     };
@@ -128,7 +132,6 @@ pub fn transcribe<E: From<Error>>(
         [words] => (speakers::turns(words, &stretches).into_iter())
             .map(|told| Turn {
                 speaker_confidence: Some(told.confidence),
-                overlap: told.overlap,
                 ..turn(format!("S{}", told.speaker + 1), told.words)
             })
             .collect(),
@@ -170,7 +173,6 @@ fn turn(speaker: String, words: Vec<Word>) -> Turn {
         text: text_of(&words),
         words,
         speaker_confidence: None,
-        overlap: false,
     }
 }
 

@@ -41,15 +41,50 @@ struct Frames {
     energies: Vec<f32>,
 }
 
-/// Utterances of each track, in samples, in order.
-pub fn speech(tracks: &[Track<'_>]) -> io::Result<Vec<Vec<Range<usize>>>> {
+/// How utterances are cut, in frames.
+struct Cut {
+    /// Silence that ends one.
+    hang: usize,
+    /// Kept around one.
+    margin: usize,
+    /// Shorter ones are dropped.
+    shortest: usize,
+}
+
+const UTTERANCES: Cut = Cut {
+    hang: HANG,
+    margin: MARGIN,
+    shortest: SHORTEST,
+};
+/// People answer each other after a tenth of a second: voices are told apart in speech cut at every such pause.
+const PHRASES: Cut = Cut {
+    hang: 8,
+    margin: 2,
+    shortest: 6,
+};
+
+/// Speech of each track, in samples, in order.
+pub struct Voices {
+    pub utterances: Vec<Vec<Range<usize>>>,
+    /// The same, cut at shorter pauses and closer to the voice.
+    pub phrases: Vec<Vec<Range<usize>>>,
+}
+
+pub fn speech(tracks: &[Track<'_>]) -> io::Result<Voices> {
     let mut frames = tracks.iter().map(frames).collect::<io::Result<Vec<_>>>()?;
     for Frames { scores, energies } in &mut frames {
         mute_faint(scores, energies);
     }
     mute_echoes(&mut frames);
-    let utterances = |(frames, track): (&Frames, &Track<'_>)| utterances(&frames.scores, track.samples());
-    Ok(frames.iter().zip(tracks).map(utterances).collect())
+    let cut = |cut: &Cut| {
+        let each = frames.iter().zip(tracks);
+        each.map(|(frames, track)| utterances(&frames.scores, track.samples(), cut))
+            .collect()
+    };
+    Ok(Voices {
+        utterances: cut(&UTTERANCES),
+        phrases: cut(&PHRASES),
+    })
 }
 
 fn frames(track: &Track<'_>) -> io::Result<Frames> {
@@ -110,7 +145,7 @@ fn mute_echoes(tracks: &mut [Frames]) {
     }
 }
 
-fn utterances(scores: &[f32], samples: usize) -> Vec<Range<usize>> {
+fn utterances(scores: &[f32], samples: usize, cut: &Cut) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = Vec::new();
     let mut begin = None;
     let mut last_voice = 0;
@@ -121,7 +156,7 @@ fn utterances(scores: &[f32], samples: usize) -> Vec<Range<usize>> {
                 last_voice = at;
             }
             Some(_) if score >= OFF => last_voice = at,
-            Some(from) if at - last_voice > HANG => {
+            Some(from) if at - last_voice > cut.hang => {
                 found.push(from..last_voice + 1);
                 begin = None;
             }
@@ -129,11 +164,11 @@ fn utterances(scores: &[f32], samples: usize) -> Vec<Range<usize>> {
         }
     }
     found.extend(begin.map(|from| from..last_voice + 1));
-    found.retain(|frames| frames.len() >= SHORTEST);
+    found.retain(|frames| frames.len() >= cut.shortest);
     let mut padded: Vec<Range<usize>> = Vec::with_capacity(found.len());
     for frames in found {
-        let start = frames.start.saturating_sub(MARGIN) * FRAME;
-        let end = ((frames.end + MARGIN) * FRAME).min(samples);
+        let start = frames.start.saturating_sub(cut.margin) * FRAME;
+        let end = ((frames.end + cut.margin) * FRAME).min(samples);
         match padded.last_mut() {
             Some(last) if last.end >= start => last.end = end,
             _ => padded.push(start..end),
@@ -152,14 +187,14 @@ mod tests {
         scores[50..100].fill(0.9);
         scores[110..150].fill(0.9);
         scores[250..253].fill(0.9);
-        let found = utterances(&scores, 400 * FRAME);
+        let found = utterances(&scores, 400 * FRAME, &UTTERANCES);
         assert_eq!(found.as_slice(), std::slice::from_ref(&(40 * FRAME..160 * FRAME)));
     }
 
     #[test]
     fn speech_up_to_the_end_is_kept() {
         let scores = vec![0.9; 100];
-        let found = utterances(&scores, 100 * FRAME + 17);
+        let found = utterances(&scores, 100 * FRAME + 17, &UTTERANCES);
         assert_eq!(found.as_slice(), std::slice::from_ref(&(0..100 * FRAME + 17)));
     }
 

@@ -30,5 +30,6 @@ mod retention;
 mod secrets;
 mod served;
 mod service;
+mod speakers;
 mod support;
 mod webhooks;

@@ -392,7 +392,6 @@ impl Session {
             text: words.text(),
             words: words.words,
             speaker_confidence: None,
-            overlap: false,
         };
         self.say(vec![turn]).await
     }

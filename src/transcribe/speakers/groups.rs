@@ -23,9 +23,9 @@ const FINE: f64 = 0.7;
 const FINE_ROUNDS: usize = 2;
 /// A second speaker must gain more than this and so much for each second of speech; further ones more.
 const SECOND: (f64, f64) = (16.0, 1.4);
-const FURTHER: (f64, f64) = (40.0, 1.4);
+const FURTHER: (f64, f64) = (30.0, 1.2);
 /// Seconds that each of more than two speakers must speak.
-const FURTHER_LEAST_S: f64 = 4.0;
+const FURTHER_LEAST_S: f64 = 3.0;
 const MOST: usize = 4;
 /// Cells of a second.
 const CELLS_PER_S: f64 = 10.0;
@@ -80,7 +80,9 @@ impl<'a> Heard<'a> {
 
     /// What each speaker of a path sounds like; as `before` where no window tells.
     fn means(&self, path: &[usize], before: &[Mean], telling: usize) -> Vec<Mean> {
-        let shares: Vec<Vec<f64>> = (0..self.windows.len()).map(|at| self.shares(at, path, before.len())).collect();
+        let shares: Vec<Vec<f64>> = (0..self.windows.len())
+            .map(|at| self.shares(at, path, before.len()))
+            .collect();
         let mean = |(speaker, before): (usize, &Mean)| {
             let pure: Vec<usize> = (0..shares.len()).filter(|at| shares[*at][speaker] >= PURE).collect();
             let long: Vec<usize> = (pure.iter().copied())
@@ -127,7 +129,13 @@ impl<'a> Heard<'a> {
         };
         let mut points: Vec<Mean> = rows
             .iter()
-            .map(|at| self.vectors[*at].iter().zip(&mean).map(|(number, mean)| f64::from(*number) - mean).collect())
+            .map(|at| {
+                self.vectors[*at]
+                    .iter()
+                    .zip(&mean)
+                    .map(|(number, mean)| f64::from(*number) - mean)
+                    .collect()
+            })
             .collect();
         let mut pairs = Vec::new();
         for _ in 0..axes {
@@ -143,7 +151,10 @@ impl<'a> Heard<'a> {
                 pairs.push([one, other]);
             }
             for (point, place) in points.iter_mut().zip(places) {
-                point.iter_mut().zip(&axis).for_each(|(number, axis)| *number -= place * axis);
+                point
+                    .iter_mut()
+                    .zip(&axis)
+                    .for_each(|(number, axis)| *number -= place * axis);
             }
         }
         pairs
@@ -161,7 +172,9 @@ fn axis(points: &[Mean], weight: impl Fn(usize) -> f64) -> Option<Mean> {
         let mut next = vec![0.0; WIDTH];
         for (row, point) in points.iter().enumerate() {
             let pull = weight(row) * dot(point, &axis);
-            next.iter_mut().zip(point).for_each(|(next, number)| *next += pull * number);
+            next.iter_mut()
+                .zip(point)
+                .for_each(|(next, number)| *next += pull * number);
         }
         let length = dot(&next, &next).sqrt();
         if length < 1e-12 {
@@ -182,13 +195,18 @@ fn distance(vector: &VoiceVector, mean: &Mean) -> f64 {
 }
 
 /// Means of speakers with the path that they explain best.
-#[derive(Clone)]
 pub struct Fit {
     pub path: Vec<usize>,
     /// Of each cell the score of each speaker.
     pub scores: Vec<Vec<f64>>,
     means: Vec<Mean>,
     score: f64,
+}
+
+impl Fit {
+    pub fn speakers(&self) -> usize {
+        self.means.len()
+    }
 }
 
 fn fit(mut means: Vec<Mean>, long: &Heard<'_>, prices: &[f64]) -> Fit {
@@ -230,7 +248,9 @@ pub fn tell(segments: &[Range<usize>], long: &Heard<'_>, short: &Heard<'_>) -> O
             break;
         };
         let (first, each) = if speakers == 2 { SECOND } else { FURTHER };
-        let least = (0..speakers).map(|speaker| then.path.iter().filter(|at| **at == speaker).count()).min();
+        let least = (0..speakers)
+            .map(|speaker| then.path.iter().filter(|at| **at == speaker).count())
+            .min();
         let too_little = speakers > 2 && least.unwrap_or(0) as f64 / CELLS_PER_S < FURTHER_LEAST_S;
         if then.score - now.score <= first + each * seconds || too_little {
             break;
@@ -248,7 +268,10 @@ fn one_in_two(now: &Fit, long: &Heard<'_>, all: &[usize]) -> Vec<Vec<Mean>> {
     let count = now.means.len();
     let whose = |at: usize| {
         let shares = long.shares(at, &now.path, count);
-        (0..count).fold(0, |most, speaker| if shares[speaker] > shares[most] { speaker } else { most })
+        (0..count).fold(
+            0,
+            |most, speaker| if shares[speaker] > shares[most] { speaker } else { most },
+        )
     };
     let telling = long.telling(all, count + 1);
     let mut starts = Vec::new();
@@ -282,5 +305,68 @@ fn refine(now: &mut Fit, short: &Heard<'_>, prices: &[f64]) {
         };
         now.scores = fine.map(mix).collect();
         now.path = path::best(&now.scores, prices).0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::windows;
+    use super::*;
+
+    /// A vector of a voice, a little different each time.
+    fn vector(voice: usize, time: usize) -> VoiceVector {
+        let mut vector = [0.0; WIDTH];
+        for (at, number) in vector.iter_mut().enumerate() {
+            let own = if at % 4 == voice { 1.0 } else { 0.3 };
+            *number = own + 0.2 * ((at * 7 + time * 13) as f32).sin();
+        }
+        let norm = vector.iter().map(|number| number * number).sum::<f32>().sqrt();
+        vector.map(|number| number / norm)
+    }
+
+    /// Who is told to speak in each segment, where `voices` speak one after the other.
+    fn told(voices: &[usize]) -> Vec<usize> {
+        let segments: Vec<Range<usize>> = (0..voices.len()).map(|at| at * 350..at * 350 + 300).collect();
+        let (long, short) = windows::lay_out(&segments);
+        let hear = |windows: &[Window]| -> Vec<VoiceVector> {
+            windows
+                .iter()
+                .map(|window| vector(voices[window.segment], window.frames.start))
+                .collect()
+        };
+        let (long_vectors, short_vectors) = (hear(&long), hear(&short));
+        let fit = tell(
+            &segments,
+            &Heard::new(&segments, &long, &long_vectors),
+            &Heard::new(&segments, &short, &short_vectors),
+        )
+        .expect("there is speech");
+        let cells = windows::cells(&segments[0]);
+        assert_eq!(fit.path.len(), cells * segments.len());
+        fit.path
+            .chunks(cells)
+            .map(|cells| {
+                assert!(cells.iter().all(|speaker| *speaker == cells[0]), "{cells:?}");
+                cells[0]
+            })
+            .collect()
+    }
+
+    #[test]
+    fn as_many_speakers_are_told_as_there_are_voices() {
+        for voices in [vec![0; 12], [0, 1, 0, 1, 1, 0].repeat(2), [0, 1, 2, 1, 0, 2].repeat(2)] {
+            let told = told(&voices);
+            let same = |places: &[usize]| -> Vec<bool> {
+                let pairs = (0..places.len()).flat_map(|one| (0..one).map(move |other| (one, other)));
+                pairs.map(|(one, other)| places[one] == places[other]).collect()
+            };
+            assert_eq!(same(&told), same(&voices), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn no_speech_has_no_speaker() {
+        let nothing = || Heard::new(&[], &[], &[]);
+        assert!(tell(&[], &nothing(), &nothing()).is_none());
     }
 }

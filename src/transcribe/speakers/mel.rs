@@ -31,7 +31,10 @@ impl Mel {
         }
         let filters = filters.chunks_exact(BINS).map(|row| {
             let first = row.iter().position(|weight| *weight > 0.0).unwrap_or(0);
-            let end = row.iter().rposition(|weight| *weight > 0.0).map_or(first, |last| last + 1);
+            let end = row
+                .iter()
+                .rposition(|weight| *weight > 0.0)
+                .map_or(first, |last| last + 1);
             (first, row[first..end].to_vec())
         });
         let turn = |at: usize| (at as f32 * std::f32::consts::TAU / WINDOW as f32).cos();
@@ -70,7 +73,11 @@ impl Mel {
                 *power = frequency.norm_sqr();
             }
             bands.extend(self.filters.iter().map(|(first, weights)| -> f32 {
-                weights.iter().zip(&power[*first..]).map(|(weight, power)| weight * power).sum()
+                weights
+                    .iter()
+                    .zip(&power[*first..])
+                    .map(|(weight, power)| weight * power)
+                    .sum()
             }));
         }
         Ok(bands)

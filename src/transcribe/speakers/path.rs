@@ -34,8 +34,16 @@ pub fn best(scores: &[Vec<f64>], prices: &[f64]) -> (Vec<usize>, f64) {
         let best = top(&sums);
         let changed = sums[best] - price;
         let stays = |speaker: usize| sums[speaker] >= changed;
-        from.push((0..sums.len()).map(|speaker| if stays(speaker) { speaker } else { best }).collect());
-        sums = sums.iter().zip(scores).map(|(sum, score)| sum.max(changed) + score).collect();
+        from.push(
+            (0..sums.len())
+                .map(|speaker| if stays(speaker) { speaker } else { best })
+                .collect(),
+        );
+        sums = sums
+            .iter()
+            .zip(scores)
+            .map(|(sum, score)| sum.max(changed) + score)
+            .collect();
     }
     let mut speaker = top(&sums);
     let score = sums[speaker];
@@ -59,7 +67,12 @@ mod tests {
 
     #[test]
     fn one_doubtful_cell_changes_nothing_and_a_clear_change_does() {
-        let score = |speaker: usize| vec![if speaker == 0 { 0.0 } else { -1.0 }, if speaker == 1 { 0.0 } else { -1.0 }];
+        let score = |speaker: usize| {
+            vec![
+                if speaker == 0 { 0.0 } else { -1.0 },
+                if speaker == 1 { 0.0 } else { -1.0 },
+            ]
+        };
         let heard = [0, 0, 0, 1, 0, 0, 1, 1, 1, 1, 1];
         let scores: Vec<Vec<f64>> = heard.iter().map(|speaker| score(*speaker)).collect();
         let prices = prices(&[0..110]);

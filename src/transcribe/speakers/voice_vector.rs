@@ -73,7 +73,9 @@ impl VoiceEncoder {
             if tensor.dims() == shape && tensor.dtype() == DType::F32 {
                 return Ok(tensor);
             }
-            Err(candle_core::Error::Msg(format!("`{name}` has another shape than {shape:?}")))
+            Err(candle_core::Error::Msg(format!(
+                "`{name}` has another shape than {shape:?}"
+            )))
         };
         let layer = |index: usize| {
             let inputs = if index == 0 { BANDS } else { WIDTH };
@@ -108,7 +110,10 @@ impl VoiceEncoder {
             let sorted: Vec<&[f32]> = batch.iter().map(|at| stretches[*at].as_slice()).collect();
             let steps = self.pool.install(|| self.steps(&sorted))?;
             let row = |step: usize, row: usize| &steps[step][row * WIDTH..(row + 1) * WIDTH];
-            let long = sorted.iter().take_while(|stretch| stretch.len() / BANDS >= begin.max(1)).count();
+            let long = sorted
+                .iter()
+                .take_while(|stretch| stretch.len() / BANDS >= begin.max(1))
+                .count();
             let begins = (0..long).map(|at| row(begin - 1, at)).collect::<Vec<_>>().concat();
             let wholes = (0..sorted.len()).map(|at| row(sorted[at].len() / BANDS - 1, at));
             let begins = self.vectors_of(begins)?;
@@ -170,7 +175,9 @@ impl Layer {
         for step in steps {
             let left = step.len() / self.inputs;
             let told = step.chunks_exact(self.inputs).zip(said.chunks_exact(WIDTH));
-            let told: Vec<f32> = told.flat_map(|(input, said)| input.iter().chain(said).copied()).collect();
+            let told: Vec<f32> = told
+                .flat_map(|(input, said)| input.iter().chain(said).copied())
+                .collect();
             let told = Tensor::from_vec(told, (left, self.inputs + WIDTH), &Device::Cpu)?;
             let said = &mut said[..left * WIDTH];
             numbers(&told.matmul(&self.weight)?, |gates| {

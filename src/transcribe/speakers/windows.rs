@@ -81,7 +81,10 @@ impl Spread {
         };
         let mut first = 0;
         for (at, segment) in segments.iter().enumerate() {
-            let own = windows[first..].iter().take_while(|window| window.segment == at).count();
+            let own = windows[first..]
+                .iter()
+                .take_while(|window| window.segment == at)
+                .count();
             let own = first..first + own;
             first = own.end;
             let count = cells(segment);
@@ -129,8 +132,14 @@ mod tests {
     #[test]
     fn long_speech_is_heard_in_windows_that_overlap() {
         let (long, short) = lay_out(&[100..500, 600..650, 700..710]);
-        let starts: Vec<_> = long.iter().map(|window| (window.frames.start, window.frames.len())).collect();
-        assert_eq!(starts, [(100, 160), (180, 160), (260, 160), (340, 160), (600, 50), (700, 30)]);
+        let starts: Vec<_> = long
+            .iter()
+            .map(|window| (window.frames.start, window.frames.len()))
+            .collect();
+        assert_eq!(
+            starts,
+            [(100, 160), (180, 160), (260, 160), (340, 160), (600, 50), (700, 30)]
+        );
         assert_eq!(short.len(), 4 + 1 + 1 + 1);
     }
 

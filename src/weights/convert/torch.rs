@@ -117,7 +117,9 @@ impl<'a> Checkpoint<'a> {
             length = length.checked_mul(*size).ok_or_else(|| wrong("is too large"))?;
         }
         let offset = pickle.number(offset)?;
-        let bytes = offset.checked_mul(4).zip(offset.checked_add(length).and_then(|end| end.checked_mul(4)));
+        let bytes = offset
+            .checked_mul(4)
+            .zip(offset.checked_add(length).and_then(|end| end.checked_mul(4)));
         let bytes = bytes.and_then(|(start, end)| self.storages.get(key)?.get(start..end));
         let bytes = bytes.filter(|_| strides.len() == shape.len());
         let values = f32s(bytes.ok_or_else(|| wrong("lies outside its numbers"))?).collect();
@@ -300,7 +302,13 @@ impl<'a> Machine<'a> {
             }
             b'R' => {
                 let (arguments, function) = (self.pop()?, self.pop()?);
-                let ordered = matches!(self.pickle.objects[function], Object::Class { name: "OrderedDict", .. });
+                let ordered = matches!(
+                    self.pickle.objects[function],
+                    Object::Class {
+                        name: "OrderedDict",
+                        ..
+                    }
+                );
                 self.push(if ordered {
                     Object::Dictionary(Vec::new())
                 } else {
@@ -342,7 +350,9 @@ impl<'a> Machine<'a> {
 
     fn push(&mut self, object: Object<'a>) -> Result<(), Error> {
         if self.pickle.objects.len() >= MOST_OBJECTS {
-            return Err(self.pickle.wrong(&format!("a pickle has more than {MOST_OBJECTS} objects")));
+            return Err(self
+                .pickle
+                .wrong(&format!("a pickle has more than {MOST_OBJECTS} objects")));
         }
         self.stack.push(self.pickle.objects.len());
         self.pickle.objects.push(object);
@@ -375,7 +385,9 @@ impl<'a> Machine<'a> {
         let dictionary = *self.stack.last().ok_or_else(|| self.broken())?;
         let (pairs, rest) = parts.as_chunks::<2>();
         match &mut self.pickle.objects[dictionary] {
-            Object::Dictionary(entries) if rest.is_empty() => entries.extend(pairs.iter().map(|[key, value]| (*key, *value))),
+            Object::Dictionary(entries) if rest.is_empty() => {
+                entries.extend(pairs.iter().map(|[key, value]| (*key, *value)))
+            }
             _ => return Err(self.broken()),
         }
         Ok(())
@@ -440,7 +452,9 @@ pub mod tests {
 
     #[test]
     fn other_files_are_refused() {
-        let error = Checkpoint::read("a.pt", b"PK\x03\x04 and what follows").err().expect("no checkpoint");
+        let error = Checkpoint::read("a.pt", b"PK\x03\x04 and what follows")
+            .err()
+            .expect("no checkpoint");
         assert!(error.to_string().contains("no checkpoint of PyTorch"), "{error}");
     }
 
