@@ -11,8 +11,9 @@ use dealstage::document::{self, Document, Look};
 use dealstage::domain::{History, Language};
 use dealstage::ingest::{self, Input};
 use dealstage::llm;
-use dealstage::pipeline::{self, Analysis, Step};
+use dealstage::pipeline::{self, Analysis, Recogniser, Step};
 use dealstage::process::Process;
+use dealstage::transcribe::remote;
 use dealstage::understand::fallback::Ask;
 use serde::Deserialize;
 
@@ -66,9 +67,15 @@ pub struct Args {
     /// call, 40000) limit it. Names and numbers of people are replaced before anything is sent, and what was sent is listed
     #[arg(long, value_enum, default_value_t = LlmChoice::Off)]
     llm: LlmChoice,
-    /// Recogniser: a name from `dealstage models list`, or a ggml file
-    #[arg(long, value_name = "NAME|PATH", default_value = pipeline::DEFAULT_RECOGNISER)]
-    asr_model: String,
+    /// Who hears recordings: a model on this machine, or a service that is sent the speech. Its address is
+    /// DEALSTAGE_ASR_BASE_URL (any OpenAI-compatible service, up to and with /v1), its key DEALSTAGE_ASR_API_KEY;
+    /// DEALSTAGE_ASR_TIME_LIMIT (seconds for half a minute of speech, 120) limits it. What was sent is listed
+    #[arg(long, value_enum, default_value_t = AsrChoice::Local)]
+    asr: AsrChoice,
+    /// Recogniser: `base`, `small`, `large-v3-turbo` or another of `dealstage models list`, or a ggml file; with --asr remote the
+    /// name that the service has for it [default: base; whisper-1]
+    #[arg(long, value_name = "NAME|PATH", env = "DEALSTAGE_ASR_MODEL")]
+    asr_model: Option<String>,
     /// Folder with heads of the turn model, as `dealstage train` writes it [default: those that come with the program]
     #[arg(long, value_name = "FOLDER")]
     turn_model: Option<PathBuf>,
@@ -112,6 +119,48 @@ pub enum LlmChoice {
     Always,
 }
 
+/// What a variable of the environment says; None where it is not there or empty.
+fn set(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
+fn number(name: &str, default: u64) -> Result<u64, Usage> {
+    match set(name) {
+        None => Ok(default),
+        Some(value) => (value.trim().parse()).map_err(|_| Usage(format!("{name}={value}: not a whole number"))),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AsrChoice {
+    Local,
+    Remote,
+}
+
+/// What services call the recogniser of which most have one.
+const REMOTE_MODEL: &str = "whisper-1";
+/// Seconds for one piece of speech, all tries together: a service without an accelerator takes its time.
+const ASR_TIME_LIMIT: u64 = 120;
+
+impl AsrChoice {
+    /// `model`: what the user named.
+    pub fn recogniser(self, model: Option<&str>) -> anyhow::Result<Recogniser> {
+        let model = model.map(str::trim).filter(|model| !model.is_empty());
+        if self == Self::Local {
+            return Ok(Recogniser::from(model.unwrap_or(pipeline::DEFAULT_RECOGNISER)));
+        }
+        let address = set("DEALSTAGE_ASR_BASE_URL");
+        let missing = || Missing("--asr remote needs a service: set DEALSTAGE_ASR_BASE_URL".to_owned());
+        Ok(Recogniser::Remote(remote::Options {
+            base_url: address.ok_or_else(missing)?,
+            api_key: set("DEALSTAGE_ASR_API_KEY").unwrap_or_default().into(),
+            model: model.unwrap_or(REMOTE_MODEL).to_owned(),
+            time_limit: Duration::from_secs(number("DEALSTAGE_ASR_TIME_LIMIT", ASR_TIME_LIMIT)?),
+        }))
+    }
+}
+
 /// Seconds for one question, all tries together.
 const LLM_TIME_LIMIT: u64 = 60;
 /// Characters that may leave for one call: about ten thousand tokens.
@@ -123,11 +172,6 @@ impl LlmChoice {
             Self::Off => return Ok(None),
             Self::Fallback => Ask::Fallback,
             Self::Always => Ask::Always,
-        };
-        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-        let number = |name: &str, default: u64| match set(name) {
-            None => Ok(default),
-            Some(value) => (value.trim().parse()).map_err(|_| Usage(format!("{name}={value}: not a whole number"))),
         };
         let needed = |name: &str| set(name).ok_or_else(|| Missing(format!("--llm needs a service: set {name}")));
         Ok(Some((
@@ -170,7 +214,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         language: args.language.language(),
         rep: args.rep.clone(),
         threads: args.threads.map_or_else(super::default_threads, usize::from),
-        recogniser: pipeline::Recogniser::from(args.asr_model.as_str()),
+        recogniser: args.asr.recogniser(args.asr_model.as_deref())?,
         heads: args.turn_model.clone(),
         prompts: super::prompts_folder(),
         llm: args.llm.settings()?,

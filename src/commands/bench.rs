@@ -25,7 +25,7 @@ pub struct Args {
     /// Repeat the recording until it lasts this many minutes
     #[arg(long, value_name = "MINUTES", default_value_t = 5.0)]
     minutes: f64,
-    /// Recogniser: a name from `dealstage models list`, or a ggml file
+    /// Recogniser: `base`, `small`, `large-v3-turbo` or another of `dealstage models list`, or a ggml file
     #[arg(long, value_name = "NAME|PATH", default_value = pipeline::DEFAULT_RECOGNISER)]
     asr_model: String,
     /// Threads to use [default: one for each core]

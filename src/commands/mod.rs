@@ -117,6 +117,17 @@ fn exit_code(error: &anyhow::Error) -> u8 {
                 // A folder that the user named.
                 pipeline::Error::Model(turn_model::Error::Folder { .. }) => BAD_INPUT,
                 pipeline::Error::Transcribe(transcribe::Error::NoSpeech { .. }) => BAD_INPUT,
+                pipeline::Error::Remote(error)
+                | pipeline::Error::Transcribe(transcribe::Error::Recogniser {
+                    cause: transcribe::Failure::Service(error),
+                    ..
+                }) => {
+                    if error.is_setting() {
+                        BAD_INPUT
+                    } else {
+                        MISSING
+                    }
+                }
                 pipeline::Error::Understand(understand::Error::Role(_) | understand::Error::Language { .. }) => {
                     BAD_INPUT
                 }

@@ -14,7 +14,7 @@ use clap::{Parser, ValueEnum};
 use dealstage::deliver::crm::{self, Crm};
 use dealstage::deliver::{self, Gate, Guard, Vault};
 use dealstage::http::{self, App, Limits, Metrics, Site};
-use dealstage::pipeline::{self, Recogniser};
+use dealstage::pipeline;
 use dealstage::service::live::Desk;
 use dealstage::service::{self, Shop, Stats};
 use dealstage::store::{self, Blobs, KeyId, NewKey, PersonRole, Scope, Store, WorkspaceId};
@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::Usage;
-use super::analyze::LlmChoice;
+use super::analyze::{AsrChoice, LlmChoice};
 
 /// Flags go before the environment, the environment before the file.
 #[derive(Debug, Parser)]
@@ -87,7 +87,12 @@ pub struct Settings {
     /// Sales process: `ppvvc`, `bant`, `meddicc`, `short_cycle`, or a process file [default: ppvvc]
     #[arg(long, value_name = "NAME|FILE", env = "DEALSTAGE_PROCESS")]
     process: Option<String>,
-    /// Recogniser: a name from `dealstage models list`, or a ggml file [default: whisper-base]
+    /// Who hears stored recordings: a model on this machine, or a service that is sent the speech (see `dealstage analyze
+    /// --help`). Live calls with sound need `local` [default: local]
+    #[arg(long, value_enum, env = "DEALSTAGE_ASR")]
+    asr: Option<AsrChoice>,
+    /// Recogniser: `base`, `small`, `large-v3-turbo` or another of `dealstage models list`, or a ggml file; with --asr remote the
+    /// name that the service has for it [default: base; whisper-1]
     #[arg(long, value_name = "NAME|PATH", env = "DEALSTAGE_ASR_MODEL")]
     asr_model: Option<String>,
     /// Folder with heads of the turn model [default: those that come with the program]
@@ -227,6 +232,7 @@ impl Settings {
             blob_url: self.blob_url.or(below.blob_url),
             admin_key: self.admin_key.or(below.admin_key),
             process: self.process.or(below.process),
+            asr: self.asr.or(below.asr),
             asr_model: self.asr_model.or(below.asr_model),
             turn_model: self.turn_model.or(below.turn_model),
             llm: self.llm.or(below.llm),
@@ -510,7 +516,7 @@ fn work_options(settings: &Settings) -> anyhow::Result<service::Options> {
         most_tries: i64::from(settings.most_tries.unwrap_or(8)),
         grace: Duration::from_secs(u64::from(settings.grace.unwrap_or(20))),
         longest_s: f64::from(settings.max_minutes.unwrap_or(240)) * 60.0,
-        recogniser: Recogniser::from(settings.asr_model.as_deref().unwrap_or(pipeline::DEFAULT_RECOGNISER)),
+        recogniser: (settings.asr.unwrap_or(AsrChoice::Local)).recogniser(settings.asr_model.as_deref())?,
         heads: settings.turn_model.clone(),
         prompts: super::prompts_folder(),
         llm: settings.llm.unwrap_or(LlmChoice::Off).settings()?,

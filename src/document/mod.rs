@@ -380,11 +380,7 @@ impl Document {
                     model: used.model.clone(),
                     problems: used.problems.clone(),
                 }),
-                egress: analysis
-                    .llm
-                    .as_ref()
-                    .map(|used| used.egress.clone())
-                    .unwrap_or_default(),
+                egress: analysis.egress.clone(),
                 result_hash: String::new(),
                 timings_ms: Timings::default(),
             },

@@ -720,17 +720,34 @@ fn deal_line(deal: &DealInfo, language: Language) -> String {
 
 /// What left the machine, and what the language model had to do with the result.
 pub fn egress(provenance: &Provenance, language: Language) -> String {
-    let sent = provenance.egress.len();
-    let left = match sent {
-        0 => say(language, "nothing left this machine", "ничего не покинуло эту машину").to_owned(),
-        _ => format!(
-            "{}: {sent}",
+    let (speech, questions): (Vec<_>, Vec<_>) = provenance.egress.iter().partition(|sent| sent.sound_s.is_some());
+    let mut parts = Vec::new();
+    if !speech.is_empty() {
+        let seconds: f64 = speech.iter().filter_map(|sent| sent.sound_s).sum();
+        parts.push(format!(
+            "{}: {seconds:.0}",
+            say(
+                language,
+                "seconds of speech that left this machine",
+                "секунд речи покинуло эту машину"
+            )
+        ));
+    }
+    if !questions.is_empty() {
+        parts.push(format!(
+            "{}: {}",
             say(
                 language,
                 "questions that left this machine",
                 "вопросов покинуло эту машину"
-            )
-        ),
+            ),
+            questions.len()
+        ));
+    }
+    let left = if parts.is_empty() {
+        say(language, "nothing left this machine", "ничего не покинуло эту машину").to_owned()
+    } else {
+        parts.join("; ")
     };
     let Some(used) = &provenance.llm else { return left };
     let mut text = format!(

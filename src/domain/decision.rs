@@ -222,19 +222,26 @@ pub struct FollowUp {
     pub written_by: WrittenBy,
 }
 
-/// Something that left the machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+/// Something that left the machine: a question, or speech.
+#[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize, JsonSchema)]
 pub struct Egress {
     /// Address of the service.
     pub to: String,
     pub model: String,
-    /// Name of the prompt, and SHA-256 of the question as it was sent, with its form, the model and the address.
+    /// Name of the prompt; of speech `transcription`, or `language` where only that was asked. And SHA-256 of what was sent, with
+    /// its form, the model and the address.
     pub prompt: String,
     pub prompt_hash: String,
     /// Turns whose words were shown.
     pub turns: Vec<u32>,
-    /// Length of the question.
+    /// Length of the question; of speech, of the names that were told with it.
     pub characters: usize,
     /// Names, addresses and numbers that were replaced in it.
     pub replaced: usize,
+    /// Seconds of speech that were sent; absent of a question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sound_s: Option<f64>,
+    /// The same as bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<usize>,
 }

@@ -14,7 +14,7 @@ use super::protocol::ServerMessage;
 use super::{Error, Talk};
 use crate::domain::{Language, SAMPLE_RATE, Turn, Word};
 use crate::pipeline;
-use crate::transcribe::{Transcriber, milliseconds, text_of};
+use crate::transcribe::{Failure, Piece, Transcriber, milliseconds, text_of};
 use crate::understand::turn_model::TurnModel;
 
 /// Turns that go through the encoder together: more only make all of them wait.
@@ -54,6 +54,8 @@ pub struct Utterance {
     pub samples: Vec<f32>,
     /// None: it is to be told from this speech.
     pub language: Option<Language>,
+    /// Names that may be said, as they are written.
+    pub names: Arc<[String]>,
 }
 
 /// What a recogniser heard.
@@ -365,7 +367,7 @@ impl Hearing {
                     Some(recogniser) => recogniser,
                     empty => empty.insert(load.lock().unwrap_or_else(PoisonError::into_inner)()?),
                 };
-                words(recogniser.as_mut(), &utterance)
+                words(recogniser.as_mut(), &utterance).map_err(|error| error.to_string())
             }));
             let heard = heard.unwrap_or_else(|_| {
                 // Nobody knows what state it is in.
@@ -379,14 +381,18 @@ impl Hearing {
     }
 }
 
-fn words(recogniser: &mut dyn Transcriber, utterance: &Utterance) -> Result<Words, String> {
-    let speech = &utterance.samples;
+fn words(recogniser: &mut dyn Transcriber, utterance: &Utterance) -> Result<Words, Failure> {
+    let begin_s = utterance.from as f64 / f64::from(SAMPLE_RATE);
+    let piece = Piece {
+        samples: &utterance.samples,
+        at_s: begin_s,
+        names: &utterance.names,
+    };
     let language = match utterance.language {
         Some(language) => language,
-        None => recogniser.detect_language(speech)?,
+        None => recogniser.detect_language(&piece)?,
     };
-    let begin_s = utterance.from as f64 / f64::from(SAMPLE_RATE);
-    let words = recogniser.words(speech, language)?.into_iter().map(|word| Word {
+    let words = recogniser.words(&piece, language)?.into_iter().map(|word| Word {
         start_s: milliseconds(begin_s + word.start_s),
         end_s: milliseconds(begin_s + word.end_s),
         ..word

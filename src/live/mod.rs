@@ -35,7 +35,7 @@ pub enum Error {
     Pipeline(#[from] pipeline::Error),
     #[error("the recogniser failed: {0}")]
     Recogniser(String),
-    #[error("this server hears no sound; send turns, or start it with a recogniser")]
+    #[error("this server hears no live sound; send turns, or start it with a recogniser of its own (--asr local)")]
     NoRecogniser,
     #[error("the work on this call broke off; resume it")]
     Broken,

@@ -60,6 +60,11 @@ impl Talk {
         &self.call.id
     }
 
+    /// Names that may be said, as they are written.
+    pub fn names(&self) -> &[String] {
+        self.process.names()
+    }
+
     /// Turns so far.
     pub fn turns(&self) -> &[Turn] {
         &self.call.turns
@@ -180,6 +185,7 @@ impl Talk {
         Ok(Transcribed {
             call: self.call,
             asr_model,
+            egress: Vec::new(),
             decode: Duration::ZERO,
             transcribe: Duration::ZERO,
             known: Some(self.vectors.into()),

@@ -13,7 +13,7 @@ use crate::domain::{Call, Language, Role, Turn, Word, sample};
 use crate::ingest::{self, Input};
 use crate::pipeline::{self, Models, Options, Recogniser, SharedTurnModel};
 use crate::process::Process;
-use crate::transcribe::Transcriber;
+use crate::transcribe::{Failure, Piece, Transcriber};
 use crate::understand::turn_model::TurnModel;
 
 const CALLS: [&str; 4] = ["en-b01", "ru-b01", "en-e101", "ru-b02"];
@@ -248,11 +248,12 @@ fn a_turn_that_comes_again_is_known() {
 struct Counting(std::time::Duration);
 
 impl Transcriber for Counting {
-    fn detect_language(&mut self, _: &[f32]) -> Result<Language, String> {
+    fn detect_language(&mut self, _: &Piece<'_>) -> Result<Language, Failure> {
         Ok(Language::Ru)
     }
 
-    fn words(&mut self, speech: &[f32], language: Language) -> Result<Vec<Word>, String> {
+    fn words(&mut self, piece: &Piece<'_>, language: Language) -> Result<Vec<Word>, Failure> {
+        let speech = piece.samples;
         std::thread::sleep(self.0);
         assert!(speech.first() != Some(&1.0), "too loud");
         Ok(vec![Word {
@@ -269,6 +270,7 @@ fn utterance(speaker: u64, samples: Vec<f32>, language: Option<Language>) -> Utt
         from: 0,
         samples,
         language,
+        names: Arc::default(),
     }
 }
 

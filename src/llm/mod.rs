@@ -248,6 +248,8 @@ impl Session<'_> {
             turns: shown.to_vec(),
             characters,
             replaced,
+            sound_s: None,
+            bytes: None,
         };
         let reserved = self.llm.budget * P::RESERVED_PERCENT / 100;
         if characters + reserved > self.left {

@@ -22,6 +22,8 @@ use crate::domain::{
 use crate::ingest::{self, Input};
 use crate::llm::{self, Llm, Redaction};
 use crate::process::{self, Marks, Process, Talk};
+use crate::transcribe::remote::{self, Remote, Sent};
+use crate::transcribe::{self, Transcriber, VoiceEncoder};
 use crate::understand::fallback::{self, Ask};
 use crate::understand::turn_model::{Encoder, TurnModel, Vector};
 use crate::understand::{self, Understanding};
@@ -41,7 +43,9 @@ pub enum Error {
     #[error(transparent)]
     Weights(#[from] weights::Error),
     #[error(transparent)]
-    Transcribe(#[from] crate::transcribe::Error),
+    Transcribe(#[from] transcribe::Error),
+    #[error(transparent)]
+    Remote(#[from] remote::Error),
     #[error(transparent)]
     Understand(#[from] understand::Error),
     #[error(transparent)]
@@ -95,13 +99,25 @@ pub struct Options {
     pub corrected: Vec<Corrected>,
 }
 
-/// Which weights hear recordings.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Who hears recordings.
+#[derive(Debug, Clone)]
 pub enum Recogniser {
     /// A name of the manifest.
     Named(String),
     /// A ggml file, and what the document calls it.
     File { name: String, path: PathBuf },
+    /// A service, which is sent the speech.
+    Remote(remote::Options),
+}
+
+impl Recogniser {
+    /// As the document calls it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Named(name) | Self::File { name, .. } => name,
+            Self::Remote(service) => &service.model,
+        }
+    }
 }
 
 impl From<&str> for Recogniser {
@@ -117,7 +133,7 @@ impl From<&str> for Recogniser {
                 path: path.to_owned(),
             }
         } else {
-            Self::Named(wanted.to_owned())
+            Self::Named(weights::full_name(wanted).to_owned())
         }
     }
 }
@@ -153,6 +169,9 @@ pub struct Models {
 impl Models {
     /// Nothing loaded yet, but settings, letters and prompts of the language model checked: not after an hour of listening.
     pub fn new(options: &Options) -> Result<Self, Error> {
+        if let Recogniser::Remote(service) = &options.recogniser {
+            Remote::new(service, Sent::default())?;
+        }
         let llm = match &options.llm {
             Some((ask, settings)) => Some((*ask, Llm::new(settings)?)),
             None => None,
@@ -219,6 +238,8 @@ pub struct Analysis {
     pub turn_model: String,
     /// None where no language model was switched on.
     pub llm: Option<LlmUse>,
+    /// Everything that left the machine.
+    pub egress: Vec<Egress>,
     pub timings: Timings,
 }
 
@@ -226,8 +247,6 @@ pub struct Analysis {
 #[derive(Debug, Clone)]
 pub struct LlmUse {
     pub model: String,
-    /// Everything that left the machine.
-    pub egress: Vec<Egress>,
     /// Questions without an answer, and answers that were not believed.
     pub problems: Vec<String>,
 }
@@ -260,6 +279,9 @@ pub struct Transcribed {
     pub call: Call,
     /// None for a transcript.
     pub asr_model: Option<String>,
+    /// What left the machine to be heard.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub egress: Vec<Egress>,
     pub decode: Duration,
     pub transcribe: Duration,
     /// Vectors of all turns, where they have been encoded before.
@@ -276,21 +298,22 @@ pub fn analyse(
     models: &mut Models,
     progress: &mut Progress<'_>,
 ) -> Result<Analysis, Error> {
-    let transcribed = transcribe(input, decoded_in, options, progress)?;
+    let transcribed = transcribe(input, decoded_in, process, options, progress)?;
     analyse_transcribed(transcribed, process, options, models, progress)
 }
 
-/// The first half of the job: the words of a recording.
+/// The first half of the job: the words of a recording, among them the names of the process.
 pub fn transcribe(
     input: Input,
     decoded_in: Duration,
+    process: &Process,
     options: &Options,
     progress: &mut Progress<'_>,
 ) -> Result<Transcribed, Error> {
     let started = Instant::now();
-    let (call, asr_model) = match input {
-        Input::Transcript(call) => (call, None),
-        Input::Recording(recording) => hear(&recording, options, progress)?,
+    let (call, asr_model, egress) = match input {
+        Input::Transcript(call) => (call, None, Vec::new()),
+        Input::Recording(recording) => hear(&recording, process.names(), options, progress)?,
     };
     Ok(Transcribed {
         call,
@@ -300,6 +323,7 @@ pub fn transcribe(
             Duration::ZERO
         },
         asr_model,
+        egress,
         decode: decoded_in,
         known: None,
     })
@@ -314,7 +338,11 @@ pub fn analyse_transcribed(
     progress: &mut Progress<'_>,
 ) -> Result<Analysis, Error> {
     let Transcribed {
-        call, asr_model, known, ..
+        call,
+        asr_model,
+        mut egress,
+        known,
+        ..
     } = transcribed;
     let model = models.turn_model(options)?;
     let mut timings = Timings {
@@ -383,13 +411,11 @@ pub fn analyse_transcribed(
         asr_model,
         turn_model,
         llm: asked.map(|(_, session, model)| {
-            let (egress, problems) = session.finish();
-            LlmUse {
-                model,
-                egress,
-                problems,
-            }
+            let (asked, problems) = session.finish();
+            egress.extend(asked);
+            LlmUse { model, problems }
         }),
+        egress,
         timings,
         ..decided
     })
@@ -542,6 +568,7 @@ fn decide_all(
         asr_model: None,
         turn_model: String::new(),
         llm: None,
+        egress: Vec::new(),
         timings: Timings::default(),
     }
 }
@@ -576,39 +603,57 @@ fn judge<T>(
     })
 }
 
-#[cfg(feature = "whisper")]
+/// The words of a recording, who heard them, and what left the machine for it.
 fn hear(
     recording: &Recording,
+    names: &[String],
     options: &Options,
     progress: &mut Progress<'_>,
-) -> Result<(Call, Option<String>), Error> {
-    use crate::transcribe::{VoiceEncoder, whisper};
-
-    let (name, path) = match &options.recogniser {
-        Recogniser::File { name, path } => (name.clone(), path.clone()),
-        Recogniser::Named(name) => (name.clone(), weights::recogniser(name)?),
+) -> Result<(Call, Option<String>, Vec<Egress>), Error> {
+    let sent = Sent::default();
+    let mut open: Box<Open<'_>> = match &options.recogniser {
+        Recogniser::Remote(service) => Box::new(|pieces| {
+            remote::open(service, &sent, pieces).map_err(|cause| transcribe::Error::Recogniser {
+                at_s: 0.0,
+                cause: cause.into(),
+            })
+        }),
+        Recogniser::Named(name) => own(weights::recogniser(name)?, options.threads)?,
+        Recogniser::File { path, .. } => own(path.clone(), options.threads)?,
     };
-    progress(Step::Transcribe, 0.0)?;
-    let mut open = |pieces| whisper::open(&whisper::Weights::load(&path)?, options.threads, pieces);
     let mut open_voices = || {
         let path = weights::locate(VOICES, "model.safetensors")?;
         Ok::<_, Error>(VoiceEncoder::load(&path, options.threads)?)
     };
+    progress(Step::Transcribe, 0.0)?;
     let mut tell = |done| progress(Step::Transcribe, done);
     let id = call_id(&recording.source);
-    let call = crate::transcribe::transcribe(recording, &id, options.language, &mut open, &mut open_voices, &mut tell)?;
-    Ok((call, Some(name)))
+    let call =
+        transcribe::transcribe(recording, &id, options.language, names, &mut open, &mut open_voices, &mut tell)?;
+    drop(open);
+    Ok((call, Some(options.recogniser.name().to_owned()), sent.into_list()))
+}
+
+/// Opens the recognisers for so many pieces of work.
+type Open<'a> = dyn FnMut(usize) -> Result<Vec<Box<dyn Transcriber>>, transcribe::Error> + 'a;
+
+#[cfg(feature = "whisper")]
+fn own(path: PathBuf, threads: usize) -> Result<Box<Open<'static>>, Error> {
+    use crate::transcribe::whisper;
+
+    Ok(Box::new(move |pieces| {
+        whisper::open(&whisper::Weights::load(&path)?, threads, pieces)
+    }))
 }
 
 #[cfg(not(feature = "whisper"))]
-fn hear(_: &Recording, _: &Options, _: &mut Progress<'_>) -> Result<(Call, Option<String>), Error> {
+fn own(_: PathBuf, _: usize) -> Result<Box<Open<'static>>, Error> {
     Err(Error::NoRecogniser)
 }
 
 /// File name without its ending.
-#[cfg(feature = "whisper")]
 fn call_id(source: &str) -> String {
-    std::path::Path::new(source)
+    Path::new(source)
         .file_stem()
         .map_or_else(|| source.to_owned(), |stem| stem.to_string_lossy().into_owned())
 }

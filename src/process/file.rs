@@ -208,6 +208,7 @@ pub struct Process {
     pub(super) name: Words,
     pub(super) hash: String,
     pub(super) text: String,
+    pub(super) names: Vec<String>,
     pub(super) thresholds: Thresholds,
     pub(super) fields: Vec<FieldName>,
     pub(super) phrases: Vec<Phrase>,
@@ -246,6 +247,8 @@ impl Process {
         hash: str,
         /// The file itself.
         text: str,
+        /// Of products, companies and competitors, as they are written: the recogniser listens for them.
+        names: [String],
         thresholds: Thresholds,
         /// Facts to look for.
         fields: [FieldName],

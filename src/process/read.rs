@@ -16,6 +16,9 @@ use crate::domain::{
 };
 use crate::tables::{At, Section, Words};
 
+/// More names than these, or longer ones, would not fit what a recogniser is told before it hears.
+const MOST_NAMES: usize = 40;
+const MOST_LETTERS_OF_NAMES: usize = 600;
 /// Business days that an action may be away.
 const MOST_DAYS: i64 = 750;
 
@@ -140,6 +143,7 @@ pub fn read(root: &Section<'_, '_>, text: &str) -> Option<Process> {
     let mut ids = Vec::new();
     let id = own_id(root, &mut ids);
     let name = root.needed_words("name");
+    let names = names(root);
     let thresholds = thresholds(root);
     let fields = fields(root);
     let phrases = phrases(root, &mut reader);
@@ -172,6 +176,7 @@ pub fn read(root: &Section<'_, '_>, text: &str) -> Option<Process> {
         name,
         hash: hex(Sha256::digest(text.as_bytes())),
         text: text.to_owned(),
+        names,
         thresholds,
         fields,
         phrases,
@@ -195,6 +200,41 @@ pub fn read(root: &Section<'_, '_>, text: &str) -> Option<Process> {
         qualification,
         cases,
     })
+}
+
+/// `names`: of products and competitors, as they are written.
+fn names(root: &Section<'_, '_>) -> Vec<String> {
+    let texts = root.texts("names");
+    let mut names: Vec<String> = Vec::new();
+    for text in &texts {
+        let name = text.value.trim();
+        // What stands between two names would make one of them two.
+        let wrong = if !name.contains(char::is_alphanumeric) {
+            Some("a name needs letters".to_owned())
+        } else if name.contains(|c: char| c.is_control() || matches!(c, ',' | ';' | '«' | '»' | '"')) {
+            Some(format!(
+                "`{name}`: a name has no commas, quotes or line breaks; give each name by itself"
+            ))
+        } else if names.iter().any(|known| known.to_lowercase() == name.to_lowercase()) {
+            Some(format!("`{name}` is there twice"))
+        } else {
+            None
+        };
+        match wrong {
+            Some(message) => root.problems().add(&text.span, message),
+            None => names.push(name.to_owned()),
+        }
+    }
+    let letters: usize = names.iter().map(|name| name.chars().count()).sum();
+    if names.len() > MOST_NAMES || letters > MOST_LETTERS_OF_NAMES {
+        let message = format!(
+            "{} names with {letters} letters; at most {MOST_NAMES} with {MOST_LETTERS_OF_NAMES} can be listened for: keep \
+             those that are heard wrongly",
+            names.len()
+        );
+        root.problems().add(&root.span_of("names"), message);
+    }
+    names
 }
 
 fn thresholds(root: &Section<'_, '_>) -> Thresholds {

@@ -1,5 +1,6 @@
 //! One job: the steps that are not done yet, each stored before the next.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::NaiveDate;
@@ -9,6 +10,7 @@ use crate::document::{self, Document};
 use crate::domain::{Corrected, History, Waveform};
 use crate::ingest;
 use crate::pipeline::{self, Models, Progress, Transcribed};
+use crate::process::Process;
 use crate::store::{CallRecord, Claimed, NewRecord, Outcome, Problem, Scope, Step, StepDone, Summary, WorkspaceId};
 use crate::{store, transcribe, understand};
 
@@ -83,7 +85,8 @@ pub async fn run(
         (Some(heard), _) => heard,
         (None, Some(body)) => serde_json::from_str(&body).map_err(|error| corrupt("transcript", &error))?,
         (None, None) => {
-            let (transcribed, waveform) = hear(shop, options, &claimed.workspace, call, &settings, blocking).await?;
+            let (transcribed, waveform) =
+                hear(shop, options, &claimed.workspace, call, (&meta, &settings), blocking).await?;
             if let Some(waveform) = waveform {
                 shop.store
                     .keep_waveform(&claimed.workspace, &call.id, &waveform)
@@ -149,13 +152,14 @@ pub async fn hear(
     options: &Options,
     workspace: &WorkspaceId,
     call: &CallRecord,
-    settings: &pipeline::Options,
+    (meta, settings): (&Meta, &pipeline::Options),
     blocking: &dyn Blocking,
 ) -> Result<(Transcribed, Option<Waveform>), Error> {
     let Some(blob) = &call.blob else {
         let message = "the recording is not kept any more; upload it again".to_owned();
         return Err(Error::Problem(bad_input(message)));
     };
+    let process = process_of(shop, workspace, meta).await?;
     let fetched = shop.blobs.fetch(workspace, blob).await?;
     let (source, id, settings) = (call.source.clone(), call.id.to_string(), settings.clone());
     let read = ingest::Options {
@@ -174,7 +178,7 @@ pub async fn hear(
                 })?),
                 ingest::Input::Transcript(_) => None,
             };
-            let mut transcribed = pipeline::transcribe(input, started.elapsed(), &settings, progress)?;
+            let mut transcribed = pipeline::transcribe(input, started.elapsed(), &process, &settings, progress)?;
             // A recording has no id of its own, a call file may.
             if transcribed.asr_model.is_some() || transcribed.call.id == stem(&source) {
                 transcribed.call.id = id;
@@ -236,6 +240,16 @@ async fn understand(
     Ok(shop.store.record_outcome(&claimed.fence, outcome, now).await?)
 }
 
+async fn process_of(shop: &Shop, workspace: &WorkspaceId, meta: &Meta) -> Result<Arc<Process>, Error> {
+    let missing = || store::Error::Missing {
+        what: "workspace",
+        id: workspace.to_string(),
+    };
+    let rows = shop.store.workspace(workspace).await?.ok_or_else(missing)?;
+    shop.process_of(&rows, meta.process.as_deref())
+        .map_err(|error| Error::Problem(bad_input(error.to_string())))
+}
+
 /// The analysis of a call, by its words and what was known of its deal before it; and the number of the deal's record
 /// that this was read at.
 pub async fn document_of(
@@ -247,16 +261,7 @@ pub async fn document_of(
     transcribed: Transcribed,
     blocking: &dyn Blocking,
 ) -> Result<(Box<Document>, i64), Error> {
-    let missing = || store::Error::Missing {
-        what: "workspace",
-        id: workspace.to_string(),
-    };
-    let process = shop
-        .process_of(
-            &shop.store.workspace(workspace).await?.ok_or_else(missing)?,
-            meta.process.as_deref(),
-        )
-        .map_err(|error| Error::Problem(bad_input(error.to_string())))?;
+    let process = process_of(shop, workspace, meta).await?;
     let call_date = transcribed.call.call_date.unwrap_or(settings.call_date);
     let mut settings = settings.clone();
     let (history, revision) = history_of(shop, workspace, call, call_date).await?;

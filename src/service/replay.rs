@@ -39,7 +39,7 @@ pub async fn replay(
     let (meta, settings) = job::settings_of(options, &call)?;
     let (transcribed, heard) = if call.blob.is_some() {
         (
-            job::hear(shop, options, &workspace, &call, &settings, blocking)
+            job::hear(shop, options, &workspace, &call, (&meta, &settings), blocking)
                 .await?
                 .0,
             true,

@@ -26,6 +26,15 @@ const MOST_PHRASES_IN_A_ROW: usize = 3;
 /// A doubtful sentence whose words are less sure than this, on average, was not said.
 const SURE: f32 = 0.6;
 
+/// Both limits are whisper's own for a segment that is no speech.
+const NO_SPEECH: f32 = 0.6;
+const WEAK_LOG_PROBABILITY: f32 = -1.0;
+
+/// Whether a segment is no speech: by the probability that it is none, and the mean of its tokens' logarithms.
+pub fn is_no_speech(no_speech: f32, log_probability: f32) -> bool {
+    no_speech > NO_SPEECH && log_probability < WEAK_LOG_PROBABILITY
+}
+
 #[derive(Deserialize)]
 struct Phrases {
     always: HashSet<String>,

@@ -9,6 +9,8 @@ mod chunks;
 mod invented;
 mod levels;
 mod listen;
+mod names;
+pub mod remote;
 mod speakers;
 mod turns;
 mod voice;
@@ -32,7 +34,7 @@ pub enum Error {
     #[error("{path}: the weights cannot be read: {cause}; `dealstage models verify` checks them")]
     Weights { path: String, cause: String },
     #[error("the recogniser failed at {at_s:.1} s: {cause}")]
-    Recogniser { at_s: f64, cause: String },
+    Recogniser { at_s: f64, cause: Failure },
     #[error("voices cannot be told apart: {cause}")]
     Voices { cause: String },
     #[error("{source_name}: no speech in {duration_s:.1} s of sound; check that the right track was exported")]
@@ -45,12 +47,37 @@ pub enum Error {
 
 /// A recogniser of speech. What it says depends on what it is given, not on what it heard before.
 pub trait Transcriber: Send {
-    /// The language of the talk, from up to 30 s of its speech (16 kHz samples).
-    fn detect_language(&mut self, speech: &[f32]) -> Result<Language, String>;
+    /// The language of the talk.
+    fn detect_language(&mut self, piece: &Piece<'_>) -> Result<Language, Failure>;
 
-    /// The words of at most 30 s of speech (16 kHz samples), in order, with their places in it; nothing where there are none
-    /// to be trusted.
-    fn words(&mut self, speech: &[f32], language: Language) -> Result<Vec<Word>, String>;
+    /// The words, in order, with their places in the piece; nothing where there are none to be trusted.
+    fn words(&mut self, piece: &Piece<'_>, language: Language) -> Result<Vec<Word>, Failure>;
+}
+
+/// Why a recogniser heard nothing.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Failure {
+    #[error("{0}")]
+    Broken(String),
+    #[error(transparent)]
+    Service(#[from] remote::Error),
+}
+
+impl From<String> for Failure {
+    fn from(cause: String) -> Self {
+        Self::Broken(cause)
+    }
+}
+
+/// Speech that is heard at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Piece<'a> {
+    /// At 16 kHz, at most 30 s.
+    pub samples: &'a [f32],
+    /// Where it begins, in seconds of the recording.
+    pub at_s: f64,
+    /// Names that may be said in it, as they are written.
+    pub names: &'a [String],
 }
 
 /// Opens the recognisers that share so many pieces of work.
@@ -66,11 +93,12 @@ const TELLING_S: usize = 5;
 
 /// Turns of a recording. `progress` is told the share that is done, 0–1, and may stop the work.
 ///
-/// The result does not depend on how many recognisers there are.
+/// `names` may be said in it. The result does not depend on how many recognisers there are.
 pub fn transcribe<E: From<Error>>(
     recording: &Recording,
     call_id: &str,
     language: Option<Language>,
+    names: &[String],
     open: Open<'_>,
     open_voices: OpenVoices<'_, E>,
     progress: &mut dyn FnMut(f32) -> Result<(), Stopped>,
@@ -115,7 +143,7 @@ pub fn transcribe<E: From<Error>>(
         &mut recognisers,
         |chunk, recogniser| {
             let samples = read(&tracks[chunk.track], &chunk.parts, usize::MAX).map_err(unreadable)?;
-            hear(chunk, &samples, languages[chunk.track], recogniser)
+            hear(chunk, &samples, languages[chunk.track], names, recogniser)
         },
         |chunk| {
             done += chunk.len();
@@ -197,12 +225,14 @@ fn hear(
     chunk: &Chunk,
     samples: &[f32],
     language: Language,
+    names: &[String],
     recogniser: &mut dyn Transcriber,
 ) -> Result<Vec<Word>, Error> {
-    let words = recogniser.words(samples, language).map_err(|cause| Error::Recogniser {
-        at_s: chunk.parts.first().map_or(0.0, |part| seconds(part.start)),
-        cause,
-    })?;
+    let at_s = chunk.parts.first().map_or(0.0, |part| seconds(part.start));
+    let piece = Piece { samples, at_s, names };
+    let words = recogniser
+        .words(&piece, language)
+        .map_err(|cause| Error::Recogniser { at_s, cause })?;
     let sample = |at_s: f64| (at_s * f64::from(SAMPLE_RATE)) as usize;
     let place = |word: Word| {
         let (start, end) = chunk.place(sample(word.start_s)..sample(word.end_s));
@@ -230,8 +260,13 @@ fn tell_languages(
     let tell = |track: &usize, recogniser: &mut dyn Transcriber| {
         let most = LANGUAGE_S * SAMPLE_RATE as usize;
         let samples = read(&tracks[*track], &speech[*track], most).map_err(unreadable)?;
-        recogniser.detect_language(&samples).map_err(|cause| Error::Recogniser {
+        let piece = Piece {
+            samples: &samples,
             at_s: speech[*track].first().map_or(0.0, |range| seconds(range.start)),
+            names: &[],
+        };
+        recogniser.detect_language(&piece).map_err(|cause| Error::Recogniser {
+            at_s: piece.at_s,
             cause,
         })
     };
@@ -300,12 +335,16 @@ mod tests {
     struct Counting;
 
     impl Transcriber for Counting {
-        fn detect_language(&mut self, speech: &[f32]) -> Result<Language, String> {
-            Ok(if speech[0] > 0.0 { Language::Ru } else { Language::En })
+        fn detect_language(&mut self, piece: &Piece<'_>) -> Result<Language, Failure> {
+            Ok(if piece.samples[0] > 0.0 {
+                Language::Ru
+            } else {
+                Language::En
+            })
         }
 
-        fn words(&mut self, speech: &[f32], language: Language) -> Result<Vec<Word>, String> {
-            let count = speech.len() / SAMPLE_RATE as usize;
+        fn words(&mut self, piece: &Piece<'_>, language: Language) -> Result<Vec<Word>, Failure> {
+            let count = piece.samples.len() / SAMPLE_RATE as usize;
             Ok((0..count)
                 .map(|at| word(at as f64, at as f64 + 0.5, language.as_str()))
                 .collect())
@@ -333,8 +372,8 @@ mod tests {
         };
         let mut open = |_: usize| -> Result<Vec<Box<dyn Transcriber>>, Error> { unreachable!("nothing to hear") };
         let mut voices = || -> Result<VoiceEncoder, Error> { unreachable!("nobody speaks") };
-        let error =
-            transcribe(&recording, "quiet", None, &mut open, &mut voices, &mut |_| Ok(())).expect_err("no speech");
+        let error = transcribe(&recording, "quiet", None, &[], &mut open, &mut voices, &mut |_| Ok(()))
+            .expect_err("no speech");
         assert!(matches!(error, Error::NoSpeech { .. }), "{error}");
     }
 
@@ -391,7 +430,7 @@ mod tests {
             track: 0,
             parts: vec![10 * second..12 * second, 30 * second..32 * second],
         };
-        let heard = hear(&chunk, &vec![0.1; 4 * second], Language::En, &mut Counting).expect("heard");
+        let heard = hear(&chunk, &vec![0.1; 4 * second], Language::En, &[], &mut Counting).expect("heard");
         let starts: Vec<f64> = heard.iter().map(|word| word.start_s).collect();
         assert_eq!(starts, [10.0, 11.0, 30.0, 31.0]);
     }

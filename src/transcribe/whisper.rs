@@ -5,6 +5,7 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use whisper_rs::{
     DtwMode, DtwModelPreset, DtwParameters, FullParams, SamplingStrategy, WhisperContext, WhisperContextParameters,
@@ -12,7 +13,8 @@ use whisper_rs::{
 };
 
 use super::invented::{self, Heard};
-use super::{Error, Transcriber};
+use super::names::Prompt;
+use super::{Error, Failure, Piece, Transcriber};
 use crate::domain::{Language, SAMPLE_RATE, Word};
 
 /// Positions of the encoder for one second of sound.
@@ -25,20 +27,20 @@ const FULL_WINDOW: u32 = 1500;
 const LANES: u32 = 32;
 /// whisper.cpp refuses less than one second.
 const SHORTEST: usize = SAMPLE_RATE as usize * 11 / 10;
-/// Both limits are whisper's own for a segment that is no speech.
-const NO_SPEECH: f32 = 0.6;
-const WEAK_LOG_PROBABILITY: f32 = -1.0;
+/// The model takes 223 tokens before what it hears, and of more only the last.
+const MOST_TOKENS: usize = 200;
 /// A word takes no longer than this, in seconds, and so much for each of its letters.
 const WORD_S: f64 = 0.25;
 const LETTER_S: f64 = 0.1;
 
 /// The weights in memory; any number of recognisers use them at the same time.
 pub struct Weights {
-    context: WhisperContext,
+    context: Arc<WhisperContext>,
     path: String,
 }
 
 pub struct Whisper {
+    context: Arc<WhisperContext>,
     state: WhisperState,
     /// The first token that is no text.
     end_of_text: WhisperTokenId,
@@ -62,7 +64,7 @@ impl Weights {
         });
         match WhisperContext::new_with_params(path, parameters) {
             Ok(context) => Ok(Self {
-                context,
+                context: Arc::new(context),
                 path: path_text,
             }),
             Err(cause) => Err(Error::Weights {
@@ -142,10 +144,29 @@ impl Whisper {
             cause: cause.to_string(),
         })?;
         Ok(Self {
+            context: Arc::clone(&weights.context),
             state,
             end_of_text: weights.context.token_eot(),
             threads: i32::try_from(threads).unwrap_or(1).max(1),
         })
+    }
+
+    /// What the recogniser is told before it hears: as many of the names as fit, the first first.
+    fn prompt<'n>(&self, names: &'n [String], language: Language) -> Result<(Prompt<'n>, Vec<WhisperTokenId>), String> {
+        let mut count = names.len();
+        loop {
+            let prompt = Prompt::new(&names[..count], language);
+            let text = prompt.text();
+            // No token is shorter than a byte.
+            let tokens = self
+                .context
+                .tokenize(&text, text.len())
+                .map_err(|error| error.to_string())?;
+            if tokens.len() <= MOST_TOKENS || count == 0 {
+                return Ok((prompt, tokens));
+            }
+            count -= 1;
+        }
     }
 
     /// Samples, with silence added where there are too few.
@@ -160,9 +181,9 @@ impl Whisper {
 }
 
 impl Transcriber for Whisper {
-    fn detect_language(&mut self, speech: &[f32]) -> Result<Language, String> {
+    fn detect_language(&mut self, piece: &Piece<'_>) -> Result<Language, Failure> {
         let threads = self.threads as usize;
-        let speech = Self::padded(speech);
+        let speech = Self::padded(piece.samples);
         self.state
             .pcm_to_mel(&speech, threads)
             .map_err(|error| error.to_string())?;
@@ -179,7 +200,8 @@ impl Transcriber for Whisper {
         })
     }
 
-    fn words(&mut self, speech: &[f32], language: Language) -> Result<Vec<Word>, String> {
+    fn words(&mut self, piece: &Piece<'_>, language: Language) -> Result<Vec<Word>, Failure> {
+        let speech = piece.samples;
         let seconds = speech.len() as f32 / SAMPLE_RATE as f32;
         let mut parameters = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
         parameters.set_n_threads(self.threads);
@@ -187,6 +209,8 @@ impl Transcriber for Whisper {
         parameters.set_translate(false);
         // Text of earlier turns makes one error spread over the call.
         parameters.set_no_context(true);
+        let (prompt, tokens) = self.prompt(piece.names, language)?;
+        parameters.set_tokens(&tokens);
         let positions = (seconds * POSITIONS_PER_S).ceil() as u32 + MARGIN;
         let positions = positions.next_multiple_of(LANES).min(FULL_WINDOW / LANES * LANES);
         parameters.set_audio_ctx(positions as i32);
@@ -216,13 +240,14 @@ impl Transcriber for Whisper {
                 .collect::<Result<_, whisper_rs::WhisperError>>()
                 .map_err(|error| error.to_string())?;
             let log = |token: &Token| token.probability.max(1e-6).ln();
-            let weak = tokens.iter().map(log).sum::<f32>() / (tokens.len().max(1) as f32) < WEAK_LOG_PROBABILITY;
-            if weak && segment.no_speech_probability() > NO_SPEECH {
+            let sure = tokens.iter().map(log).sum::<f32>() / (tokens.len().max(1) as f32);
+            if invented::is_no_speech(segment.no_speech_probability(), sure) {
                 continue;
             }
             heard.extend(words(&tokens, f64::from(seconds)));
         }
-        Ok(invented::without(heard, f64::from(seconds)))
+        let words = invented::without(heard, f64::from(seconds));
+        Ok(prompt.without_echo(words))
     }
 }
 

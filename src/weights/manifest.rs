@@ -8,6 +8,9 @@ use serde::Deserialize;
 use super::Error;
 use super::convert::Conversion;
 
+/// What the names of recognisers begin with.
+const FAMILY: &str = "whisper-";
+
 const TEXT: &str = include_str!("../../models/manifest.toml");
 
 /// Everything the manifest names.
@@ -86,9 +89,10 @@ impl Manifest {
         manifest.as_ref().map_err(|why| Error::Manifest(why.clone()))
     }
 
-    /// The weight of this name.
+    /// The weight of this name; of recognisers the family need not be named: `small` is `whisper-small`.
     pub fn weight(&self, name: &str) -> Result<&Weight, Error> {
-        self.weight.iter().find(|weight| weight.name == name).ok_or_else(|| {
+        let is_it = |weight: &&Weight| weight.name == name || weight.name.strip_prefix(FAMILY) == Some(name);
+        self.weight.iter().find(is_it).ok_or_else(|| {
             let known = self
                 .weight
                 .iter()
@@ -146,6 +150,10 @@ mod tests {
                     file.file
                 );
             }
+            if weight.convert == Conversion::AsPublished {
+                assert_eq!(weight.installed, weight.input, "{name}");
+                assert!(weight.input.is_sorted_by_key(|file| &file.file), "{name}");
+            }
             let inputs: Vec<&str> = weight.input.iter().map(|i| i.file.as_str()).collect();
             for source in &weight.source {
                 match source {
@@ -170,6 +178,16 @@ mod tests {
             .map(|w| w.name.as_str())
             .collect();
         assert_eq!(defaults, ["whisper-base", "multilingual-e5-small", "ge2e"]);
+    }
+
+    #[test]
+    fn recognisers_have_short_names() {
+        let manifest = Manifest::built_in().unwrap();
+        for short in ["base", "small", "large-v3-turbo"] {
+            let full = format!("whisper-{short}");
+            assert_eq!(manifest.weight(short).unwrap().name, full);
+            assert_eq!(manifest.weight(&full).unwrap().name, full);
+        }
     }
 
     #[test]

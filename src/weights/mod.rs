@@ -117,6 +117,14 @@ pub fn locate(name: &str, file: &str) -> Result<PathBuf, Error> {
     Shelf::of_user()?.locate(name, file)
 }
 
+/// The full name of weights that may have been named in short; what is not known stays as it is.
+pub fn full_name(name: &str) -> &str {
+    let weight = Manifest::built_in()
+        .ok()
+        .and_then(|manifest| manifest.weight(name).ok());
+    weight.map_or(name, |weight| &weight.name)
+}
+
 /// The file of a recogniser, checked for existence and size.
 pub fn recogniser(name: &str) -> Result<PathBuf, Error> {
     let weight = Manifest::built_in()?.weight(name)?;

@@ -81,9 +81,8 @@ fn pull_one(shelf: &Shelf<'_>, reach: &Reach, weight: &Weight, watch: &mut dyn W
     let (inputs, source) = fetch(weight, reach, &downloads, watch)?;
 
     watch.start(&format!("converting {}", weight.name), None);
-    let files = convert::run(weight.convert, &inputs);
+    let files = convert::run(weight.convert, inputs);
     watch.stop();
-    drop(inputs);
     let files = files.map_err(|source| Error::Convert {
         name: weight.name.clone(),
         source,

@@ -29,7 +29,7 @@ pub fn dealstage_with(args: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dealstage"));
     // What the person who runs the tests has set for their own use.
     for (name, _) in std::env::vars() {
-        if name.starts_with("DEALSTAGE_LLM_") || name == "DEALSTAGE_PROMPTS" {
+        if name.starts_with("DEALSTAGE_LLM_") || name.starts_with("DEALSTAGE_ASR") || name == "DEALSTAGE_PROMPTS" {
             command.env_remove(name);
         }
     }

@@ -176,9 +176,7 @@ impl Desk {
         shutdown: CancellationToken,
     ) -> Result<Self, Error> {
         std::fs::create_dir_all(&folder).map_err(live::Error::from)?;
-        let asr_model = match &options.recogniser {
-            pipeline::Recogniser::Named(name) | pipeline::Recogniser::File { name, .. } => name.clone(),
-        };
+        let asr_model = options.recogniser.name().to_owned();
         Ok(Self(Arc::new(Inner {
             shop,
             options: Arc::new(options),
@@ -446,6 +444,10 @@ fn recognisers(options: &Options) -> Option<Recognisers> {
     use crate::transcribe::whisper::{MOST, Weights, Whisper};
 
     let (recogniser, threads) = (options.recogniser.clone(), options.threads);
+    // Partial texts would send the same speech again and again.
+    if matches!(recogniser, pipeline::Recogniser::Remote(_)) {
+        return None;
+    }
     let count = threads.clamp(1, MOST);
     let mut weights: Option<Weights> = None;
     let load = move || {
@@ -457,6 +459,7 @@ fn recognisers(options: &Options) -> Option<Recognisers> {
                     pipeline::Recogniser::Named(name) => {
                         crate::weights::recogniser(name).map_err(|error| error.to_string())?
                     }
+                    pipeline::Recogniser::Remote(_) => return Err(live::Error::NoRecogniser.to_string()),
                 };
                 empty.insert(Weights::load(&path).map_err(|error| error.to_string())?)
             }

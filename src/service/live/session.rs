@@ -309,6 +309,7 @@ impl Session {
     fn listen(&mut self, found: Vec<Speech>) {
         let Some(voices) = self.voices else { return };
         let language = self.talk.as_ref().and_then(Talk::language);
+        let names: Arc<[String]> = self.talk.as_ref().map(Talk::names).unwrap_or_default().into();
         for speech in found {
             let (start_s, end_s) = times(&speech);
             let said = Said {
@@ -325,6 +326,7 @@ impl Session {
                 from: speech.from,
                 samples: speech.samples,
                 language,
+                names: Arc::clone(&names),
             };
             if until == Until::End {
                 self.finals.push_back(Box::pin(async move {

@@ -29,6 +29,8 @@ pub enum Conversion {
     E5Gguf,
     /// The checkpoint of Resemblyzer (`pretrained.pt`) → `model.safetensors`.
     Ge2eSafetensors,
+    /// Nothing is to be done: the files as they are, by their names.
+    AsPublished,
 }
 
 /// Why published weights could not be converted.
@@ -53,14 +55,16 @@ pub enum Error {
 }
 
 /// Converts one weight. The files are in the order in which the manifest lists what is installed.
-pub fn run(conversion: Conversion, inputs: &Inputs) -> Result<Vec<Vec<u8>>, Error> {
+pub fn run(conversion: Conversion, inputs: Inputs) -> Result<Vec<Vec<u8>>, Error> {
     match conversion {
         Conversion::WhisperGgmlQ8 => {
-            let ggml = whisper::to_ggml_q8(input(inputs, "model.bin")?, input(inputs, "vocabulary.txt")?)?;
+            let ggml = whisper::to_ggml_q8(input(&inputs, "model.bin")?, input(&inputs, "vocabulary.txt")?)?;
             Ok(vec![ggml])
         }
-        Conversion::E5Gguf => e5::convert(input(inputs, "e5-small-q4.bin")?),
-        Conversion::Ge2eSafetensors => Ok(vec![ge2e::to_safetensors(input(inputs, "pretrained.pt")?)?]),
+        Conversion::E5Gguf => e5::convert(input(&inputs, "e5-small-q4.bin")?),
+        Conversion::Ge2eSafetensors => Ok(vec![ge2e::to_safetensors(input(&inputs, "pretrained.pt")?)?]),
+        // Not copied: they are large.
+        Conversion::AsPublished => Ok(inputs.into_values().collect()),
     }
 }
 
@@ -88,8 +92,14 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_named() {
-        let error = run(Conversion::E5Gguf, &Inputs::new()).unwrap_err();
+        let error = run(Conversion::E5Gguf, Inputs::new()).unwrap_err();
         assert!(error.to_string().contains("e5-small-q4.bin"), "{error}");
+    }
+
+    #[test]
+    fn what_is_published_as_it_is_used_stays_as_it_is() {
+        let files = run(Conversion::AsPublished, inputs(b"ggml", "words")).expect("files");
+        assert_eq!(files, [b"ggml".as_slice(), b"ggml", b"words"]);
     }
 
     proptest! {
@@ -101,7 +111,7 @@ mod tests {
             damaged.extend(bytes);
             let inputs = inputs(&damaged, &vocabulary);
             for conversion in [Conversion::WhisperGgmlQ8, Conversion::E5Gguf, Conversion::Ge2eSafetensors] {
-                prop_assert!(run(conversion, &inputs).is_err());
+                prop_assert!(run(conversion, inputs.clone()).is_err());
             }
         }
     }
