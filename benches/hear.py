@@ -28,7 +28,7 @@ import words  # noqa: E402
 
 SETTINGS = ("beam 5", "beam 1", "batched 8, beam 1", "beam 5, VAD")
 NO_SPEECH = "no speech"
-PARTS = ("words", "last", "speakers", "noise")
+PARTS = ("words", "last", "speakers", "noise", "names")
 
 
 def run():
@@ -39,7 +39,8 @@ def run():
     report = {"binary": str(options.binary), "threads": options.threads}
     import corpus
 
-    items = corpus.make()
+    # Names have sentences of their own.
+    items = corpus.listed() if options.part == ["names"] else corpus.make()
     for part in options.part:
         report[part] = globals()[f"{part}_part"](items, options)
         if options.json:
@@ -90,8 +91,9 @@ def ours(item, options):
     return analysis, times
 
 
-def analysed(path, options, quiet=False):
+def analysed(path, options, quiet=False, process=None):
     command = [str(options.binary), "analyze", str(path), "--json", "--quiet", "--threads", str(options.threads)]
+    command += ["--process", str(process)] if process else []
     start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, capture_output=True, text=True)
     seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -249,6 +251,41 @@ def noise_part(items, options):
             total, minutes = sum(said(row[who]) for row in mine), sum(row["seconds"] for row in mine) / 60
             files = sum(said(row[who]) > 0 for row in mine)
             print(f"  {who:<16} {total} words in {minutes:.0f} minutes, in {files} of {len(mine)} files")
+    return rows
+
+
+def names_part(items, options):
+    """Names of products and competitors, with and without a process that names them."""
+    import names
+
+    rows = []
+    quiet = [item for item in items if item["quick"] and item["kind"] in ("call", "prompts")]
+    for item in [*names.make(), *quiet]:
+        if (options.lang and item["lang"] != options.lang) or (options.name and options.name not in item["name"]):
+            continue
+        settings, told = names.processes(options.binary, item["lang"])
+        for setting, process in settings.items():
+            analysis, (_, cpu) = analysed(item.get("path") or audio(item), options, quiet=True, process=process)
+            row = {"name": item["name"], "lang": item["lang"], "setting": setting, "cpu": cpu}
+            if "sentences" in item:
+                row |= names.judged(item, analysis)
+                text = f"names {row['right']} of {row['names']}, other words wrong {row['errors']} of {row['rest']}"
+            else:
+                counts = score.score(analysis, item)["words"]
+                row |= {"invented": names.invented(analysis, item["lang"], told), "words": counts}
+                text = f"no name is said: {row['invented']} invented, errors {score.wer([counts]):.1f} %"
+            rows.append(row)
+            print(f"{item['name']:<28} {setting:<22} {text}", flush=True)
+    print("\nnames of products and competitors: right, errors of the words beside them; where none is said: names invented, errors")
+    for language, setting in dict.fromkeys((row["lang"], row["setting"]) for row in rows):
+        mine = [row for row in rows if (row["lang"], row["setting"]) == (language, setting)]
+        total = {key: sum(row.get(key, 0) for row in mine) for key in ("names", "right", "rest", "errors", "invented", "cpu")}
+        share = lambda part, whole: f"{100 * total[part] / max(1, total[whole]):5.1f} %"  # noqa: E731
+        wer = score.wer([row["words"] for row in mine if "words" in row])
+        print(
+            f"  {language}, {setting:<22} {share('right', 'names')} of {total['names']}, {share('errors', 'rest')} of {total['rest']};"
+            f" {total['invented']}, {'–' if wer is None else f'{wer:.1f}'} %; {total['cpu']:.0f} s of processors"
+        )
     return rows
 
 

@@ -204,17 +204,14 @@ impl Remote {
         let mut has_left = false;
         loop {
             let left = limit.saturating_sub(started.elapsed());
-            let (answered, wanted) = if left.is_zero() {
-                let address = self.address.clone();
-                (Err(Error::TimeLimit { address, limit }), Duration::ZERO)
-            } else {
-                self.runtime.block_on(self.try_once(sound, fields, left))
-            };
+            let (answered, wanted) = self.runtime.block_on(self.try_once(sound, fields, left));
             has_left |= !matches!(answered, Err(Error::Unreachable { .. } | Error::Setting(_)));
-            match (answered, pauses.next()) {
-                (Err(error), Some(&pause)) if error.is_transient() => {
+            let pause = pauses.next().map(|pause| wanted.max(*pause));
+            match (answered, pause) {
+                // What is left of the time must be enough for another try.
+                (Err(error), Some(pause)) if error.is_transient() && started.elapsed() + pause < limit => {
                     tracing::debug!(%error, "the recogniser is asked again");
-                    std::thread::sleep(pause.max(wanted).min(limit.saturating_sub(started.elapsed())));
+                    std::thread::sleep(pause);
                 }
                 (answered, _) => return (has_left, answered),
             }

@@ -14,6 +14,10 @@ use crate::support::{Scratch, dealstage_with, fixture, stderr};
 pub enum Reply {
     /// A chat completion with this text.
     Says(String),
+    /// This JSON.
+    Gives(Value),
+    /// The same as `Status`, and when to come again.
+    Later(u16, &'static str),
     /// An HTTP status with this body.
     Status(u16, &'static str),
     /// It has moved to this address.
@@ -24,7 +28,8 @@ pub enum Reply {
     Closes,
 }
 
-/// A service at a free port. It answers each question by its number and text, and keeps what it was sent.
+/// A service at a free port. It answers each question by its number and text, and keeps what it was sent: JSON, or a form with
+/// its fields as texts, a file as its length, and the key.
 pub struct Service {
     pub address: String,
     heard: Arc<Mutex<Vec<Value>>>,
@@ -53,17 +58,22 @@ impl Service {
 fn serve(stream: TcpStream, kept: &Mutex<Vec<Value>>, reply: &dyn Fn(usize, &Value) -> Reply) {
     let mut reader = BufReader::new(stream.try_clone().expect("stream"));
     loop {
-        let mut length = 0;
+        let (mut length, mut boundary, mut key) = (0, None, String::new());
         let mut line = String::new();
         loop {
             line.clear();
             if reader.read_line(&mut line).unwrap_or(0) == 0 {
                 return;
             }
-            if let Some((name, value)) = line.split_once(':')
-                && name.eq_ignore_ascii_case("content-length")
-            {
-                length = value.trim().parse().expect("a length");
+            if let Some((name, value)) = line.split_once(':') {
+                match (name.to_ascii_lowercase().as_str(), value.trim()) {
+                    ("content-length", value) => length = value.parse().expect("a length"),
+                    ("content-type", value) => {
+                        boundary = value.split_once("boundary=").map(|(_, boundary)| boundary.to_owned());
+                    }
+                    ("authorization", value) => key = value.to_owned(),
+                    _ => (),
+                }
             }
             if line.trim().is_empty() {
                 break;
@@ -71,7 +81,10 @@ fn serve(stream: TcpStream, kept: &Mutex<Vec<Value>>, reply: &dyn Fn(usize, &Val
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body).expect("the body");
-        let question: Value = serde_json::from_slice(&body).expect("JSON");
+        let question = match boundary {
+            Some(boundary) => form(&body, &boundary, &key),
+            None => serde_json::from_slice(&body).expect("JSON"),
+        };
         let number = {
             let mut kept = kept.lock().expect("no panic");
             kept.push(question.clone());
@@ -79,6 +92,8 @@ fn serve(stream: TcpStream, kept: &Mutex<Vec<Value>>, reply: &dyn Fn(usize, &Val
         };
         let (status, moved, body) = match reply(number, &question) {
             Reply::Says(text) => (200, String::new(), completion(&text)),
+            Reply::Gives(json) => (200, String::new(), json.to_string()),
+            Reply::Later(status, seconds) => (status, format!("retry-after: {seconds}\r\n"), String::new()),
             Reply::Status(status, body) => (status, String::new(), body.to_owned()),
             Reply::Moved(address) => (307, format!("location: {address}\r\n"), String::new()),
             Reply::Closes => return,
@@ -94,6 +109,28 @@ fn serve(stream: TcpStream, kept: &Mutex<Vec<Value>>, reply: &dyn Fn(usize, &Val
             body.len()
         );
     }
+}
+
+fn form(body: &[u8], boundary: &str, key: &str) -> Value {
+    let mut fields = serde_json::Map::new();
+    fields.insert("key".to_owned(), key.into());
+    let find = |bytes: &[u8], what: &[u8]| bytes.windows(what.len()).position(|part| part == what);
+    let mark = format!("--{boundary}");
+    let mut rest = body;
+    while let Some(at) = find(rest, b"\r\n\r\n") {
+        let head = String::from_utf8_lossy(&rest[..at]).into_owned();
+        let name = head.split("name=\"").nth(1).and_then(|name| name.split('"').next());
+        let inside = &rest[at + 4..];
+        let end = find(inside, mark.as_bytes()).expect("an end") - 2;
+        let value = if head.contains("filename=") {
+            inside[..end].len().into()
+        } else {
+            String::from_utf8_lossy(&inside[..end]).into_owned().into()
+        };
+        fields.insert(name.expect("a name").to_owned(), value);
+        rest = &inside[end + 2..];
+    }
+    Value::Object(fields)
 }
 
 fn completion(text: &str) -> String {

@@ -26,6 +26,7 @@ mod payloads;
 mod process;
 mod proposals;
 mod receiver;
+mod remote;
 mod retention;
 mod secrets;
 mod served;
