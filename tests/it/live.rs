@@ -347,6 +347,28 @@ fn what_is_wrong_is_told() {
 }
 
 /// A client that reads nothing while much is told: it is told so, the call goes on, and nothing that is kept is missing.
+/// Partial texts would send the same speech to the service again and again.
+#[test]
+fn a_server_that_has_recordings_heard_elsewhere_takes_no_live_sound() {
+    let scratch = Scratch::new();
+    let service = Settings::new(&scratch.path("data"))
+        .arg("--asr", "remote")
+        .env("DEALSTAGE_ASR_BASE_URL", "http://127.0.0.1:9/v1")
+        .start();
+    run(async {
+        let mut client = Client::connect(&service).await;
+        let audio = json!({"encoding": "mulaw", "sample_rate": 8000});
+        client.send(&json!({"type": "start", "call": {"lang": "en"}, "audio": audio})).await;
+        let error = client.next().await.expect("an error");
+        assert_eq!(error["type"], "error", "{error}");
+        assert!(error["message"].as_str().expect("a text").contains("--asr local"), "{error}");
+        // What was said can be sent all the same.
+        let mut client = Client::connect(&service).await;
+        client.send(&json!({"type": "start", "call": {"lang": "en"}})).await;
+        client.until("ready").await;
+    });
+}
+
 #[test]
 fn a_client_that_reads_too_slowly_is_told() {
     let scratch = Scratch::new();

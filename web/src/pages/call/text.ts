@@ -142,9 +142,10 @@ export const text = texts({
     saidIn: "Turn where it was said",
     provenance: "How this was made",
     nothingLeft: "Nothing left this machine.",
-    leftMachine: (n: number) => count(n, "question left this machine", "questions left this machine"),
+    leftMachine: (n: number) => count(n, "request left this machine", "requests left this machine"),
     sentTo: (to: string, letters: number, hidden: number) =>
       `to ${to}: ${letters} characters, ${hidden} names and numbers replaced`,
+    spokenTo: (to: string, seconds: string) => `to ${to}: ${seconds} s of speech`,
     speech: "Speech",
     meaning: "Meaning",
     llm: "Language model",
@@ -348,9 +349,10 @@ export const text = texts({
     provenance: "Как это получено",
     nothingLeft: "Ничего не покинуло эту машину.",
     leftMachine: (n: number) =>
-      count(n, "вопрос покинул эту машину", "вопроса покинули эту машину", "вопросов покинуло эту машину"),
+      count(n, "запрос покинул эту машину", "запроса покинули эту машину", "запросов покинуло эту машину"),
     sentTo: (to: string, letters: number, hidden: number) =>
       `на ${to}: знаков — ${letters}, заменено имён и чисел — ${hidden}`,
+    spokenTo: (to: string, seconds: string) => `на ${to}: секунд речи — ${seconds}`,
     speech: "Речь",
     meaning: "Смысл",
     llm: "Языковая модель",

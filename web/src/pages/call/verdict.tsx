@@ -272,7 +272,10 @@ function Provenance({ analysis }: { analysis: Analysis }) {
         <ul>
           {provenance.egress.map((sent, n) => (
             <li key={n}>
-              {sent.prompt} {text().sentTo(sent.to, sent.characters, sent.replaced)}
+              {sent.prompt}{" "}
+              {sent.sound_s == null
+                ? text().sentTo(sent.to, sent.characters, sent.replaced)
+                : text().spokenTo(sent.to, figure(sent.sound_s))}
             </li>
           ))}
         </ul>
