@@ -11,6 +11,7 @@ export const text = texts({
     privacyLater: "It changes only if somebody switches it on:",
     privacyParts: [
       "a language model, in the settings of the server: it sees the turns it is asked about, with names and numbers replaced",
+      "a recogniser elsewhere, in the settings of the server: it hears the speech of recordings",
       "a receiver of webhooks, a CRM or a mail server, which an admin adds under Endpoints",
     ],
     privacyProof: "Every analysis lists what left the machine for it.",
@@ -58,6 +59,7 @@ export const text = texts({
     privacyLater: "Это изменится, только если кто-то включит:",
     privacyParts: [
       "языковую модель в настройках сервера: она видит реплики, о которых её спросили, с заменёнными именами и числами",
+      "распознавание речи на другом сервере, в настройках: оно слышит речь записей",
       "получателя вебхуков, CRM или почтовый сервер: их добавляет администратор в разделе «Получатели»",
     ],
     privacyProof: "В каждом разборе перечислено, что ради него ушло с машины.",
