@@ -358,10 +358,15 @@ fn a_server_that_has_recordings_heard_elsewhere_takes_no_live_sound() {
     run(async {
         let mut client = Client::connect(&service).await;
         let audio = json!({"encoding": "mulaw", "sample_rate": 8000});
-        client.send(&json!({"type": "start", "call": {"lang": "en"}, "audio": audio})).await;
+        client
+            .send(&json!({"type": "start", "call": {"lang": "en"}, "audio": audio}))
+            .await;
         let error = client.next().await.expect("an error");
         assert_eq!(error["type"], "error", "{error}");
-        assert!(error["message"].as_str().expect("a text").contains("--asr local"), "{error}");
+        assert!(
+            error["message"].as_str().expect("a text").contains("--asr local"),
+            "{error}"
+        );
         // What was said can be sent all the same.
         let mut client = Client::connect(&service).await;
         client.send(&json!({"type": "start", "call": {"lang": "en"}})).await;

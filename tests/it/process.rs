@@ -53,13 +53,20 @@ fn names_are_checked() {
     let scratch = Scratch::new();
     let text = shown("ppvvc");
     let with = |names: &str| scratch.write("named.toml", format!("names = {names}\n{text}").as_bytes());
-    let checked = dealstage(&["process", "check", &with(r#"["FieldWise", "Route One", "ПланСервис", "C++"]"#)]);
+    let checked = dealstage(&[
+        "process",
+        "check",
+        &with(r#"["FieldWise", "Route One", "ПланСервис", "C++"]"#),
+    ]);
     assert!(checked.status.success(), "{}", stdout(&checked));
     let many: Vec<String> = (0..41).map(|number| format!("Name {number}")).collect();
     for (names, says) in [
         (r#""FieldWise""#.to_owned(), "1:9: `names` is a list of texts"),
         (r#"["FieldWise", " "]"#.to_owned(), "1:23: a name needs letters"),
-        (r#"["FieldWise, Jobber"]"#.to_owned(), "1:10: `FieldWise, Jobber`: a name has no commas"),
+        (
+            r#"["FieldWise, Jobber"]"#.to_owned(),
+            "1:10: `FieldWise, Jobber`: a name has no commas",
+        ),
         (r#"["Jobber", "jobber"]"#.to_owned(), "1:20: `jobber` is there twice"),
         (format!("{many:?}"), "1:9: 41 names"),
         (format!("[{:?}]", "long ".repeat(130)), "1:9: 1 names with 649 letters"),
