@@ -22,8 +22,9 @@ use crate::domain::{
 use crate::ingest::{self, Input};
 use crate::llm::{self, Llm, Redaction};
 use crate::process::{self, Marks, Process, Talk};
+use crate::transcribe::judge::Judge;
 use crate::transcribe::remote::{self, Remote, Sent};
-use crate::transcribe::{self, Transcriber, VoiceEncoder};
+use crate::transcribe::{self, Ears, Transcriber, VoiceEncoder};
 use crate::understand::fallback::{self, Ask};
 use crate::understand::turn_model::{Encoder, TurnModel, Vector};
 use crate::understand::{self, Understanding};
@@ -33,6 +34,7 @@ pub use crate::decide::metric_name;
 pub use cases::{Difference, run_case};
 
 pub const ENCODER: &str = "multilingual-e5-small";
+const JUDGE: &str = "silero-vad";
 pub const DEFAULT_RECOGNISER: &str = "whisper-base";
 const VOICES: &str = "ge2e";
 
@@ -266,6 +268,11 @@ pub fn load_encoder() -> Result<Encoder, Error> {
     let model = weights::locate(ENCODER, "model.gguf")?;
     let tokenizer = weights::locate(ENCODER, "tokenizer.json")?;
     Ok(Encoder::load(&model, &tokenizer)?)
+}
+
+/// What tells voices from other sounds.
+pub fn load_judge() -> Result<Judge, Error> {
+    Ok(Judge::load(&weights::locate(JUDGE, "silero_vad_16k.safetensors")?)?)
 }
 
 /// SHA-256 of the encoder's file, hex.
@@ -628,8 +635,12 @@ fn hear(
     progress(Step::Transcribe, 0.0)?;
     let mut tell = |done| progress(Step::Transcribe, done);
     let id = call_id(&recording.source);
-    let call =
-        transcribe::transcribe(recording, &id, options.language, names, &mut open, &mut open_voices, &mut tell)?;
+    let ears = Ears {
+        judge: &load_judge()?,
+        open: &mut open,
+        open_voices: &mut open_voices,
+    };
+    let call = transcribe::transcribe(recording, &id, options.language, names, ears, &mut tell)?;
     drop(open);
     Ok((call, Some(options.recogniser.name().to_owned()), sent.into_list()))
 }

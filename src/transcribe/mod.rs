@@ -7,6 +7,7 @@
 mod channels;
 mod chunks;
 mod invented;
+pub mod judge;
 mod levels;
 mod listen;
 mod names;
@@ -24,6 +25,7 @@ use std::sync::mpsc;
 
 use self::channels::Track;
 use self::chunks::Chunk;
+use self::judge::Judge;
 pub use self::listen::{Listener, Speech, Until};
 pub use self::speakers::VoiceEncoder;
 use self::voice::Voices;
@@ -80,11 +82,14 @@ pub struct Piece<'a> {
     pub names: &'a [String],
 }
 
-/// Opens the recognisers that share so many pieces of work.
-pub type Open<'a> = &'a mut dyn FnMut(usize) -> Result<Vec<Box<dyn Transcriber>>, Error>;
-
-/// Opens the voice encoder, for a recording on which people share a track.
-pub type OpenVoices<'a, E> = &'a mut dyn FnMut() -> Result<VoiceEncoder, E>;
+/// What a recording is heard with.
+pub struct Ears<'a, E> {
+    pub judge: &'a Judge,
+    /// Opens the recognisers that share so many pieces of work.
+    pub open: &'a mut dyn FnMut(usize) -> Result<Vec<Box<dyn Transcriber>>, Error>,
+    /// Opens the voice encoder, for a recording on which people share a track.
+    pub open_voices: &'a mut dyn FnMut() -> Result<VoiceEncoder, E>,
+}
 
 /// Speech that the recogniser hears to tell the language: its own window.
 const LANGUAGE_S: usize = 30;
@@ -99,19 +104,15 @@ pub fn transcribe<E: From<Error>>(
     call_id: &str,
     language: Option<Language>,
     names: &[String],
-    open: Open<'_>,
-    open_voices: OpenVoices<'_, E>,
+    ears: Ears<'_, E>,
     progress: &mut dyn FnMut(f32) -> Result<(), Stopped>,
 ) -> Result<Call, E> {
-    let unreadable = |cause| Error::Sound {
-        source_name: recording.source.clone(),
-        cause,
-    };
+    let unreadable = |cause| unreadable(&recording.source, cause);
     let tracks = channels::tracks(recording.sound.as_ref()).map_err(unreadable)?;
     let Voices {
         utterances: speech,
         phrases,
-    } = voice::speech(&tracks).map_err(unreadable)?;
+    } = voice::speech(&tracks, ears.judge, &recording.source)?;
     let mut chunks = Vec::new();
     for (track, utterances) in speech.iter().enumerate() {
         let mut samples = |range| tracks[track].read(range);
@@ -127,11 +128,11 @@ pub fn transcribe<E: From<Error>>(
     let stretches = match tracks.as_slice() {
         [track] => {
             let mut go_on = || progress(0.0).map_err(Error::from);
-            speakers::tell(track, &phrases[0], &open_voices()?, &unreadable, &mut go_on)?
+            speakers::tell(track, &phrases[0], &(ears.open_voices)()?, &unreadable, &mut go_on)?
         }
         _ => Vec::new(),
     };
-    let mut recognisers = open(chunks.len())?;
+    let mut recognisers = (ears.open)(chunks.len())?;
     let languages = match language {
         Some(language) => vec![language; tracks.len()],
         None => tell_languages(&tracks, &speech, &mut recognisers, &unreadable)?,
@@ -201,6 +202,13 @@ fn turn(speaker: String, words: Vec<Word>) -> Turn {
         text: text_of(&words),
         words,
         speaker_confidence: None,
+    }
+}
+
+fn unreadable(source: &str, cause: io::Error) -> Error {
+    Error::Sound {
+        source_name: source.to_owned(),
+        cause,
     }
 }
 
@@ -371,9 +379,14 @@ mod tests {
             duration_s: 10.0,
         };
         let mut open = |_: usize| -> Result<Vec<Box<dyn Transcriber>>, Error> { unreachable!("nothing to hear") };
-        let mut voices = || -> Result<VoiceEncoder, Error> { unreachable!("nobody speaks") };
-        let error = transcribe(&recording, "quiet", None, &[], &mut open, &mut voices, &mut |_| Ok(()))
-            .expect_err("no speech");
+        let mut open_voices = || -> Result<VoiceEncoder, Error> { unreachable!("nobody speaks") };
+        let weights = crate::weights::locate("silero-vad", "silero_vad_16k.safetensors").expect("fetched");
+        let ears = Ears {
+            judge: &Judge::load(&weights).expect("loaded"),
+            open: &mut open,
+            open_voices: &mut open_voices,
+        };
+        let error = transcribe(&recording, "quiet", None, &[], ears, &mut |_| Ok(())).expect_err("no speech");
         assert!(matches!(error, Error::NoSpeech { .. }), "{error}");
     }
 

@@ -6,7 +6,9 @@ use std::ops::Range;
 use earshot::Detector;
 
 use super::channels::Track;
+use super::judge::{self, Judge};
 use super::levels::{Echoes, is_echo};
+use super::{Error, unreadable};
 
 /// Samples of one frame of the detector: 16 ms.
 pub const FRAME: usize = 256;
@@ -70,12 +72,39 @@ pub struct Voices {
     pub phrases: Vec<Vec<Range<usize>>>,
 }
 
-pub fn speech(tracks: &[Track<'_>]) -> io::Result<Voices> {
-    let mut frames = tracks.iter().map(frames).collect::<io::Result<Vec<_>>>()?;
+/// Samples before speech that the second judge hears it with (0.5 s): it is unsure of the first moments.
+const LEAD: usize = 16 * judge::FRAME;
+/// A frame stays speech where the second judge is sure of a voice within so many of its own frames (0.5 s): it is unsure of
+/// moments within words too.
+const NEAR: usize = 16;
+/// Samples that the second judge hears at a time (65 s): music may go on for an hour.
+const JUDGED: usize = 16 * BLOCK;
+
+/// `source` names the recording in errors.
+pub fn speech(tracks: &[Track<'_>], judge: &Judge, source: &str) -> Result<Voices, Error> {
+    let unreadable = |cause| unreadable(source, cause);
+    let mut frames = (tracks.iter())
+        .map(|track| frames(track).map_err(unreadable))
+        .collect::<Result<Vec<_>, _>>()?;
     for Frames { scores, energies } in &mut frames {
         mute_faint(scores, energies);
     }
     mute_echoes(&mut frames);
+    for (Frames { scores, .. }, track) in frames.iter_mut().zip(tracks) {
+        for utterance in utterances(scores, track.samples(), &UTTERANCES) {
+            for from in utterance.clone().step_by(JUDGED) {
+                let to = utterance.end.min(from + JUDGED);
+                let lead = from.min(LEAD);
+                let heard = track.read(from - lead..to).map_err(unreadable)?;
+                let judged = judge.scores(&heard).map_err(|cause| Error::Recogniser {
+                    at_s: super::seconds(from),
+                    cause: cause.into(),
+                })?;
+                let frames = from / FRAME..scores.len().min(to.div_ceil(FRAME));
+                mute_other_sounds(&mut scores[frames], lead, &judged);
+            }
+        }
+    }
     let cut = |cut: &Cut| {
         let each = frames.iter().zip(tracks);
         each.map(|(frames, track)| utterances(&frames.scores, track.samples(), cut))
@@ -119,6 +148,17 @@ fn mute_faint(scores: &mut [f32], energies: &[f32]) {
     let faintest = loud.map_or(FAINTEST, |loud| (loud * BELOW_LOUD).max(FAINTEST));
     for (score, energy) in scores.iter_mut().zip(energies) {
         if *energy < faintest {
+            *score = 0.0;
+        }
+    }
+}
+
+/// `scores` of frames from sample `from` of what the second judge heard.
+fn mute_other_sounds(scores: &mut [f32], from: usize, judged: &[f32]) {
+    for (at, score) in scores.iter_mut().enumerate() {
+        let place = (from + at * FRAME) / judge::FRAME;
+        let near = place.saturating_sub(NEAR)..(place + NEAR + 1).min(judged.len());
+        if !judged[near.start.min(near.end)..near.end].iter().any(|sure| *sure >= judge::VOICE) {
             *score = 0.0;
         }
     }
@@ -208,6 +248,24 @@ mod tests {
         // Nobody speaks on this track at all.
         let mut scores = vec![0.9; 100];
         mute_faint(&mut scores, &[2e-8; 100]);
+        assert!(scores.iter().all(|score| *score == 0.0));
+    }
+
+    #[test]
+    fn what_the_second_judge_hears_no_voice_in_is_muted() {
+        // Two seconds, a voice in the first half of the second one.
+        let mut judged = vec![0.1; 62];
+        judged[31..46].fill(0.9);
+        let mut scores = vec![0.9; 125];
+        mute_other_sounds(&mut scores, 0, &judged);
+        let kept: Vec<usize> = (0..scores.len()).filter(|at| scores[*at] > 0.0).collect();
+        assert_eq!((kept.first(), kept.last()), (Some(&30), Some(&123)));
+        assert!(kept.windows(2).all(|pair| pair[1] == pair[0] + 1));
+        // The beginning of what was heard is before the first frame.
+        let mut scores = vec![0.9; 10];
+        mute_other_sounds(&mut scores, 30 * judge::FRAME, &judged);
+        assert!(scores.iter().all(|score| *score > 0.0));
+        mute_other_sounds(&mut scores, 0, &[]);
         assert!(scores.iter().all(|score| *score == 0.0));
     }
 

@@ -441,6 +441,7 @@ impl Inner {
 #[cfg(feature = "whisper")]
 fn recognisers(options: &Options) -> Option<Recognisers> {
     use crate::transcribe::Transcriber;
+    use crate::transcribe::judge::{Judge, Judged};
     use crate::transcribe::whisper::{MOST, Weights, Whisper};
 
     let (recogniser, threads) = (options.recogniser.clone(), options.threads);
@@ -449,10 +450,10 @@ fn recognisers(options: &Options) -> Option<Recognisers> {
         return None;
     }
     let count = threads.clamp(1, MOST);
-    let mut weights: Option<Weights> = None;
+    let mut loaded: Option<(Weights, Arc<Judge>)> = None;
     let load = move || {
-        let weights = match &mut weights {
-            Some(weights) => weights,
+        let (weights, judge) = match &mut loaded {
+            Some(loaded) => loaded,
             empty => {
                 let path = match &recogniser {
                     pipeline::Recogniser::File { path, .. } => path.clone(),
@@ -461,11 +462,15 @@ fn recognisers(options: &Options) -> Option<Recognisers> {
                     }
                     pipeline::Recogniser::Remote(_) => return Err(live::Error::NoRecogniser.to_string()),
                 };
-                empty.insert(Weights::load(&path).map_err(|error| error.to_string())?)
+                let judge = Arc::new(pipeline::load_judge().map_err(|error| error.to_string())?);
+                empty.insert((Weights::load(&path).map_err(|error| error.to_string())?, judge))
             }
         };
-        let whisper = Whisper::new(weights, threads / count).map_err(|error| error.to_string())?;
-        Ok(Box::new(whisper) as Box<dyn Transcriber>)
+        let judged = Judged {
+            judge: Arc::clone(judge),
+            recogniser: Whisper::new(weights, threads / count).map_err(|error| error.to_string())?,
+        };
+        Ok(Box::new(judged) as Box<dyn Transcriber>)
     };
     Some(Recognisers {
         count,
