@@ -375,7 +375,8 @@ def voiced(samples, rate):
 
 
 async def audio_part(server, options, folder):
-    ends, firsts, gaps, labels = [], [], [], []
+    ends, firsts, gaps = [], [], []
+    words_shown = words_changed = 0
     for case in options.sound.split(","):
         language, encoding, channels = case.split("/")
         rate = 16_000 if encoding == "pcm" else 8_000
@@ -388,6 +389,9 @@ async def audio_part(server, options, folder):
         figure("end of speech → turn", case_ends, aim=1500)
         figure("beginning of speech → first words", case_firsts)
         figure("between two partial texts of a speaker", case_gaps, aim=1000)
+        shown, changed = stability(heard)
+        words_shown, words_changed = words_shown + shown, words_changed + changed
+        print_stability(shown, changed)
         figure("stop → final", [heard.messages[-1][0] - sent_at[-1]])
         told_within(server, before)
         used.print()
@@ -399,6 +403,7 @@ async def audio_part(server, options, folder):
     figure("end of speech → turn", ends, aim=1500)
     figure("beginning of speech → first words", firsts)
     figure("between two partial texts of a speaker", gaps, aim=1000)
+    print_stability(words_shown, words_changed)
 
 
 async def speak(server, options, samples, rate, encoding, language):
@@ -449,6 +454,31 @@ def delays(heard, sent_at, voices):
     return ends, firsts, gaps
 
 
+def stability(heard):
+    """Words that partial texts showed, and those of them that a later text of the same turn, or the turn itself, has otherwise.
+
+    A word is known by its place in the turn; case and marks do not count.
+    """
+    texts = {}
+    for _, message in heard.of("partial"):
+        texts.setdefault((message["speaker"], message["start_s"]), []).append(plain(message["text"]))
+    shown = changed = 0
+    for _, message in heard.of("turn"):
+        turn = message["turn"]
+        versions = [*texts.get((turn["speaker"], turn["start_s"]), []), plain(turn["text"])]
+        for place in range(max(map(len, versions[:-1]), default=0)):
+            seen = [version[place : place + 1] for version in versions]
+            first = next(at for at, word in enumerate(seen) if word)
+            shown += 1
+            changed += any(word != seen[first] for word in seen[first:])
+    return shown, changed
+
+
+def print_stability(shown, changed):
+    share = 100 * changed / max(shown, 1)
+    print(f"  words shown before their turn: {shown}, changed later: {changed} ({share:.1f} %)   aim: 5 %: {'met' if share <= 5 else 'MISSED'}")
+
+
 def agree(server, options, folder, call_id, analysis, sent, channels):
     """The recording is what was sent; how far the words are those that `analyze` hears in it."""
     status, _, recording = server.request("GET", f"/v1/calls/{call_id}/audio")
@@ -475,7 +505,10 @@ def agree(server, options, folder, call_id, analysis, sent, channels):
 
 
 def words(analysis, speaker):
-    text = " ".join(turn["text"] for turn in analysis["turns"] if turn["speaker"] == speaker)
+    return plain(" ".join(turn["text"] for turn in analysis["turns"] if turn["speaker"] == speaker))
+
+
+def plain(text):
     return re.findall(r"\w+", text.lower())
 
 

@@ -14,7 +14,7 @@ use super::protocol::ServerMessage;
 use super::{Error, Talk};
 use crate::domain::{Language, SAMPLE_RATE, Turn, Word};
 use crate::pipeline;
-use crate::transcribe::{Failure, Piece, Transcriber, milliseconds, text_of};
+use crate::transcribe::{Failure, Piece, Transcriber, milliseconds};
 use crate::understand::turn_model::TurnModel;
 
 /// Turns that go through the encoder together: more only make all of them wait.
@@ -65,12 +65,6 @@ pub struct Words {
     pub words: Vec<Word>,
     /// As it was given, else as it was told from this speech.
     pub language: Language,
-}
-
-impl Words {
-    pub fn text(&self) -> String {
-        text_of(&self.words)
-    }
 }
 
 impl Engine {

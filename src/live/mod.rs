@@ -1,11 +1,13 @@
 //! A call while it goes on: what is said is labelled at once, and the deal and the hints that changed are told.
 //!
 //! Owns the messages of the wire ([`protocol`], and [`twilio`] for telephony), the sound as it comes ([`sound`]), the
-//! growing call ([`Talk`]) and the models that many calls share ([`Engine`]). What labels mean is decided by `pipeline`, for
-//! a live call as for a stored one. Sockets, accounts and storage are *not* here.
+//! growing call ([`Talk`]), which words are shown before their turn has ended ([`SoFar`]), and the models that many calls
+//! share ([`Engine`]). What labels mean is decided by `pipeline`, for a live call as for a stored one. Sockets, accounts and
+//! storage are *not* here.
 
 mod engine;
 pub mod protocol;
+mod so_far;
 pub mod sound;
 mod talk;
 #[cfg(test)]
@@ -13,6 +15,7 @@ mod tests;
 pub mod twilio;
 
 pub use engine::{Engine, Load, Recognisers, Utterance, Words};
+pub use so_far::SoFar;
 pub use talk::Talk;
 
 use crate::{ingest, pipeline};

@@ -13,7 +13,7 @@ use crate::domain::{Call, Language, Role, Turn, Word, sample};
 use crate::ingest::{self, Input};
 use crate::pipeline::{self, Models, Options, Recogniser, SharedTurnModel};
 use crate::process::Process;
-use crate::transcribe::{Failure, Piece, Transcriber};
+use crate::transcribe::{Failure, Piece, Transcriber, text_of};
 use crate::understand::turn_model::TurnModel;
 
 const CALLS: [&str; 4] = ["en-b01", "ru-b01", "en-e101", "ru-b02"];
@@ -306,12 +306,18 @@ async fn of_partial_texts_only_the_newest_of_a_speaker_is_heard() {
     }
     let mut heard = Vec::new();
     for answer in asked {
-        heard.push(answer.await.expect("joined").expect("heard").map(|words| words.text()));
+        heard.push(
+            answer
+                .await
+                .expect("joined")
+                .expect("heard")
+                .map(|words| text_of(&words.words)),
+        );
     }
     let expected = [None, Some("en 20"), None, Some("en 12")].map(|text| text.map(str::to_owned));
     assert_eq!(heard, expected);
     let first = first.await.expect("joined").expect("heard");
-    assert_eq!((first.text().as_str(), first.language), ("ru 7", Language::Ru));
+    assert_eq!((text_of(&first.words).as_str(), first.language), ("ru 7", Language::Ru));
 }
 
 /// The pause that ends a turn was heard when it began.
@@ -325,7 +331,7 @@ async fn what_was_heard_at_the_pause_is_the_turn() {
     tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     let begun = std::time::Instant::now();
     let words = engine.hear(utterance(1, vec![0.0; 8], None)).await.expect("heard");
-    assert_eq!(words.text(), "ru 8");
+    assert_eq!(text_of(&words.words), "ru 8");
     assert!(begun.elapsed().as_millis() < 350, "{:?}", begun.elapsed());
     assert_eq!(pause.await.expect("joined").expect("heard"), Some(words));
     // Longer speech, another speaker and another language are not the same.
@@ -337,7 +343,7 @@ async fn what_was_heard_at_the_pause_is_the_turn() {
     for (speaker, length, language, text) in others {
         let begun = std::time::Instant::now();
         let words = engine.hear(utterance(speaker, vec![0.0; length], language)).await;
-        assert_eq!(words.expect("heard").text(), text);
+        assert_eq!(text_of(&words.expect("heard").words), text);
         assert!(begun.elapsed().as_millis() >= 200, "{text}");
     }
 }
@@ -350,14 +356,8 @@ async fn a_recogniser_that_breaks_is_loaded_again() {
         .await
         .expect_err("it breaks");
     assert!(matches!(error, Error::Recogniser(_)), "{error}");
-    assert_eq!(
-        engine
-            .hear(utterance(1, vec![0.0; 5], None))
-            .await
-            .expect("heard")
-            .text(),
-        "ru 5"
-    );
+    let words = engine.hear(utterance(1, vec![0.0; 5], None)).await.expect("heard");
+    assert_eq!(text_of(&words.words), "ru 5");
     let deaf = Engine::start(model(), 2, None).expect("an engine");
     assert!(matches!(
         deaf.hear(utterance(1, Vec::new(), None)).await,

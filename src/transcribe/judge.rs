@@ -108,15 +108,25 @@ impl Judge {
                 })
             };
             Ok(Self {
-                spectrum: tensor("stft_conv.weight")?.reshape((2 * BINS, WINDOW))?.t()?.contiguous()?,
+                spectrum: tensor("stft_conv.weight")?
+                    .reshape((2 * BINS, WINDOW))?
+                    .t()?
+                    .contiguous()?,
                 convolutions: [
                     convolution(1, BINS, 128, 1)?,
                     convolution(2, 128, 64, 2)?,
                     convolution(3, 64, 64, 2)?,
                     convolution(4, 64, STATE, 1)?,
                 ],
-                cell_input: tensor("lstm_cell.weight_ih")?.reshape((4 * STATE, STATE))?.t()?.contiguous()?,
-                cell_state: tensor("lstm_cell.weight_hh")?.reshape((4 * STATE, STATE))?.t()?.flatten_all()?.to_vec1()?,
+                cell_input: tensor("lstm_cell.weight_ih")?
+                    .reshape((4 * STATE, STATE))?
+                    .t()?
+                    .contiguous()?,
+                cell_state: tensor("lstm_cell.weight_hh")?
+                    .reshape((4 * STATE, STATE))?
+                    .t()?
+                    .flatten_all()?
+                    .to_vec1()?,
                 cell_bias: (tensor("lstm_cell.bias_ih")? + tensor("lstm_cell.bias_hh")?)?.to_vec1()?,
                 out: tensor("final_conv.weight")?.reshape(STATE)?.to_vec1()?,
                 out_bias: tensor("final_conv.bias")?.reshape(())?.to_scalar()?,
@@ -162,7 +172,9 @@ impl Judge {
         }
         let parts = Tensor::from_vec(windows, (count * STEPS, WINDOW), &Device::Cpu)?.matmul(&self.spectrum)?;
         let (real, imaginary) = (parts.narrow(1, 0, BINS)?, parts.narrow(1, BINS, BINS)?);
-        let mut x = (real.sqr()? + imaginary.sqr()?)?.sqrt()?.reshape((count, STEPS, BINS))?;
+        let mut x = (real.sqr()? + imaginary.sqr()?)?
+            .sqrt()?
+            .reshape((count, STEPS, BINS))?;
         for convolution in &self.convolutions {
             x = convolution.forward(&x)?;
         }
@@ -171,7 +183,11 @@ impl Judge {
 
     /// One step of the cell (LSTM), and the score that it comes to.
     fn next(&self, cell: &mut Cell, input: &[f32]) -> f32 {
-        let mut gates: Vec<f32> = input.iter().zip(&self.cell_bias).map(|(input, bias)| input + bias).collect();
+        let mut gates: Vec<f32> = input
+            .iter()
+            .zip(&self.cell_bias)
+            .map(|(input, bias)| input + bias)
+            .collect();
         for (row, state) in self.cell_state.chunks_exact(4 * STATE).zip(&cell.state) {
             for (gate, weight) in gates.iter_mut().zip(row) {
                 *gate += weight * state;
@@ -239,7 +255,16 @@ mod tests {
     fn scores_are_those_of_the_published_model() {
         let scores = judge().scores(&vowel()).expect("scores");
         assert_eq!(scores.len(), 62);
-        let expected = [(0, 0.5519), (1, 0.8487), (2, 0.5018), (3, 0.1099), (23, 0.2532), (47, 0.7921), (48, 0.8998), (50, 0.2674)];
+        let expected = [
+            (0, 0.5519),
+            (1, 0.8487),
+            (2, 0.5018),
+            (3, 0.1099),
+            (23, 0.2532),
+            (47, 0.7921),
+            (48, 0.8998),
+            (50, 0.2674),
+        ];
         for (at, expected) in expected {
             assert!((scores[at] - expected).abs() < 1e-3, "{at}: {} {expected}", scores[at]);
         }
@@ -266,7 +291,11 @@ mod tests {
 
         fn words(&mut self, _: &[f32], _: Language) -> Result<Vec<Word>, String> {
             let text = "Hm.".to_owned();
-            Ok(vec![Word { start_s: 0.0, end_s: 0.1, text }])
+            Ok(vec![Word {
+                start_s: 0.0,
+                end_s: 0.1,
+                text,
+            }])
         }
     }
 

@@ -14,8 +14,11 @@ use crate::domain::SAMPLE_RATE;
 
 /// Frames of silence that end a turn (0.64 s).
 const TURN_PAUSE: usize = 40;
-/// Speech of this length is cut at its next short pause, so that its words need not wait for its end: 15 s.
+/// A turn of this length ends at its next short pause: 15 s.
 const LONG: usize = 15 * SAMPLE_RATE as usize / FRAME;
+/// A piece of a turn of this length ends at the next short pause: its words are heard while its speaker goes on, and the end
+/// of the turn waits for few: 7 s.
+const PIECE: usize = 7 * SAMPLE_RATE as usize / FRAME;
 /// Frames of such a pause (0.19 s).
 const SHORT_PAUSE: usize = 12;
 /// Longer speech is cut where it is: 28 s, as the recogniser takes.
@@ -27,9 +30,13 @@ const PARTIAL: usize = 50;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Speech {
     pub channel: usize,
+    /// Place of the first sample of its turn, from the start of the call.
+    pub turn_from: u64,
+    /// Which piece of its turn it is, from 0.
+    pub piece: usize,
     /// Place of the first sample, from the start of the call.
     pub from: u64,
-    /// At 16 kHz.
+    /// At 16 kHz. None where a turn ends in the pause that ended its last piece.
     pub samples: Vec<f32>,
     pub until: Until,
 }
@@ -41,13 +48,16 @@ pub enum Until {
     Now,
     /// A pause has begun: it will come again, longer or as it is.
     Pause,
-    /// Nothing is added to it any more: it is a turn.
+    /// Nothing is added to it any more, but its turn goes on with the next piece.
+    Piece,
+    /// Nothing is added to it any more, and its turn is whole.
     End,
 }
 
 impl Speech {
+    /// Nothing is added to it any more.
     pub fn ended(&self) -> bool {
-        self.until == Until::End
+        matches!(self.until, Until::Piece | Until::End)
     }
 
     /// Place behind the last sample, from the start of the call.
@@ -78,12 +88,24 @@ struct Channel {
     open: Option<Open>,
 }
 
-/// Speech that has not ended, in frames.
+/// A turn that has not ended, in frames.
 struct Open {
     begin: usize,
+    /// Pieces of it that have ended, and where the first of them began.
+    pieces: usize,
+    from: Option<usize>,
+    /// Where the piece begins that has not ended.
+    piece: usize,
     last_voice: usize,
     /// Where the last partial text was asked for.
     asked: usize,
+}
+
+impl Open {
+    /// Frames from the beginning of the piece to its last voice.
+    fn voice(&self) -> usize {
+        (self.last_voice + 1).saturating_sub(self.piece)
+    }
 }
 
 impl Listener {
@@ -186,6 +208,9 @@ impl Channel {
             if score >= ON {
                 self.open = Some(Open {
                     begin: at,
+                    pieces: 0,
+                    from: None,
+                    piece: at,
                     last_voice: at,
                     asked: at,
                 });
@@ -198,41 +223,69 @@ impl Channel {
             open.last_voice = at;
         }
         let pause = at - open.last_voice;
-        let length = at + 1 - open.begin;
-        if pause > TURN_PAUSE || length >= LONGEST || (length >= LONG && pause >= SHORT_PAUSE) {
+        let (length, piece) = (at + 1 - open.begin, at + 1 - open.piece);
+        if pause > TURN_PAUSE || piece >= LONGEST || (length >= LONG && pause >= SHORT_PAUSE) {
             return self.close(channel, at + 1);
+        }
+        if open.voice() < SHORTEST {
+            return None;
+        }
+        if piece >= PIECE && pause >= SHORT_PAUSE {
+            return self.end_piece(channel, at + 1);
         }
         // Once more where a pause has begun: if it lasts, these words are the turn's, and have been heard already.
         let due = pause == HANG + 1 || (pause == 0 && at - open.asked >= PARTIAL);
-        if !due || open.last_voice + 1 - open.begin < SHORTEST {
+        if !due {
             return None;
         }
         open.asked = at;
-        let (begin, end) = (open.begin, open.last_voice + 1);
         let until = if pause == 0 { Until::Now } else { Until::Pause };
-        Some(self.cut(channel, begin, end, at + 1, until))
+        self.cut(channel, at + 1, until)
+    }
+
+    /// Ends the piece that is open and begins the next; `now` frames have been judged.
+    fn end_piece(&mut self, channel: usize, now: usize) -> Option<Speech> {
+        let speech = self.cut(channel, now, Until::Piece)?;
+        let next = (speech.to() as usize) / FRAME;
+        if let Some(open) = &mut self.open {
+            open.from.get_or_insert(speech.turn_from as usize / FRAME);
+            open.pieces += 1;
+            open.piece = next;
+            open.asked = now;
+        }
+        self.forget(next);
+        Some(speech)
     }
 
     /// Ends what is open; `now` frames have been judged.
     fn close(&mut self, channel: usize, now: usize) -> Option<Speech> {
-        let open = self.open.take()?;
-        let end = open.last_voice + 1;
-        let speech = (end - open.begin >= SHORTEST).then(|| self.cut(channel, open.begin, end, now, Until::End));
+        let speech = self.cut(channel, now, Until::End);
+        let end = self.open.take()?.last_voice + 1;
         // The next may begin right here, and its margin is not to reach into these words.
         self.forget(now.saturating_sub(MARGIN).max((end + MARGIN).min(now)));
         speech
     }
 
-    fn cut(&self, channel: usize, begin: usize, end: usize, now: usize, until: Until) -> Speech {
-        let from = begin.saturating_sub(MARGIN).max(self.kept_from);
-        let to = (end + MARGIN).min(now);
+    /// The piece that is open; None where it is too short to be one.
+    fn cut(&self, channel: usize, now: usize, until: Until) -> Option<Speech> {
+        let open = self.open.as_ref()?;
+        let from = open.piece.saturating_sub(MARGIN).max(self.kept_from);
+        let to = if open.voice() >= SHORTEST {
+            (open.last_voice + 1 + MARGIN).min(now)
+        } else if open.pieces > 0 && until == Until::End {
+            from
+        } else {
+            return None;
+        };
         let samples = (from - self.kept_from) * FRAME..(to - self.kept_from) * FRAME;
-        Speech {
+        Some(Speech {
             channel,
+            turn_from: (open.from.unwrap_or(from) * FRAME) as u64,
+            piece: open.pieces,
             from: (from * FRAME) as u64,
             samples: self.kept.range(samples).copied().collect(),
             until,
-        }
+        })
     }
 
     /// Drops the sound before frame `at`.
@@ -250,7 +303,7 @@ mod tests {
     use super::*;
 
     /// Judges by given scores instead of the detector's.
-    fn turns_of(scores: &[f32]) -> Vec<(u64, u64, bool)> {
+    fn turns_of(scores: &[f32]) -> Vec<(u64, u64, Until)> {
         let mut channel = Channel::new();
         let mut found = Vec::new();
         for (at, &score) in scores.iter().enumerate() {
@@ -261,7 +314,7 @@ mod tests {
         let frame = FRAME as u64;
         found
             .iter()
-            .map(|speech| (speech.from / frame, speech.to() / frame, speech.ended()))
+            .map(|speech| (speech.from / frame, speech.to() / frame, speech.until))
             .collect()
     }
 
@@ -272,16 +325,19 @@ mod tests {
         scores[110..140].fill(0.9);
         scores[200..203].fill(0.9);
         let found = turns_of(&scores);
-        assert_eq!(found.last(), Some(&(40, 150, true)));
+        assert_eq!(found.last(), Some(&(40, 150, Until::End)));
         // The partial text at the pause has the same words.
-        assert!(found.contains(&(40, 150, false)), "{found:?}");
-        assert_eq!(found.iter().filter(|(_, _, ended)| *ended).count(), 1);
+        assert!(found.contains(&(40, 150, Until::Pause)), "{found:?}");
+        assert_eq!(found.iter().filter(|(_, _, until)| *until == Until::End).count(), 1);
     }
 
     #[test]
     fn long_speech_is_cut_without_loss_or_overlap() {
         let scores = vec![0.9; 4 * LONGEST];
-        let ended: Vec<_> = turns_of(&scores).into_iter().filter(|(_, _, ended)| *ended).collect();
+        let ended: Vec<_> = turns_of(&scores)
+            .into_iter()
+            .filter(|(_, _, until)| *until == Until::End)
+            .collect();
         assert_eq!(ended.first().map(|first| first.0), Some(0));
         assert_eq!(ended.last().map(|last| last.1), Some(scores.len() as u64));
         assert!(ended.windows(2).all(|pair| pair[0].1 == pair[1].0), "{ended:?}");
@@ -293,11 +349,45 @@ mod tests {
     }
 
     #[test]
+    fn pieces_of_a_turn_are_whole_and_follow_each_other() {
+        // Words of 2 s with pauses of 0.2 s between them, a turn of 14 s.
+        let mut scores = vec![0.0; 1200];
+        for word in 0..6 {
+            scores[50 + word * 138..175 + word * 138].fill(0.9);
+        }
+        let mut channel = Channel::new();
+        let mut found = Vec::new();
+        for (at, &score) in scores.iter().enumerate() {
+            channel.kept.extend([0.1; FRAME]);
+            found.extend(channel.judge(0, at, score));
+        }
+        found.retain(Speech::ended);
+        let frame = FRAME as u64;
+        let places: Vec<_> = found
+            .iter()
+            .map(|s| (s.piece, s.turn_from / frame, s.from / frame, s.to() / frame, s.until))
+            .collect();
+        assert_eq!(places, [(0, 40, 40, 599, Until::Piece), (1, 40, 599, 875, Until::End)]);
+    }
+
+    #[test]
+    fn a_turn_ends_in_the_pause_that_ended_its_last_piece() {
+        let mut scores = vec![0.0; 600];
+        scores[50..50 + PIECE + 20].fill(0.9);
+        let found = turns_of(&scores);
+        let last = (50 + PIECE + 20 + MARGIN) as u64;
+        assert_eq!(
+            found[found.len() - 2..],
+            [(40, last, Until::Piece), (last, last, Until::End)]
+        );
+    }
+
+    #[test]
     fn a_partial_text_is_due_each_second() {
         let found = turns_of(&[0.9; 500]);
         let partial: Vec<u64> = found
             .iter()
-            .filter(|(_, _, ended)| !ended)
+            .filter(|(_, _, until)| *until == Until::Now)
             .map(|found| found.1)
             .collect();
         assert!(

@@ -158,7 +158,10 @@ fn mute_other_sounds(scores: &mut [f32], from: usize, judged: &[f32]) {
     for (at, score) in scores.iter_mut().enumerate() {
         let place = (from + at * FRAME) / judge::FRAME;
         let near = place.saturating_sub(NEAR)..(place + NEAR + 1).min(judged.len());
-        if !judged[near.start.min(near.end)..near.end].iter().any(|sure| *sure >= judge::VOICE) {
+        if !judged[near.start.min(near.end)..near.end]
+            .iter()
+            .any(|sure| *sure >= judge::VOICE)
+        {
             *score = 0.0;
         }
     }

@@ -10,14 +10,14 @@ use futures_util::stream::{FuturesOrdered, FuturesUnordered};
 use tokio::sync::{broadcast, mpsc};
 use tracing::{info, warn};
 
-use super::sound::{Sound, Voices, times};
+use super::sound::{Sound, Voices, seconds, times};
 use super::{Content, Desk, Error, Letter, Told};
-use crate::domain::{Role, Turn};
+use crate::domain::{Language, Role, Turn, Word};
 use crate::live::protocol::{Partial, Problem, ProblemCode, Received, ServerMessage, turn_of};
-use crate::live::{self, Engine, Talk, Utterance, Words};
+use crate::live::{self, Engine, SoFar, Talk, Utterance, Words};
 use crate::service::{bad_input, job, worker};
 use crate::store::{self, CallId, LiveEnd, LiveNews, NewEvent, WorkspaceId};
-use crate::transcribe::{Speech, Until};
+use crate::transcribe::{Speech, Until, text_of};
 
 /// A sign of life to the store, and to the disk.
 const BEAT: Duration = Duration::from_secs(1);
@@ -40,10 +40,21 @@ pub struct Session {
     told: broadcast::Sender<Told>,
     /// Of each channel, the second up to which words were told: two recognisers may overtake each other.
     heard_s: [f64; 2],
+    /// Of each channel, the words of the turn that goes on.
+    begun: [Begun; 2],
+    so_far: [SoFar; 2],
     connection: Option<u64>,
     alone_since: Instant,
     finals: FuturesOrdered<BoxFuture<'static, (Said, Result<Words, live::Error>)>>,
     partials: FuturesUnordered<BoxFuture<'static, (Said, Option<Words>)>>,
+}
+
+/// The pieces of a turn that have been heard.
+#[derive(Default)]
+struct Begun {
+    start_s: f64,
+    pieces: usize,
+    words: Vec<Word>,
 }
 
 /// Who said something, and when.
@@ -52,8 +63,16 @@ struct Said {
     channel: usize,
     speaker: &'static str,
     role: Role,
+    /// Of its turn.
     start_s: f64,
+    /// Pieces of the turn before it.
+    pieces: usize,
+    /// Its own first sample.
+    from: u64,
+    /// Seconds of its own sound.
+    length_s: f64,
     end_s: f64,
+    until: Until,
 }
 
 enum Next {
@@ -85,6 +104,8 @@ impl Session {
             seq,
             told,
             heard_s: [0.0; 2],
+            begun: <[Begun; 2]>::default(),
+            so_far: <[SoFar; 2]>::default(),
             connection: None,
             alone_since: Instant::now(),
             finals: FuturesOrdered::new(),
@@ -317,10 +338,21 @@ impl Session {
                 speaker: voices.speaker(speech.channel),
                 role: voices.role(speech.channel),
                 start_s,
+                pieces: speech.piece,
+                from: speech.from,
+                length_s: seconds(speech.samples.len() as u64),
                 end_s,
+                until: speech.until,
             };
+            if speech.samples.is_empty() {
+                let words = Words {
+                    words: Vec::new(),
+                    language: language.unwrap_or(Language::En),
+                };
+                self.finals.push_back(Box::pin(std::future::ready((said, Ok(words)))));
+                continue;
+            }
             let engine = self.engine.clone();
-            let until = speech.until;
             let utterance = Utterance {
                 speaker: speaker_number(&self.id, speech.channel),
                 from: speech.from,
@@ -328,14 +360,14 @@ impl Session {
                 language,
                 names: Arc::clone(&names),
             };
-            if until == Until::End {
+            if matches!(said.until, Until::Piece | Until::End) {
                 self.finals.push_back(Box::pin(async move {
                     let words = engine.hear(utterance).await;
                     (said, words)
                 }));
             } else {
                 self.partials.push(Box::pin(async move {
-                    let words = engine.hear_so_far(utterance, until == Until::Pause).await;
+                    let words = engine.hear_so_far(utterance, said.until == Until::Pause).await;
                     (said, words.ok().flatten())
                 }));
             }
@@ -344,7 +376,7 @@ impl Session {
 
     /// Once the language is known it need not be told from every speech anew.
     fn settle_language(&mut self, said: &Said, words: &Words) {
-        if said.end_s - said.start_s >= TELLING_S
+        if said.length_s >= TELLING_S
             && let Some(talk) = &mut self.talk
         {
             talk.set_language(words.language);
@@ -365,25 +397,68 @@ impl Session {
             return;
         };
         self.settle_language(said, &words);
+        // Words before these may still be with another recogniser.
+        let none = Begun::default();
+        let begun = self
+            .begun
+            .get(said.channel)
+            .filter(|begun| begun.start_s == said.start_s);
+        let begun = begun.unwrap_or(&none);
+        if begun.pieces != said.pieces {
+            return;
+        }
+        let before = begun.words.clone();
         if !self.is_news(said) {
             return;
         }
+        let Some(so_far) = self.so_far.get_mut(said.channel) else {
+            return;
+        };
+        let shown = so_far.shown(said.from, &words.words, said.until == Until::Pause);
+        let text = text_of(&[&before, &words.words[..shown]].concat());
+        if !text.is_empty() {
+            self.tell_so_far(said, text);
+        }
+    }
+
+    fn tell_so_far(&mut self, said: &Said, text: String) {
         self.tell_only(&ServerMessage::Partial(Partial {
             speaker: said.speaker,
             role: said.role,
             start_s: said.start_s,
             end_s: said.end_s,
-            text: words.text(),
+            text,
         }));
     }
 
-    /// The words of a turn have been heard.
+    /// The words of a turn, or of a piece of it, have been heard.
     async fn said(&mut self, said: Said, words: Words) -> Result<(), Error> {
-        self.is_news(&said);
-        if words.words.is_empty() {
+        let is_news = self.is_news(&said);
+        if !words.words.is_empty() {
+            self.settle_language(&said, &words);
+        }
+        let Some(begun) = self.begun.get_mut(said.channel) else {
+            return Ok(());
+        };
+        if begun.start_s != said.start_s {
+            *begun = Begun {
+                start_s: said.start_s,
+                ..Begun::default()
+            };
+        }
+        begun.pieces += 1;
+        begun.words.extend(words.words);
+        if begun.words.is_empty() {
             return Ok(());
         }
-        self.settle_language(&said, &words);
+        if said.until == Until::Piece {
+            let text = text_of(&begun.words);
+            if is_news {
+                self.tell_so_far(&said, text);
+            }
+            return Ok(());
+        }
+        let words = std::mem::take(begun).words;
         let turn = Turn {
             i: u32::try_from(self.count() + 1).unwrap_or(u32::MAX),
             role: said.role,
@@ -391,8 +466,8 @@ impl Session {
             name: None,
             start_s: Some(said.start_s),
             end_s: Some(said.end_s),
-            text: words.text(),
-            words: words.words,
+            text: text_of(&words),
+            words,
             speaker_confidence: None,
         };
         self.say(vec![turn]).await

@@ -111,8 +111,12 @@ impl Voices {
     }
 }
 
-/// Seconds from the start of the call, to the millisecond.
+/// Where the turn of speech begins and where the speech ends, in seconds from the start of the call.
 pub fn times(speech: &Speech) -> (f64, f64) {
-    let seconds = |samples: u64| (samples as f64 * 1000.0 / f64::from(SAMPLE_RATE)).round() / 1000.0;
-    (seconds(speech.from), seconds(speech.to()))
+    (seconds(speech.turn_from), seconds(speech.to()))
+}
+
+/// To the millisecond.
+pub fn seconds(samples: u64) -> f64 {
+    (samples as f64 * 1000.0 / f64::from(SAMPLE_RATE)).round() / 1000.0
 }

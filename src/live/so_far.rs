@@ -1,0 +1,86 @@
+//! Which words of somebody who still speaks are shown.
+//!
+//! The end of open speech is heard otherwise a moment later, so words are shown once two hearings agree on them; what was shown
+//! stays. Words of a turn that has ended are *not* held back.
+
+use crate::domain::Word;
+
+/// Words of a first hearing that are held back.
+const UNSURE: usize = 2;
+
+/// Hearings of one speaker.
+#[derive(Debug, Default)]
+pub struct SoFar {
+    /// Which speech was heard last: its first sample.
+    from: u64,
+    /// Its words, as they count.
+    heard: Vec<String>,
+    shown: usize,
+}
+
+impl SoFar {
+    /// How many of the words of speech from sample `from` on are to be shown. `paused`: its speaker may have ended.
+    pub fn shown(&mut self, from: u64, words: &[Word], paused: bool) -> usize {
+        let words: Vec<String> = words.iter().map(|word| plain(&word.text)).collect();
+        let is_first = self.from != from || self.heard.is_empty();
+        if is_first {
+            self.shown = 0;
+        }
+        let sure = if paused {
+            words.len()
+        } else if is_first {
+            words.len().saturating_sub(UNSURE)
+        } else {
+            words
+                .iter()
+                .zip(&self.heard)
+                .take_while(|(now, before)| now == before)
+                .count()
+        };
+        self.shown = sure.max(self.shown).min(words.len());
+        (self.from, self.heard) = (from, words);
+        self.shown
+    }
+}
+
+/// Case and marks come and go with what follows.
+fn plain(word: &str) -> String {
+    word.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<Word> {
+        let word = |text: &str| Word {
+            start_s: 0.0,
+            end_s: 0.1,
+            text: text.to_owned(),
+        };
+        text.split(' ').map(word).collect()
+    }
+
+    #[test]
+    fn words_are_shown_once_two_hearings_agree() {
+        let mut so_far = SoFar::default();
+        assert_eq!(so_far.shown(0, &words("We have"), false), 0);
+        assert_eq!(so_far.shown(0, &words("We have four"), false), 2);
+        assert_eq!(so_far.shown(0, &words("We have forty people."), false), 2);
+        assert_eq!(so_far.shown(0, &words("We have forty people, and"), false), 4);
+        // What was shown stays.
+        assert_eq!(so_far.shown(0, &words("We have 40 people and a"), false), 4);
+        assert_eq!(so_far.shown(0, &words("We have 40 people and a plan."), true), 7);
+    }
+
+    #[test]
+    fn other_speech_begins_anew() {
+        let mut so_far = SoFar::default();
+        so_far.shown(0, &words("One two three four"), true);
+        assert_eq!(so_far.shown(9, &words("One two three four"), false), 2);
+        assert_eq!(so_far.shown(9, &words("One"), false), 1);
+    }
+}
