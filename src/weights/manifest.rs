@@ -177,7 +177,10 @@ mod tests {
             .filter(|w| w.default)
             .map(|w| w.name.as_str())
             .collect();
-        assert_eq!(defaults, ["whisper-base", "silero-vad", "multilingual-e5-small", "ge2e"]);
+        assert_eq!(
+            defaults,
+            ["whisper-base", "silero-vad", "multilingual-e5-small", "ge2e"]
+        );
     }
 
     #[test]
