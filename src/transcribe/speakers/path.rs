@@ -75,7 +75,7 @@ mod tests {
         };
         let heard = [0, 0, 0, 1, 0, 0, 1, 1, 1, 1, 1];
         let scores: Vec<Vec<f64>> = heard.iter().map(|speaker| score(*speaker)).collect();
-        let prices = prices(&[0..110]);
+        let prices = prices(std::slice::from_ref(&(0..110)));
         assert_eq!(best(&scores, &prices).0, [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1]);
     }
 
