@@ -146,7 +146,7 @@ def judged(item, analysis):
     pairs = words.aligned(wanted, heard)
     # What was heard between the last right word before a name and the first behind it, in one.
     right = total = errors = rest = 0
-    at = 0
+    at = taken = 0
     while at < len(pairs):
         i, j = pairs[at]
         if i is None or owner[i] is None:
@@ -159,14 +159,14 @@ def judged(item, analysis):
             end += 1
         # Words that were added right before belong to it too: a name may be heard as two.
         begin = at
-        while begin and pairs[begin - 1][0] is None:
+        while begin > taken and pairs[begin - 1][0] is None:
             begin -= 1
             errors -= 1
         said = "".join(wanted[each] for each, _ in pairs[at:end] if each is not None)
         got = "".join(heard[each] for _, each in pairs[begin:end] if each is not None)
         total += 1
         right += said == got
-        at = end
+        at = taken = end
     return {"names": total, "right": right, "rest": rest, "errors": errors}
 
 

@@ -3,6 +3,7 @@
 
 import unittest
 
+import names
 import score
 import words
 
@@ -113,6 +114,21 @@ class Times(unittest.TestCase):
         heard["words"] = None
         times = score.score({"turns": [heard]}, known)["times"]
         self.assertEqual((times["of"], times["starts"], times["ends"]), ("turns", [0.0], [0.0]))
+
+
+class Names(unittest.TestCase):
+    ITEM = {"lang": "en", "sentences": ["We left {Jobber} for {ParrotLine|parrot line}.", "Is {FieldWise} any good?"]}
+
+    def judged(self, text):
+        return names.judged(self.ITEM, {"turns": [{"text": text}]})
+
+    def test_letters_count_and_blanks_do_not(self):
+        right = self.judged("We left jobber for Parrot line. Is Field Wise any good?")
+        self.assertEqual(right, {"names": 3, "right": 3, "rest": 6, "errors": 0})
+
+    def test_wrong_names_are_no_errors_of_the_rest(self):
+        wrong = self.judged("We left job for parrots. Is feel wise very good?")
+        self.assertEqual(wrong, {"names": 3, "right": 0, "rest": 6, "errors": 1})
 
 
 if __name__ == "__main__":
