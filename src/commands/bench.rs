@@ -1,27 +1,27 @@
-//! `dealstage bench`: what this machine needs for a recording, measured on the whole job.
+//! `dealstage bench`: what this machine needs for a recording, measured on the whole job, or for the turns of a transcript.
 
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::NaiveDate;
 use clap::Parser;
-use dealstage::domain::{SAMPLE_RATE, Sound, Turn};
+use dealstage::domain::{Recording, SAMPLE_RATE, Sound, Turn};
 use dealstage::ingest::{self, Input};
 use dealstage::pipeline::{self, Recogniser};
 use dealstage::process::Process;
-use dealstage::understand::turn_model::Running;
+use dealstage::understand::turn_model::{Running, TurnModel};
 
 use super::Usage;
 
 #[derive(Debug, Parser)]
 pub struct Args {
-    /// Recording to measure with
-    #[arg(default_value = "fixtures/audio/discovery-en.opus")]
-    recording: PathBuf,
+    /// Recording to measure with; with a transcript, the turn model alone is measured
+    #[arg(value_name = "RECORDING", default_value = "fixtures/audio/discovery-en.opus")]
+    input: PathBuf,
     /// Repeat the recording until it lasts this many minutes
     #[arg(long, value_name = "MINUTES", default_value_t = 5.0)]
     minutes: f64,
@@ -31,6 +31,9 @@ pub struct Args {
     /// Threads to use [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
+    /// Write what the encoder makes of the transcript's turns: little-endian f32, turn by turn
+    #[arg(long, value_name = "FILE")]
+    vectors: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -39,16 +42,24 @@ pub struct Args {
     quiet: bool,
 }
 
+impl Args {
+    fn threads(&self) -> usize {
+        self.threads.map_or_else(super::default_threads, usize::from)
+    }
+}
+
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
-    let Input::Recording(mut recording) = ingest::read(&args.recording, &ingest::Options::default())? else {
-        let message = format!(
-            "{}: a transcript has no speed of listening; give a recording",
-            args.recording.display()
-        );
-        return Err(Usage(message).into());
-    };
-    let decoded_in = started.elapsed();
+    match ingest::read(&args.input, &ingest::Options::default())? {
+        Input::Recording(recording) => measure_recording(&args, recording, started.elapsed()),
+        Input::Transcript(call) => measure_transcript(&args, &call.turns),
+    }
+}
+
+fn measure_recording(args: &Args, mut recording: Recording, decoded_in: Duration) -> anyhow::Result<ExitCode> {
+    if args.vectors.is_some() {
+        return Err(Usage("--vectors: only of a transcript, whose turns are known".to_owned()).into());
+    }
     let wanted = (args.minutes * 60.0 * f64::from(SAMPLE_RATE)) as usize;
     let sound = Repeated {
         times: wanted.div_ceil(recording.sound.samples()).max(1),
@@ -58,7 +69,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     recording.sound = Arc::new(sound);
     let seconds = recording.duration_s;
     let channels = recording.sound.channels();
-    let threads = args.threads.map_or_else(super::default_threads, usize::from);
+    let threads = args.threads();
     let options = pipeline::Options {
         call_date: NaiveDate::default(),
         call_date_is_said: false,
@@ -86,7 +97,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     bar.finish_and_clear();
     let peak_memory_mib = peak_memory_mib();
     let turns = analysis.understanding.call.turns.len();
-    let turn_model = turn_model_speed(&analysis.understanding.call.turns, threads)?;
+    // The turns of the recording, over and over.
+    let call: Vec<Turn> = analysis.understanding.call.turns.iter().cycle().take(CALL_TURNS).cloned().collect();
+    let turn_model = match call.is_empty() {
+        true => None,
+        false => Some(turn_model_speed(&pipeline::load_turn_model(None)?, &call, threads)?),
+    };
     let figures = Figures {
         recording_s: seconds,
         channels,
@@ -118,21 +134,41 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             figures.understand_ms_per_turn
         );
         if let Some(speed) = &figures.turn_model {
-            println!(
-                "{CALL_TURNS} turns at once             {:.0} ms (model loaded)",
-                speed.call_ms
-            );
-            println!(
-                "one live turn                {:.1} ms, 95 % under {:.1} ms",
-                speed.live_p50_ms, speed.live_p95_ms
-            );
+            speed.print();
         }
-        match figures.peak_memory_mib {
-            Some(peak) => println!("peak memory                  {peak:.0} MiB"),
-            None => println!("peak memory                  not known on this system"),
-        }
+        print_peak_memory(figures.peak_memory_mib);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn measure_transcript(args: &Args, call: &[Turn]) -> anyhow::Result<ExitCode> {
+    let threads = args.threads();
+    let model = pipeline::load_turn_model(None)?;
+    if let Some(path) = &args.vectors {
+        let numbers: Vec<f32> = model.vectors(call)?.flatten_all()?.to_vec1()?;
+        let bytes: Vec<u8> = numbers.into_iter().flat_map(f32::to_le_bytes).collect();
+        std::fs::write(path, bytes).map_err(|error| Usage(format!("--vectors {}: {error}", path.display())))?;
+    }
+    let figures = TranscriptFigures {
+        threads,
+        turn_model: turn_model_speed(&model, call, threads)?,
+        peak_memory_mib: peak_memory_mib(),
+    };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&figures)?);
+    } else {
+        println!("transcript                   {} turns, {threads} thread(s)", call.len());
+        figures.turn_model.print();
+        print_peak_memory(figures.peak_memory_mib);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_peak_memory(mib: Option<f64>) {
+    match mib {
+        Some(peak) => println!("peak memory                  {peak:.0} MiB"),
+        None => println!("peak memory                  not known on this system"),
+    }
 }
 
 /// The same sound over and over.
@@ -179,51 +215,82 @@ struct Figures {
     peak_memory_mib: Option<f64>,
 }
 
+#[derive(serde::Serialize)]
+struct TranscriptFigures {
+    threads: usize,
+    turn_model: TurnModelSpeed,
+    peak_memory_mib: Option<f64>,
+}
+
 /// The turn model alone, loaded before.
 #[derive(serde::Serialize)]
 struct TurnModelSpeed {
-    /// Stage and signals of a call of [`CALL_TURNS`] turns.
+    turns: usize,
+    /// Stage and signals of the whole call, and the part of it that is the encoder's.
     call_ms: f64,
-    /// From the last word of a turn to its labels, while the call grows to as many turns.
+    encode_call_ms: f64,
+    /// From the last word of a turn to its labels, while the call grows to as many turns, and the encoder's part.
     live_p50_ms: f64,
     live_p95_ms: f64,
+    encode_live_p50_ms: f64,
+    encode_live_p95_ms: f64,
 }
 
+impl TurnModelSpeed {
+    fn print(&self) {
+        println!(
+            "{:<28} {:.0} ms (model loaded), the encoder {:.0} ms of it",
+            format!("{} turns at once", self.turns),
+            self.call_ms,
+            self.encode_call_ms
+        );
+        println!(
+            "one live turn                {:.1} ms, 95 % under {:.1} ms; the encoder {:.1} ms, 95 % under {:.1} ms",
+            self.live_p50_ms, self.live_p95_ms, self.encode_live_p50_ms, self.encode_live_p95_ms
+        );
+    }
+}
+
+/// Turns that a recording is repeated to.
 const CALL_TURNS: usize = 60;
 /// The middle one of so many measurements counts.
 const REPEATS: usize = 5;
 
-/// The turns of the recording, over and over.
-fn turn_model_speed(turns: &[Turn], threads: usize) -> anyhow::Result<Option<TurnModelSpeed>> {
-    if turns.is_empty() {
-        return Ok(None);
-    }
-    let call: Vec<Turn> = turns.iter().cycle().take(CALL_TURNS).cloned().collect();
-    let model = pipeline::load_turn_model(None)?;
+fn turn_model_speed(model: &TurnModel, call: &[Turn], threads: usize) -> anyhow::Result<TurnModelSpeed> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     pool.install(|| {
-        let mut whole = Vec::new();
-        let mut live = Vec::new();
+        let (mut whole, mut encode_whole) = (Vec::new(), Vec::new());
+        let (mut live, mut encode_live) = (Vec::new(), Vec::new());
+        let ms = |started: Instant| started.elapsed().as_secs_f64() * 1000.0;
         for _ in 0..REPEATS {
             let started = Instant::now();
-            model.label(&model.vectors(&call)?, &call)?;
-            whole.push(started.elapsed().as_secs_f64() * 1000.0);
-            let mut running = Running::new(&model);
-            for turn in &call {
+            let vectors = model.vectors(call)?;
+            encode_whole.push(ms(started));
+            model.label(&vectors, call)?;
+            whole.push(ms(started));
+            let mut running = Running::new(model);
+            for turn in call {
+                let started = Instant::now();
+                model.encode(&[&turn.text])?;
+                encode_live.push(ms(started));
                 let started = Instant::now();
                 running.push(turn.clone())?;
-                live.push(started.elapsed().as_secs_f64() * 1000.0);
+                live.push(ms(started));
             }
         }
         let at = |times: &mut Vec<f64>, share: f64| {
             times.sort_by(f64::total_cmp);
             times[(share * (times.len() - 1) as f64).round() as usize]
         };
-        Ok(Some(TurnModelSpeed {
+        Ok(TurnModelSpeed {
+            turns: call.len(),
             call_ms: at(&mut whole, 0.5),
+            encode_call_ms: at(&mut encode_whole, 0.5),
             live_p50_ms: at(&mut live, 0.5),
             live_p95_ms: at(&mut live, 0.95),
-        }))
+            encode_live_p50_ms: at(&mut encode_live, 0.5),
+            encode_live_p95_ms: at(&mut encode_live, 0.95),
+        })
     })
 }
 

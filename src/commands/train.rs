@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser;
-use dealstage::understand::turn_model;
+use dealstage::understand::turn_model::encoder::{self, LAYERS};
+use dealstage::understand::turn_model::{self, Encoder};
 use dealstage::{learn, pipeline};
 
 use super::Usage;
@@ -55,7 +56,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let calls = learn::read(&args.folder)?;
     let bar = super::bar(args.quiet);
     bar.set_message("training");
-    let mut encoder = pipeline::load_encoder()?;
+    let (model, tokenizer) = pipeline::encoder_files()?;
     let layers = usize::from(args.layers);
     let encoder_sha256 = pipeline::encoder_sha256()?;
     let start = if args.fresh {
@@ -70,32 +71,29 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if start.is_none() && args.epochs == 0 {
         return Err(Usage("--fresh --epochs 0: random heads are no model; give it some passes".to_owned()).into());
     }
-    let (start, name) = match start {
-        Some(stored) => {
-            encoder.replace_top(stored.layers);
-            (Some(stored.heads), stored.name)
-        }
-        None => (None, String::new()),
+    let (start, tuned, name) = match start {
+        Some(stored) => (Some(stored.heads), stored.layers, stored.name),
+        None => (None, Vec::new(), String::new()),
     };
-    let (tuned_before, tuned_sha256) = match &start {
-        Some(heads) => (heads.settings.tuned_layers, heads.settings.tuned_sha256.clone()),
-        None => (0, String::new()),
-    };
+    let tuned_sha256 = start.as_ref().map(|heads| heads.settings.tuned_sha256.clone());
+    let encoder = Encoder::load(&model, &tokenizer, tuned.clone())?;
     // All above the first that is not the encoder's own are stored together.
-    let tuned_layers = tuned_before.max(layers);
+    let tuned_layers = tuned.len().max(layers);
+    let mut top = encoder::read_layers(&model, LAYERS - tuned_layers..LAYERS - tuned.len())?;
+    top.extend(tuned);
+    let (below, fitting) = top.split_at(tuned_layers - layers);
     std::fs::create_dir_all(&args.out).map_err(|error| Usage(format!("--out {}: {error}", args.out.display())))?;
     let options = learn::Options {
         seed: args.seed,
-        layers,
         epochs: args.epochs,
         encoder_sha256,
         tuned_layers,
-        tuned_sha256,
+        tuned_sha256: tuned_sha256.unwrap_or_default(),
         trained_on: args.folder.display().to_string(),
         start: name,
         unfinished: args.out.join(UNFINISHED),
     };
-    let mut fitted = learn::fit(&encoder, &calls, start.as_ref(), &options, &mut |done| {
+    let mut fitted = learn::fit(&encoder, fitting, &calls, start.as_ref(), &options, &mut |done| {
         bar.set_position((1000.0 * done) as u64)
     })?;
     bar.finish_and_clear();
@@ -112,8 +110,6 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let mut files = Vec::new();
     if layers > 0 || !turn_model::Stored::stands_on_own_layers(&fitted.heads.settings) {
-        let all = encoder.top(tuned_layers);
-        let below = &all[..tuned_layers - layers];
         let file = learn::layers_file(&[below, &fitted.layers].concat())?;
         fitted.heads.settings.tuned_sha256 = turn_model::sha256(&file);
         files.push((turn_model::LAYERS_FILE, file));

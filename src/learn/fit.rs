@@ -17,15 +17,14 @@ use super::Error;
 use super::corpus::{LabelledCall, Split};
 use super::optimizer::Optimizer;
 use crate::domain::{Cue, Role, Signal, Stage, Turn, hex};
-use crate::understand::turn_model::encoder::{Below, LAYERS, Layer};
+use crate::understand::turn_model::encoder::LAYERS;
 use crate::understand::turn_model::heads::{Heads, Logits, Network, Settings};
+use crate::understand::turn_model::layer::{Below, Layer};
 use crate::understand::turn_model::{Encoder, layer_tensors, log_softmax, posteriors, sigmoid};
 
 #[derive(Debug, Clone)]
 pub struct Options {
     pub seed: u64,
-    /// Layers of the encoder to fit too, from the last one down.
-    pub layers: usize,
     /// Passes over the training calls.
     pub epochs: usize,
     /// SHA-256 of the encoder file, hex: heads fit no other.
@@ -345,10 +344,11 @@ fn new_network(seed: u64) -> candle_core::Result<Network> {
     Ok(Network::new(weights))
 }
 
-/// Fits on the calls of split train, choosing on split dev. `start`: the heads to go on from; None: new ones.
-/// `progress` is told the share done, 0–1.
+/// Fits on the calls of split train, choosing on split dev. `layers`: the last ones of the encoder, which are fitted too.
+/// `start`: the heads to go on from; None: new ones. `progress` is told the share done, 0–1.
 pub fn fit(
     encoder: &Encoder,
+    layers: &[Layer],
     calls: &[LabelledCall],
     start: Option<&Heads>,
     options: &Options,
@@ -365,7 +365,7 @@ pub fn fit(
         }
     }
     // Encoding is most of the time where only the heads are fitted.
-    let encoding = if options.layers == 0 { 0.6 } else { 0.05 };
+    let encoding = if layers.is_empty() { 0.6 } else { 0.05 };
     let all = train_calls.len() + dev_calls.len();
     let mut count = 0;
     let mut done = || {
@@ -374,17 +374,17 @@ pub fn fit(
     };
     let (mut train, mut dev) = (Vec::new(), Vec::new());
     // Without a pass nothing of the training calls is looked at but how stages follow each other.
-    let kinds = match (options.epochs, options.layers) {
+    let kinds = match (options.epochs, layers.len()) {
         (0, _) => 0,
         (_, 0) => 1,
         _ => 2,
     };
     for call in train_calls {
-        train.push(Example::new(encoder, call, options.layers, kinds)?);
+        train.push(Example::new(encoder, call, layers.len(), kinds)?);
         done();
     }
     for call in dev_calls {
-        dev.push(Example::new(encoder, call, options.layers, 1)?);
+        dev.push(Example::new(encoder, call, layers.len(), 1)?);
         done();
     }
     let fresh;
@@ -395,14 +395,13 @@ pub fn fit(
             &fresh
         }
     };
-    let layers = encoder.top(options.layers);
     let tensors = layers.iter().flat_map(|layer| layer.tensors()).chain(network.weights());
     let weights = Weights {
         encoder,
         vars: tensors
             .map(|tensor| Var::from_tensor(&tensor.copy()?))
             .collect::<candle_core::Result<_>>()?,
-        layers: options.layers,
+        layers: layers.len(),
     };
     let all_logits = || {
         dev.iter()
@@ -471,7 +470,7 @@ impl<'a> Training<'a> {
             "{RECIPE} {} {} {} {} {adapt} {} {} {}",
             env!("CARGO_PKG_VERSION"),
             options.seed,
-            options.layers,
+            weights.layers,
             options.epochs,
             options.encoder_sha256,
             options.tuned_sha256,

@@ -26,7 +26,7 @@ use crate::transcribe::judge::Judge;
 use crate::transcribe::remote::{self, Remote, Sent};
 use crate::transcribe::{self, Ears, Transcriber, VoiceEncoder};
 use crate::understand::fallback::{self, Ask};
-use crate::understand::turn_model::{Encoder, TurnModel, Vector};
+use crate::understand::turn_model::{Stored, TurnModel, Vector};
 use crate::understand::{self, Understanding};
 use crate::weights;
 
@@ -256,18 +256,19 @@ pub struct LlmUse {
 /// The turn model with the encoder from the weights folder, checked against each other.
 /// `heads`: folder of heads; None for those that come with the program.
 pub fn load_turn_model(heads: Option<&Path>) -> Result<TurnModel, Error> {
-    let encoder = load_encoder()?;
-    let model = TurnModel::load(encoder, heads)?;
-    if model.settings().encoder_sha256 != encoder_sha256()? {
+    let (model, tokenizer) = encoder_files()?;
+    let stored = Stored::read(heads)?;
+    if stored.heads.settings.encoder_sha256 != encoder_sha256()? {
         return Err(Error::OtherEncoder);
     }
-    Ok(model)
+    Ok(TurnModel::load(&model, &tokenizer, stored)?)
 }
 
-pub fn load_encoder() -> Result<Encoder, Error> {
+/// `model.gguf` and `tokenizer.json`.
+pub fn encoder_files() -> Result<(PathBuf, PathBuf), Error> {
     let model = weights::locate(ENCODER, "model.gguf")?;
     let tokenizer = weights::locate(ENCODER, "tokenizer.json")?;
-    Ok(Encoder::load(&model, &tokenizer)?)
+    Ok((model, tokenizer))
 }
 
 /// What tells voices from other sounds.

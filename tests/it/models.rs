@@ -1,5 +1,6 @@
 //! `dealstage models`: what is said about the weights is true.
 
+use dealstage::pipeline;
 use dealstage::understand::turn_model::unigram::Tokenizer;
 use dealstage::weights;
 
@@ -69,4 +70,33 @@ fn words_are_cut_as_the_library_cuts_them() {
     for id in [0, 3, 7, 100_000, 250_000, 250_001] {
         assert_eq!(ours.id_to_token(id), theirs.id_to_token(id));
     }
+}
+
+#[test]
+fn the_vector_of_a_turn_depends_on_its_text_alone() {
+    let model = pipeline::load_turn_model(None).expect("the turn model");
+    let mut texts = vec![String::new(), "Да".to_owned(), "and so on, and so forth, ".repeat(40)];
+    for call in ["en-b03", "ru-b03"] {
+        let bytes = std::fs::read(fixture("calls").join(format!("{call}.json"))).expect("read");
+        let call: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
+        let turns = call["turns"].as_array().expect("turns").iter();
+        texts.extend(turns.map(|turn| turn["text"].as_str().expect("a text").to_owned()));
+    }
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let backwards: Vec<&str> = texts.iter().copied().rev().collect();
+    let of_threads = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+        pool.install(|| {
+            let together = model.encode(&texts).expect("vectors");
+            let mut turned = model.encode(&backwards).expect("vectors");
+            turned.reverse();
+            assert!(together == turned, "another order gives other vectors");
+            for (text, vector) in texts.iter().zip(&together) {
+                let alone = model.encode(&[text]).expect("a vector");
+                assert!(alone[0] == *vector, "alone it has another vector: {text}");
+            }
+            together
+        })
+    };
+    assert!(of_threads(1) == of_threads(2), "the number of threads changes vectors");
 }

@@ -1,11 +1,13 @@
 //! The turn model: what each turn is about and what it says, decided on this machine.
 //!
-//! Owns candle. Every turn goes through the encoder once, alone; the heads see its vector, those of the turns before it,
-//! and who speaks. Rules of the sales process are *not* here, nor is training (see `learn`).
+//! Owns candle (heads, training, files of weights) and rten's products (the encoder in use). Every turn goes through the
+//! encoder once, alone; the heads see its vector, those of the turns before it, and who speaks. Rules of the sales process are *not* here, nor is training (see `learn`).
 
 mod decode;
 pub mod encoder;
 pub mod heads;
+pub mod layer;
+mod packed;
 pub mod unigram;
 
 use std::borrow::Cow;
@@ -16,8 +18,9 @@ use candle_core::{DType, Device, Tensor};
 use sha2::{Digest, Sha256};
 
 pub use decode::{best_path, posteriors};
-pub use encoder::{Encoder, Layer, WIDTH};
+pub use encoder::Encoder;
 pub use heads::{Heads, Network};
+pub use layer::{Layer, WIDTH};
 
 use crate::domain::{Cue, DecidedBy, Decision, Role, Signal, Turn, TurnLabels, hex};
 
@@ -145,12 +148,10 @@ impl Stored {
 }
 
 impl TurnModel {
-    /// `folder` as in [`Stored::read`].
-    pub fn load(mut encoder: Encoder, folder: Option<&Path>) -> Result<Self, Error> {
-        let stored = Stored::read(folder)?;
-        encoder.replace_top(stored.layers);
+    /// On the encoder of these files, `model.gguf` and `tokenizer.json`.
+    pub fn load(model: &Path, tokenizer: &Path, stored: Stored) -> Result<Self, Error> {
         Ok(Self {
-            encoder,
+            encoder: Encoder::load(model, tokenizer, stored.layers)?,
             heads: stored.heads,
             name: stored.name,
         })
