@@ -1,6 +1,6 @@
 # The two commands of the README are `make run` and `make test`; both are safe to repeat.
 
-.PHONY: run web test test-llm setup lint release crash workers load fuzz hooks rates judge real-crm bench-live bench-memory bench-hear shots
+.PHONY: run web test test-llm setup lint release crash workers load fuzz hooks rates judge real-crm bench-live bench-memory bench-encoder bench-hear shots
 
 # Where the system's Node is too old, .ci/setup puts a newer one there.
 export PATH := $(CURDIR)/target/node-22/node_modules/.bin:$(PATH)
@@ -96,6 +96,9 @@ bench-live: release
 
 bench-memory: release
 	benches/memory.py $(service)
+
+bench-encoder: release
+	benches/encoder.py $(service)
 
 setup:
 	@.ci/setup

@@ -98,7 +98,15 @@ fn measure_recording(args: &Args, mut recording: Recording, decoded_in: Duration
     let peak_memory_mib = peak_memory_mib();
     let turns = analysis.understanding.call.turns.len();
     // The turns of the recording, over and over.
-    let call: Vec<Turn> = analysis.understanding.call.turns.iter().cycle().take(CALL_TURNS).cloned().collect();
+    let call: Vec<Turn> = analysis
+        .understanding
+        .call
+        .turns
+        .iter()
+        .cycle()
+        .take(CALL_TURNS)
+        .cloned()
+        .collect();
     let turn_model = match call.is_empty() {
         true => None,
         false => Some(turn_model_speed(&pipeline::load_turn_model(None)?, &call, threads)?),

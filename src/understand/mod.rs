@@ -1,6 +1,6 @@
 //! Turns → who is who, what each turn is about and says, and the facts that were stated.
 //!
-//! Owns the turn model (candle), the roles, the language of a transcript, the extraction of fields, the questions to
+//! Owns the turn model, the roles, the language of a transcript, the extraction of fields, the questions to
 //! a language model where the turn model is unsure, and what people corrected. What it means for the deal is *not* here: see `process` and
 //! `decide`.
 

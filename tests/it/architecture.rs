@@ -141,8 +141,15 @@ fn heavy_libraries_stay_in_their_place() {
     let places = [
         (
             "candle_",
-            vec!["understand/turn_model/", "transcribe/speakers/", "learn/", "weights/"],
+            vec![
+                "understand/turn_model/",
+                "transcribe/judge.rs",
+                "transcribe/speakers/",
+                "learn/",
+                "weights/",
+            ],
         ),
+        ("rten_", vec!["understand/turn_model/packed.rs"]),
         ("whisper_rs", vec!["transcribe/whisper.rs"]),
         ("sqlx", vec!["store/"]),
         ("axum", vec!["http/", "commands/serve.rs"]),

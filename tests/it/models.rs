@@ -85,7 +85,10 @@ fn the_vector_of_a_turn_depends_on_its_text_alone() {
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let backwards: Vec<&str> = texts.iter().copied().rev().collect();
     let of_threads = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .expect("a pool");
         pool.install(|| {
             let together = model.encode(&texts).expect("vectors");
             let mut turned = model.encode(&backwards).expect("vectors");

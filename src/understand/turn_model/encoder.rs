@@ -81,7 +81,10 @@ impl Reader {
         let [uw, ub] = self.linear(&[name("intermediate.dense")])?;
         let [dw, db] = self.linear(&[name("output.dense")])?;
         let mut norm = |part: &str| self.dense(&name(part));
-        let [anw, anb] = [norm("attention.output.LayerNorm.weight")?, norm("attention.output.LayerNorm.bias")?];
+        let [anw, anb] = [
+            norm("attention.output.LayerNorm.weight")?,
+            norm("attention.output.LayerNorm.bias")?,
+        ];
         let [onw, onb] = [norm("output.LayerNorm.weight")?, norm("output.LayerNorm.bias")?];
         Ok(Layer::new([qw, qb, aw, ab, anw, anb, uw, ub, dw, db, onw, onb]))
     }
@@ -177,7 +180,12 @@ impl Encoder {
             Ok(finish(rows, &lengths))
         };
         // Inside the pool from the beginning: products that split themselves would else each wait for it from outside.
-        let done = rayon::scope(|_| batches(tokens).into_par_iter().map(work).collect::<Result<Vec<_>, Error>>())?;
+        let done = rayon::scope(|_| {
+            batches(tokens)
+                .into_par_iter()
+                .map(work)
+                .collect::<Result<Vec<_>, Error>>()
+        })?;
         Ok(done.concat())
     }
 
@@ -187,7 +195,9 @@ impl Encoder {
         let mut rest = rows.as_mut_slice();
         for text in texts {
             let (own, others) = rest.split_at_mut(text.len() * WIDTH);
-            own.iter_mut().zip(&self.places).for_each(|(number, place)| *number += place);
+            own.iter_mut()
+                .zip(&self.places)
+                .for_each(|(number, place)| *number += place);
             rest = others;
         }
         self.norm.apply(&mut rows);

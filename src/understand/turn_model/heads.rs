@@ -9,7 +9,7 @@ use std::ops::Range;
 use candle_core::{D, DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::encoder::WIDTH;
+use super::layer::WIDTH;
 use crate::domain::{Cue, Role, Signal, Stage, Turn};
 
 /// Width of a turn inside the network.

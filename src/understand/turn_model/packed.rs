@@ -40,7 +40,9 @@ impl Linear {
     /// `to` += `from` · weight + bias.
     fn add(&self, gemm: &GemmExecutor, from: &[f32], to: &mut [f32]) {
         for row in to.chunks_exact_mut(self.outputs()) {
-            row.iter_mut().zip(&self.bias).for_each(|(number, bias)| *number += bias);
+            row.iter_mut()
+                .zip(&self.bias)
+                .for_each(|(number, bias)| *number += bias);
         }
         self.multiply(gemm, from, to);
     }
@@ -106,10 +108,7 @@ struct PackedLayer {
 }
 
 /// Layers of the encoder, the lowest first.
-pub struct Packed {
-    gemm: GemmExecutor,
-    layers: Vec<PackedLayer>,
-}
+pub struct Packed(Vec<PackedLayer>);
 
 /// Room for what layers compute on the way.
 struct Room {
@@ -126,12 +125,13 @@ impl Packed {
     pub fn new(layers: Vec<Layer>) -> candle_core::Result<Self> {
         let gemm = GemmExecutor::new();
         let layers = layers.into_par_iter().map(|layer| PackedLayer::new(&gemm, &layer));
-        let layers = layers.collect::<candle_core::Result<_>>()?;
-        Ok(Self { gemm, layers })
+        Ok(Self(layers.collect::<candle_core::Result<_>>()?))
     }
 
     /// Rows of texts of these lengths, behind each other, through the first `count` layers.
     pub fn forward(&self, rows: &mut [f32], lengths: &[usize], count: usize) {
+        // No more than the choice of a kernel; not to be sent between threads, so not kept.
+        let gemm = GemmExecutor::new();
         let all = rows.len() / WIDTH;
         let longest = lengths.iter().copied().max().unwrap_or(0);
         let mut room = Room {
@@ -140,8 +140,8 @@ impl Packed {
             scores: vec![0.0; longest * longest],
             head: vec![0.0; longest * HEAD],
         };
-        for layer in &self.layers[..count] {
-            layer.forward(&self.gemm, rows, lengths, &mut room);
+        for layer in &self.0[..count] {
+            layer.forward(&gemm, rows, lengths, &mut room);
         }
     }
 }
@@ -157,7 +157,8 @@ impl PackedLayer {
                 bias: numbers(bias)?,
             })
         };
-        let norm = |weight: &Tensor, bias: &Tensor| candle_core::Result::Ok(Norm::new(numbers(weight)?, numbers(bias)?));
+        let norm =
+            |weight: &Tensor, bias: &Tensor| candle_core::Result::Ok(Norm::new(numbers(weight)?, numbers(bias)?));
         let [qw, qb, aw, ab, anw, anb, uw, ub, dw, db, onw, onb] = layer.tensors();
         Ok(Self {
             qkv: linear(qw, qb)?,
@@ -176,7 +177,13 @@ impl PackedLayer {
         let mut start = 0;
         for &length in lengths {
             let (qkv, attended) = (&qkv[start * QKV..], &mut room.attended[start * WIDTH..]);
-            attend(gemm, &qkv[..length * QKV], &mut attended[..length * WIDTH], &mut room.scores, &mut room.head);
+            attend(
+                gemm,
+                &qkv[..length * QKV],
+                &mut attended[..length * WIDTH],
+                &mut room.scores,
+                &mut room.head,
+            );
             start += length;
         }
         self.attention_out.add(gemm, &room.attended, rows);
@@ -201,7 +208,13 @@ fn attend(gemm: &GemmExecutor, qkv: &[f32], attended: &mut [f32], scores: &mut [
             alpha: 1.0 / (HEAD as f32).sqrt(),
             ..GemmOptions::default()
         };
-        product(gemm, part(0), GemmInputB::Unpacked(part(1).transposed()), scores, options);
+        product(
+            gemm,
+            part(0),
+            GemmInputB::Unpacked(part(1).transposed()),
+            scores,
+            options,
+        );
         for row in scores.chunks_exact_mut(length) {
             Softmax::new_mut(row).dispatch();
         }
@@ -240,7 +253,9 @@ mod tests {
     use super::*;
 
     fn random(rng: &mut StdRng, count: usize, around: f32, size: f32) -> Vec<f32> {
-        (0..count).map(|_| around + size * (rng.random::<f32>() - 0.5)).collect()
+        (0..count)
+            .map(|_| around + size * (rng.random::<f32>() - 0.5))
+            .collect()
     }
 
     fn random_layer(rng: &mut StdRng) -> Layer {
