@@ -37,10 +37,12 @@ pub struct Stretch {
 const LEVEL: f64 = 1e-3;
 /// Shorter speech, in frames, tells nothing.
 const SHORTEST: usize = 10;
+/// Less speech than this, in frames, does not tell one voice from two: 10 s.
+const TELLING: usize = 1000;
 /// Samples that are read at a time: 10 s.
 const BLOCK: usize = 160_000;
 
-/// Stretches of the speakers of a track, in order; none where only one speaker is found. `go_on` may stop the work.
+/// Stretches of the speakers of a track, in order; none where only one speaker is found, or too little is said to tell. `go_on` may stop the work.
 pub fn tell(
     track: &Track<'_>,
     speech: &[Range<usize>],
@@ -53,6 +55,9 @@ pub fn tell(
         .map(|range| (range.start + HOP / 2) / HOP..(range.end + HOP / 2) / HOP)
         .filter(|segment| segment.len() >= SHORTEST)
         .collect();
+    if segments.iter().map(ExactSizeIterator::len).sum::<usize>() < TELLING {
+        return Ok(Vec::new());
+    }
     let gain = gain(track, speech).map_err(unreadable)?;
     let (long, short) = windows::lay_out(&segments);
     let mut vectors = Vectors {
