@@ -25,9 +25,9 @@
 //! | [`learn`] | labelled calls → heads of the turn model; measuring it and the drafts | domain, process, ingest, understand, decide |
 //!
 //! Invariants, checked by `tests/it/architecture.rs`: a module imports only what its row allows; candle is used
-//! only in `understand::turn_model`, `transcribe::judge`, `transcribe::speakers`, `learn` and `weights`; rten's products only in
-//! `understand::turn_model`; whisper only in `transcribe::whisper`; a model provider's
-//! types only in `llm::openai`. `service` and `deliver` never call each other: they share the outbox.
+//! only in `understand::turn_model`, `transcribe::judge`, `transcribe::speakers`, `learn` and `weights`; rten only in
+//! `understand::turn_model::packed`; whisper only in `transcribe::whisper`; a model provider's types only in
+//! `llm::openai`. `service` and `deliver` never call each other: they share the outbox.
 
 pub mod domain;
 pub mod tables;

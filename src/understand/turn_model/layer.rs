@@ -123,7 +123,7 @@ impl Below {
     /// `rows` of texts of these lengths.
     pub fn new(rows: Vec<f32>, lengths: &[usize]) -> candle_core::Result<Self> {
         let layout = Layout::new(lengths)?;
-        let x = Tensor::from_vec(rows, (lengths.iter().sum(), WIDTH), &Device::Cpu)?;
+        let x = Tensor::from_vec(rows, (lengths.iter().sum::<usize>(), WIDTH), &Device::Cpu)?;
         Ok(Self { x, layout })
     }
 
