@@ -42,7 +42,8 @@ const TELLING: usize = 1000;
 /// Samples that are read at a time: 10 s.
 const BLOCK: usize = 160_000;
 
-/// Stretches of the speakers of a track, in order; none where only one speaker is found, or too little is said to tell. `go_on` may stop the work.
+/// Stretches of the speakers of a track, in order; none where only one speaker is found, or too little is said to tell.
+/// `go_on` may stop the work.
 pub fn tell(
     track: &Track<'_>,
     speech: &[Range<usize>],
