@@ -15,7 +15,7 @@ const NEAR_S: f64 = 0.6;
 const PAUSE_S: f64 = 0.3;
 /// So little inside of a sentence, in seconds, is said by who says the rest of it, unless the voice is sure.
 const ALONE_S: f64 = 0.7;
-const SURE: f32 = 0.9;
+const SURE: f32 = 0.95;
 
 /// A turn of one of the speakers of a track.
 #[derive(Debug, Clone, PartialEq)]
