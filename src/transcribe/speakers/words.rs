@@ -105,7 +105,9 @@ fn speakers(words: &[Word], heard: &[&Stretch]) -> Vec<usize> {
         for part in parts {
             let part = sentence.start + part.start..sentence.start + part.end;
             let sure = heard[part.clone()].iter().all(|stretch| stretch.confidence >= SURE);
-            if length(&part) < ALONE_S && !sure {
+            // At an end of the sentence the change was only heard late or early.
+            let inside = sentence.start < part.start && part.end < sentence.end;
+            if length(&part) < ALONE_S && !(inside && sure) {
                 speakers[part].fill(most);
             }
         }
