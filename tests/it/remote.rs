@@ -126,9 +126,10 @@ fn speech_is_heard_by_the_service_and_what_left_is_listed() {
         again["provenance"]["result_hash"],
         document["provenance"]["result_hash"]
     );
+    let recording = recording();
     let report = [
         "analyze",
-        &recording(),
+        recording.as_str(),
         "--asr",
         "remote",
         "--language",
