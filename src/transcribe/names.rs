@@ -4,36 +4,24 @@
 //! like them. Over noise it may read out what it was told instead of hearing. Where the names come from is *not* here: see
 //! `process`.
 
-use crate::domain::{Language, Word};
+use crate::domain::Word;
 
 /// What a recogniser is told.
-pub struct Prompt<'n> {
-    names: &'n [String],
-    language: Language,
-}
+pub struct Prompt<'n>(&'n [String]);
 
 /// So many names, one behind the other as they were told and with nothing else, nobody says.
 const READ_OUT: usize = 3;
 
 impl<'n> Prompt<'n> {
-    pub const fn new(names: &'n [String], language: Language) -> Self {
-        Self { names, language }
+    pub const fn new(names: &'n [String]) -> Self {
+        Self(names)
     }
 
-    /// The words before the names. Whisper takes what it is told for what was said before, in the language of the talk.
-    const fn head(&self) -> &'static str {
-        match self.language {
-            Language::En => "Names: ",
-            Language::Ru => "Названия: ",
-        }
-    }
-
-    /// Empty where there are no names.
+    /// Empty where there are no names. Each is a sentence: Whisper takes what it is told for what was said before, and goes on in
+    /// its way; behind a list with commas it hardly writes a full stop any more.
     pub fn text(&self) -> String {
-        if self.names.is_empty() {
-            return String::new();
-        }
-        format!("{}{}.", self.head(), self.names.join(", "))
+        let sentences: Vec<String> = self.0.iter().map(|name| format!("{name}.")).collect();
+        sentences.join(" ")
     }
 
     /// The words that were heard; none where they only read out what was told.
@@ -43,18 +31,9 @@ impl<'n> Prompt<'n> {
 
     fn is_echo(&self, words: &[Word]) -> bool {
         let heard: String = words.iter().map(|word| plain(&word.text)).collect();
-        if self.names.is_empty() || heard.is_empty() {
-            return false;
-        }
-        // Behind its head any of the names are read out; without it only a row of them.
-        let (said, fewest) = match heard.strip_prefix(&plain(self.head())) {
-            Some("") => return true,
-            Some(said) => (said, 1),
-            None => (heard.as_str(), READ_OUT),
-        };
-        let told: Vec<String> = self.names.iter().map(|name| plain(name)).collect();
+        let told: Vec<String> = self.0.iter().map(|name| plain(name)).collect();
         (0..told.len()).any(|from| {
-            let mut rest = said;
+            let mut rest = heard.as_str();
             let row = told[from..]
                 .iter()
                 .take_while(|name| match rest.strip_prefix(name.as_str()) {
@@ -64,8 +43,7 @@ impl<'n> Prompt<'n> {
                     }
                     None => false,
                 });
-            let row = row.count();
-            row >= fewest && rest.is_empty()
+            row.count() >= READ_OUT && rest.is_empty()
         })
     }
 }
@@ -88,50 +66,38 @@ mod tests {
             .to_vec()
     }
 
-    fn kept(said: &str, names: &[String], language: Language) -> String {
+    fn kept(said: &str, names: &[String]) -> String {
         let words = said.split_whitespace().map(|text| Word {
             start_s: 0.0,
             end_s: 0.1,
             text: text.to_owned(),
         });
-        super::super::text_of(&Prompt::new(names, language).without_echo(words.collect()))
+        super::super::text_of(&Prompt::new(names).without_echo(words.collect()))
     }
 
     #[test]
-    fn names_are_told_in_the_language_of_the_talk() {
-        assert_eq!(
-            Prompt::new(&names(), Language::En).text(),
-            "Names: FieldWise, Route One, ПланСервис, Jobber."
-        );
-        assert_eq!(
-            Prompt::new(&names()[2..], Language::Ru).text(),
-            "Названия: ПланСервис, Jobber."
-        );
-        assert_eq!(Prompt::new(&[], Language::Ru).text(), "");
+    fn names_are_told_as_sentences() {
+        assert_eq!(Prompt::new(&names()[..2]).text(), "FieldWise. Route One.");
+        assert_eq!(Prompt::new(&[]).text(), "");
     }
 
     #[test]
     fn what_only_reads_out_the_names_was_not_said() {
         for echo in [
-            "Names: FieldWise, Route One, ПланСервис, Jobber.",
-            "Names:",
-            "Names: Jobber.",
-            "Route One, ПланСервис, Jobber.",
+            "FieldWise. Route One. ПланСервис. Jobber.",
+            "Route One, план сервис, Jobber.",
         ] {
-            assert_eq!(kept(echo, &names(), Language::En), "", "{echo}");
+            assert_eq!(kept(echo, &names()), "", "{echo}");
+            assert_eq!(kept(echo, &[]), echo);
         }
-        let said = [
+        for said in [
             "FieldWise.",
-            "Route One.",
+            "FieldWise. Route One.",
             "Jobber, FieldWise, Route One.",
             "We looked at FieldWise, Route One and Jobber.",
-            "Names",
-        ];
-        for said in &said[..4] {
-            assert_eq!(kept(said, &names(), Language::En), *said);
-        }
-        for said in said {
-            assert_eq!(kept(said, &[], Language::En), said);
+            "FieldWise, Route One, ПланСервис, yes.",
+        ] {
+            assert_eq!(kept(said, &names()), said);
         }
     }
 }

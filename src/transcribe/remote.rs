@@ -319,7 +319,7 @@ impl Transcriber for Remote {
     }
 
     fn words(&mut self, piece: &Piece<'_>, language: Language) -> Result<Vec<Word>, Failure> {
-        let prompt = Prompt::new(piece.names, language);
+        let prompt = Prompt::new(piece.names);
         let seconds = super::seconds(piece.samples.len());
         let heard = self.ask(piece, Some(language), &prompt.text())?.heard(seconds);
         Ok(prompt.without_echo(invented::without(heard, seconds)))

@@ -152,10 +152,10 @@ impl Whisper {
     }
 
     /// What the recogniser is told before it hears: as many of the names as fit, the first first.
-    fn prompt<'n>(&self, names: &'n [String], language: Language) -> Result<(Prompt<'n>, Vec<WhisperTokenId>), String> {
+    fn prompt<'n>(&self, names: &'n [String]) -> Result<(Prompt<'n>, Vec<WhisperTokenId>), String> {
         let mut count = names.len();
         loop {
-            let prompt = Prompt::new(&names[..count], language);
+            let prompt = Prompt::new(&names[..count]);
             let text = prompt.text();
             // No token is shorter than a byte.
             let tokens = self
@@ -209,7 +209,7 @@ impl Transcriber for Whisper {
         parameters.set_translate(false);
         // Text of earlier turns makes one error spread over the call.
         parameters.set_no_context(true);
-        let (prompt, tokens) = self.prompt(piece.names, language)?;
+        let (prompt, tokens) = self.prompt(piece.names)?;
         parameters.set_tokens(&tokens);
         let positions = (seconds * POSITIONS_PER_S).ceil() as u32 + MARGIN;
         let positions = positions.next_multiple_of(LANES).min(FULL_WINDOW / LANES * LANES);

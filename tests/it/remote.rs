@@ -109,7 +109,7 @@ fn speech_is_heard_by_the_service_and_what_left_is_listed() {
             (&json!("my-whisper"), &json!("verbose_json"))
         );
         if question["language"] == "en" {
-            assert_eq!(question["prompt"], "Names: FieldWise, ПланСервис.");
+            assert_eq!(question["prompt"], "FieldWise. ПланСервис.");
             assert_eq!(question["timestamp_granularities[]"], "word");
         }
     }
