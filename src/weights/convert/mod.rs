@@ -98,8 +98,12 @@ mod tests {
 
     #[test]
     fn what_is_published_as_it_is_used_stays_as_it_is() {
-        let files = run(Conversion::AsPublished, inputs(b"ggml", "words")).expect("files");
-        assert_eq!(files, [b"ggml".as_slice(), b"ggml", b"words"]);
+        let inputs = [("model.bin", b"ggml".to_vec()), ("vocabulary.txt", b"words".to_vec())];
+        let inputs = Inputs::from(inputs.map(|(name, bytes)| (name.to_owned(), bytes)));
+        assert_eq!(
+            run(Conversion::AsPublished, inputs).expect("files"),
+            [b"ggml".as_slice(), b"words"]
+        );
     }
 
     proptest! {
