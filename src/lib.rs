@@ -11,7 +11,7 @@
 //! | [`guard`] | which addresses may be reached from here | nothing |
 //! | [`llm`] | asking a language model: prompts, redaction, budget, stored answers | domain, guard |
 //! | [`ingest`] | bytes → recording or transcript | domain |
-//! | [`transcribe`] | recording → turns: voice activity, whisper, channels, voices | domain |
+//! | [`transcribe`] | recording → turns: voice activity, whisper or a recogniser elsewhere, channels, voices | domain, weights, guard |
 //! | [`understand`] | turns → roles, stages, signals, fields; the language model where the turn model is unsure | domain, process, llm |
 //! | [`decide`] | what was understood → qualification, next actions, follow-up draft, scorecard | domain, process, llm |
 //! | [`pipeline`] | the one place that runs the steps in order | all of the above |

@@ -23,7 +23,7 @@ fn map() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("weights", vec![]),
         ("process", vec!["tables", "domain"]),
         ("ingest", vec!["domain"]),
-        ("transcribe", vec!["domain"]),
+        ("transcribe", vec!["domain", "weights", "guard"]),
         ("guard", vec![]),
         ("llm", vec!["domain", "guard"]),
         ("understand", vec!["domain", "process", "llm"]),
@@ -155,7 +155,16 @@ fn heavy_libraries_stay_in_their_place() {
         ("axum", vec!["http/", "commands/serve.rs"]),
         ("object_store", vec!["store/"]),
         ("symphonia", vec!["ingest/"]),
-        ("reqwest", vec!["weights/", "guard.rs", "llm/openai.rs", "deliver/"]),
+        (
+            "reqwest",
+            vec![
+                "weights/",
+                "guard.rs",
+                "llm/openai.rs",
+                "transcribe/remote.rs",
+                "deliver/",
+            ],
+        ),
         ("lettre", vec!["deliver/mail/"]),
         // The binary silences its log.
         ("async_openai", vec!["llm/openai.rs", "src/main.rs"]),
