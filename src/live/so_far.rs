@@ -1,12 +1,12 @@
 //! Which words of somebody who still speaks are shown.
 //!
-//! The end of open speech is heard otherwise a moment later, so words are shown once two hearings agree on them; what was shown
-//! stays. Words of a turn that has ended are *not* held back.
+//! The end of open speech is heard otherwise a moment later, so its last words are shown once two hearings agree on them; what was
+//! shown stays. Words of a turn that has ended are *not* held back.
 
 use crate::domain::Word;
 
-/// Words of a first hearing that are held back.
-const UNSURE: usize = 2;
+/// Last words that are held back until a second hearing agrees.
+const UNSURE: usize = 3;
 
 /// Hearings of one speaker.
 #[derive(Debug, Default)]
@@ -22,20 +22,15 @@ impl SoFar {
     /// How many of the words of speech from sample `from` on are to be shown. `paused`: its speaker may have ended.
     pub fn shown(&mut self, from: u64, words: &[Word], paused: bool) -> usize {
         let words: Vec<String> = words.iter().map(|word| plain(&word.text)).collect();
-        let is_first = self.from != from || self.heard.is_empty();
-        if is_first {
+        if self.from != from {
+            self.heard.clear();
             self.shown = 0;
         }
+        let agreed = words.iter().zip(&self.heard).take_while(|(now, before)| now == before);
         let sure = if paused {
             words.len()
-        } else if is_first {
-            words.len().saturating_sub(UNSURE)
         } else {
-            words
-                .iter()
-                .zip(&self.heard)
-                .take_while(|(now, before)| now == before)
-                .count()
+            agreed.count().max(words.len().saturating_sub(UNSURE))
         };
         self.shown = sure.max(self.shown).min(words.len());
         (self.from, self.heard) = (from, words);
@@ -71,7 +66,7 @@ mod tests {
         assert_eq!(so_far.shown(0, &words("We have four"), false), 2);
         assert_eq!(so_far.shown(0, &words("We have forty people."), false), 2);
         assert_eq!(so_far.shown(0, &words("We have forty people, and"), false), 4);
-        // What was shown stays.
+        // Words further back are shown however they are heard, and what was shown stays.
         assert_eq!(so_far.shown(0, &words("We have 40 people and a"), false), 4);
         assert_eq!(so_far.shown(0, &words("We have 40 people and a plan."), true), 7);
     }
@@ -80,7 +75,7 @@ mod tests {
     fn other_speech_begins_anew() {
         let mut so_far = SoFar::default();
         so_far.shown(0, &words("One two three four"), true);
-        assert_eq!(so_far.shown(9, &words("One two three four"), false), 2);
+        assert_eq!(so_far.shown(9, &words("One two three four"), false), 1);
         assert_eq!(so_far.shown(9, &words("One"), false), 1);
     }
 }
