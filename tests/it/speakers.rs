@@ -61,9 +61,9 @@ fn sides_right(mono: &Value, stereo: &Value) -> f64 {
     right as f64 / f64::from(all)
 }
 
-fn speakers_of_one_channel(name: &str) {
-    let scratch = Scratch::new();
-    let recording = mixed(name, &scratch);
+/// The recording on one channel, and its analysis.
+fn speakers_of_one_channel(name: &str, scratch: &Scratch) -> (String, Value) {
+    let recording = mixed(name, scratch);
     let mono = analyze(&[&recording, "--call-date", "2025-03-12"]);
     assert_eq!(mono["call"]["channels"], 1);
     let mut speakers: Vec<&str> = turns(&mono)
@@ -95,18 +95,20 @@ fn speakers_of_one_channel(name: &str) {
     );
     let right = sides_right(&mono, &stereo);
     assert!(right >= 0.95, "{right}");
+    (recording, mono)
+}
+
+#[test]
+fn an_english_call_on_one_channel() {
+    let scratch = Scratch::new();
+    let (recording, mono) = speakers_of_one_channel("discovery-en.opus", &scratch);
     let again = analyze(&[&recording, "--call-date", "2025-03-12", "--threads", "1"]);
     assert_eq!(again["provenance"]["result_hash"], mono["provenance"]["result_hash"]);
 }
 
 #[test]
-fn an_english_call_on_one_channel() {
-    speakers_of_one_channel("discovery-en.opus");
-}
-
-#[test]
 fn a_russian_call_on_one_channel() {
-    speakers_of_one_channel("discovery-ru.opus");
+    speakers_of_one_channel("discovery-ru.opus", &Scratch::new());
 }
 
 #[test]
@@ -115,7 +117,7 @@ fn missing_weights_are_said_before_anything_is_heard() {
     let recording = mixed("discovery-en.opus", &scratch);
     let models = weights::folder().expect("a folder");
     let without = scratch.path("models");
-    for name in ["whisper-base", "multilingual-e5-small"] {
+    for name in ["whisper-base", "silero-vad", "multilingual-e5-small"] {
         std::fs::create_dir_all(without.join(name)).expect("made");
         for file in std::fs::read_dir(models.join(name)).expect("fetched") {
             let file = file.expect("an entry").path();
@@ -137,7 +139,7 @@ fn missing_weights_are_said_before_anything_is_heard() {
     );
     // Two channels want no voices.
     let stereo = fixture("audio")
-        .join("discovery-en.opus")
+        .join("formats/ulaw-8k-stereo.wav")
         .to_string_lossy()
         .into_owned();
     let output = dealstage_with(
