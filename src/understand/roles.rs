@@ -20,7 +20,7 @@ pub struct NoSuchSpeaker {
 const MOST_LOG_ODDS: f32 = 3.0;
 /// Log odds from which a turn without a speaker of its own gets a role: 4 to 1.
 const SURE: f32 = 1.386;
-/// A turn that is less sure than this to be its speaker's belongs to no side: measured, such turns are right one time in three.
+/// A turn that is less sure than this to be its speaker's belongs to no side.
 const LEAST_SURE: f32 = 0.8;
 
 /// Sets the role of the turns of speaker (or name) `wanted` to rep and of all others to buyer.
