@@ -8,11 +8,12 @@
 //! | [`tables`] | TOML files that people write, read so that every problem is found with its place | domain |
 //! | [`weights`] | model weights on disk: manifest, fetching, conversion, checking | nothing |
 //! | [`process`] | the sales process file, and its rules from signals and earlier calls to scores, deal stage and warnings | tables, domain |
+//! | [`matrix`] | products of rows with packed weights, in floats or bytes | nothing |
 //! | [`guard`] | which addresses may be reached from here | nothing |
 //! | [`llm`] | asking a language model: prompts, redaction, budget, stored answers | domain, guard |
 //! | [`ingest`] | bytes → recording or transcript | domain |
-//! | [`transcribe`] | recording → turns: voice activity, whisper or a recogniser elsewhere, channels, voices | domain, weights, guard |
-//! | [`understand`] | turns → roles, stages, signals, fields; the language model where the turn model is unsure | domain, process, llm |
+//! | [`transcribe`] | recording → turns: voice activity, whisper or a recogniser elsewhere, channels, voices | domain, weights, guard, matrix |
+//! | [`understand`] | turns → roles, stages, signals, fields; the language model where the turn model is unsure | domain, process, llm, matrix |
 //! | [`decide`] | what was understood → qualification, next actions, follow-up draft, scorecard | domain, process, llm |
 //! | [`pipeline`] | the one place that runs the steps in order | all of the above |
 //! | [`document`] | the analysis document and its JSON, Markdown and terminal forms | domain, pipeline |
@@ -26,7 +27,7 @@
 //!
 //! Invariants, checked by `tests/it/architecture.rs`: a module imports only what its row allows; candle is used
 //! only in `understand::turn_model`, `transcribe::judge`, `transcribe::speakers`, `learn` and `weights`; rten only in
-//! `understand::turn_model::packed`; whisper only in `transcribe::whisper`; a model provider's types only in
+//! `matrix`, `understand::turn_model::packed` and `transcribe::whisper`; a model provider's types only in
 //! `llm::openai`. `service` and `deliver` never call each other: they share the outbox.
 
 pub mod domain;
@@ -35,6 +36,7 @@ pub mod weights;
 
 pub mod guard;
 pub mod llm;
+pub mod matrix;
 pub mod process;
 
 pub mod decide;

@@ -45,7 +45,7 @@ pub use name::{DealStage, ElementId, StageId, StageKind};
 pub use scorecard::{MetricReading, MetricScore, Scorecard, Strength, Tip};
 pub use sound::{Sound, distinct_channels};
 pub use summary::{CallSummary, NextAction};
-pub use text::{EN_ORDINALS, cut_sentences, hex, sentences};
+pub use text::{EN_ORDINALS, cut_sentences, hex, letters, sentences};
 pub use waveform::Waveform;
 
 /// A text that names none of the ids of its kind.

@@ -63,8 +63,8 @@ pub struct Utterance {
 pub struct Words {
     /// Empty where nothing that can be trusted was said.
     pub words: Vec<Word>,
-    /// As it was given, else as it was told from this speech.
-    pub language: Language,
+    /// As it was given, else as it was told from this speech; None where there is none.
+    pub language: Option<Language>,
 }
 
 impl Engine {
@@ -273,7 +273,9 @@ impl Queue {
         }
         let recent = self.recent.iter().find(|(known, _)| *known == key);
         if let Some((_, words)) = recent
-            && utterance.language.is_none_or(|language| language == words.language)
+            && utterance
+                .language
+                .is_none_or(|language| words.language == Some(language))
         {
             let _ = reply.send(Ok(words.clone()));
             return;
@@ -386,13 +388,14 @@ fn words(recogniser: &mut dyn Transcriber, utterance: &Utterance) -> Result<Word
         Some(language) => language,
         None => recogniser.detect_language(&piece)?,
     };
-    let words = recogniser.words(&piece, language)?.into_iter().map(|word| Word {
+    let heard = recogniser.words(&[piece], language)?;
+    let words = heard.into_iter().flatten().map(|word| Word {
         start_s: milliseconds(begin_s + word.start_s),
         end_s: milliseconds(begin_s + word.end_s),
         ..word
     });
     Ok(Words {
         words: words.collect(),
-        language,
+        language: Some(language),
     })
 }

@@ -3,7 +3,7 @@
 //! The end of open speech is heard otherwise a moment later, so its last words are shown once two hearings agree on them; what was
 //! shown stays. Words of a turn that has ended are *not* held back.
 
-use crate::domain::Word;
+use crate::domain::{Word, letters};
 
 /// Last words that are held back until a second hearing agrees.
 const UNSURE: usize = 3;
@@ -21,7 +21,7 @@ pub struct SoFar {
 impl SoFar {
     /// How many of the words of speech from sample `from` on are to be shown. `paused`: its speaker may have ended.
     pub fn shown(&mut self, from: u64, words: &[Word], paused: bool) -> usize {
-        let words: Vec<String> = words.iter().map(|word| plain(&word.text)).collect();
+        let words: Vec<String> = words.iter().map(|word| letters(&word.text)).collect();
         if self.from != from {
             self.heard.clear();
             self.shown = 0;
@@ -36,14 +36,6 @@ impl SoFar {
         (self.from, self.heard) = (from, words);
         self.shown
     }
-}
-
-/// Case and marks come and go with what follows.
-fn plain(word: &str) -> String {
-    word.chars()
-        .filter(|c| c.is_alphanumeric())
-        .flat_map(char::to_lowercase)
-        .collect()
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use crate::llm::{self, Llm, Redaction};
 use crate::process::{self, Marks, Process, Talk};
 use crate::transcribe::judge::Judge;
 use crate::transcribe::remote::{self, Remote, Sent};
-use crate::transcribe::{self, Ears, Transcriber, VoiceEncoder};
+use crate::transcribe::{self, Ears, Transcriber, VoiceEncoder, whisper};
 use crate::understand::fallback::{self, Ask};
 use crate::understand::turn_model::{Stored, TurnModel, Vector};
 use crate::understand::{self, Understanding};
@@ -71,9 +71,6 @@ pub enum Error {
     Stopped(#[from] Stopped),
     #[error("threads cannot be started: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
-    #[cfg(not(feature = "whisper"))]
-    #[error("this build has no recogniser (feature `whisper`); give it a transcript")]
-    NoRecogniser,
 }
 
 /// What the user chose.
@@ -626,8 +623,8 @@ fn hear(
                 cause: cause.into(),
             })
         }),
-        Recogniser::Named(name) => own(weights::recogniser(name)?, options.threads)?,
-        Recogniser::File { path, .. } => own(path.clone(), options.threads)?,
+        Recogniser::Named(name) => own(weights::recogniser(name)?, options.threads),
+        Recogniser::File { path, .. } => own(path.clone(), options.threads),
     };
     let mut open_voices = || {
         let path = weights::locate(VOICES, "model.safetensors")?;
@@ -649,18 +646,8 @@ fn hear(
 /// Opens the recognisers for so many pieces of work.
 type Open<'a> = dyn FnMut(usize) -> Result<Vec<Box<dyn Transcriber>>, transcribe::Error> + 'a;
 
-#[cfg(feature = "whisper")]
-fn own(path: PathBuf, threads: usize) -> Result<Box<Open<'static>>, Error> {
-    use crate::transcribe::whisper;
-
-    Ok(Box::new(move |pieces| {
-        whisper::open(&whisper::Weights::load(&path)?, threads, pieces)
-    }))
-}
-
-#[cfg(not(feature = "whisper"))]
-fn own(_: PathBuf, _: usize) -> Result<Box<Open<'static>>, Error> {
-    Err(Error::NoRecogniser)
+fn own(path: PathBuf, threads: usize) -> Box<Open<'static>> {
+    Box::new(move |pieces| whisper::open(&whisper::Weights::load(&path)?, threads, pieces))
 }
 
 /// File name without its ending.

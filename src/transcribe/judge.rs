@@ -77,16 +77,31 @@ pub struct Judged<T> {
 }
 
 impl<T: Transcriber> Transcriber for Judged<T> {
+    fn at_once(&self) -> usize {
+        self.recogniser.at_once()
+    }
+
     fn detect_language(&mut self, piece: &Piece<'_>) -> Result<Language, Failure> {
         self.recogniser.detect_language(piece)
     }
 
-    fn words(&mut self, piece: &Piece<'_>, language: Language) -> Result<Vec<Word>, Failure> {
-        if self.judge.scores(piece.samples)?.iter().any(|sure| *sure >= VOICE) {
-            self.recogniser.words(piece, language)
-        } else {
-            Ok(Vec::new())
+    fn words(&mut self, pieces: &[Piece<'_>], language: Language) -> Result<Vec<Vec<Word>>, Failure> {
+        let mut voices = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            voices.push(self.judge.scores(piece.samples)?.iter().any(|sure| *sure >= VOICE));
         }
+        let with_voice: Vec<Piece<'_>> = (pieces.iter().zip(&voices))
+            .filter_map(|(piece, voice)| voice.then_some(*piece))
+            .collect();
+        let mut heard = self.recogniser.words(&with_voice, language)?.into_iter();
+        let words = |voice| {
+            if voice {
+                heard.next().unwrap_or_default()
+            } else {
+                Vec::new()
+            }
+        };
+        Ok(voices.into_iter().map(words).collect())
     }
 }
 
@@ -282,12 +297,13 @@ mod tests {
             Ok(Language::En)
         }
 
-        fn words(&mut self, _: &Piece<'_>, _: Language) -> Result<Vec<Word>, Failure> {
-            Ok(vec![Word {
+        fn words(&mut self, pieces: &[Piece<'_>], _: Language) -> Result<Vec<Vec<Word>>, Failure> {
+            let word = Word {
                 start_s: 0.0,
                 end_s: 0.1,
                 text: "Hm.".to_owned(),
-            }])
+            };
+            Ok(vec![vec![word]; pieces.len()])
         }
     }
 
@@ -297,17 +313,15 @@ mod tests {
             judge: Arc::new(judge()),
             recogniser: Talkative,
         };
-        let mut count = |samples: &[f32]| {
-            let piece = Piece {
-                samples,
-                at_s: 0.0,
-                names: &[],
-            };
-            judged.words(&piece, Language::En).expect("heard").len()
-        };
-        assert_eq!(count(&vowel()), 1);
         let hum: Vec<f32> = (0..32_000).map(|at| (at as f32 * 0.05).sin() * 0.2).collect();
-        assert_eq!(count(&hum), 0);
+        let vowel = vowel();
+        let pieces = [&hum, &vowel, &hum].map(|samples| Piece {
+            samples,
+            at_s: 0.0,
+            names: &[],
+        });
+        let heard = judged.words(&pieces, Language::En).expect("heard");
+        assert_eq!(heard.iter().map(Vec::len).collect::<Vec<_>>(), [0, 1, 0]);
     }
 
     #[test]

@@ -10,12 +10,12 @@ mod invented;
 pub mod judge;
 mod levels;
 mod listen;
+mod mel;
 mod names;
 pub mod remote;
 mod speakers;
 mod turns;
 mod voice;
-#[cfg(feature = "whisper")]
 pub mod whisper;
 
 use std::io;
@@ -49,11 +49,16 @@ pub enum Error {
 
 /// A recogniser of speech. What it says depends on what it is given, not on what it heard before.
 pub trait Transcriber: Send {
+    /// Pieces that it hears together in less time than one after the other.
+    fn at_once(&self) -> usize {
+        1
+    }
+
     /// The language of the talk.
     fn detect_language(&mut self, piece: &Piece<'_>) -> Result<Language, Failure>;
 
-    /// The words, in order, with their places in the piece; nothing where there are none to be trusted.
-    fn words(&mut self, piece: &Piece<'_>, language: Language) -> Result<Vec<Word>, Failure>;
+    /// The words of each piece, in order, with their places in it; nothing where there are none to be trusted.
+    fn words(&mut self, pieces: &[Piece<'_>], language: Language) -> Result<Vec<Vec<Word>>, Failure>;
 }
 
 /// Why a recogniser heard nothing.
@@ -91,8 +96,8 @@ pub struct Ears<'a, E> {
     pub open_voices: &'a mut dyn FnMut() -> Result<VoiceEncoder, E>,
 }
 
-/// Speech that the recogniser hears to tell the language: its own window.
-const LANGUAGE_S: usize = 30;
+/// Speech that the recogniser hears to tell the language.
+const LANGUAGE_S: usize = 12;
 /// A track with less speech speaks the language of the others.
 const TELLING_S: usize = 5;
 
@@ -138,21 +143,29 @@ pub fn transcribe<E: From<Error>>(
         None => tell_languages(&tracks, &speech, &mut recognisers, &unreadable)?,
     };
     let total: usize = chunks.iter().map(Chunk::len).sum();
+    tracing::debug!(
+        speech_s = seconds(total),
+        chunks = chunks.len(),
+        ?languages,
+        "speech is heard"
+    );
     let mut done = 0;
     let heard = share(
-        &chunks,
+        &groups(&chunks, &recognisers),
         &mut recognisers,
-        |chunk, recogniser| {
-            let samples = read(&tracks[chunk.track], &chunk.parts, usize::MAX).map_err(unreadable)?;
-            hear(chunk, &samples, languages[chunk.track], names, recogniser)
+        |group, recogniser| {
+            let samples = |chunk: &Chunk| read(&tracks[chunk.track], &chunk.parts, usize::MAX);
+            let samples: Result<Vec<Vec<f32>>, _> = group.iter().map(samples).collect();
+            let language = languages[group[0].track];
+            hear(group, &samples.map_err(unreadable)?, language, names, recogniser)
         },
-        |chunk| {
-            done += chunk.len();
+        |group| {
+            done += group.iter().map(Chunk::len).sum::<usize>();
             progress(done as f32 / total as f32).map_err(Error::from)
         },
     )?;
     let mut words: Vec<Vec<Word>> = tracks.iter().map(|_| Vec::new()).collect();
-    for (chunk, heard) in chunks.iter().zip(heard) {
+    for (chunk, heard) in chunks.iter().zip(heard.into_iter().flatten()) {
         words[chunk.track].extend(heard);
     }
     let own = |(track, words): (usize, Vec<Word>)| turn(tracks[track].speaker.to_owned(), words);
@@ -228,21 +241,36 @@ fn read(track: &Track<'_>, parts: &[Range<usize>], most: usize) -> io::Result<Ve
     Ok(samples)
 }
 
-/// The words of a chunk, in the time of the recording.
+/// Chunks of one track that a recogniser hears together: as many as it likes, as long as no other is left without any.
+fn groups<'c>(chunks: &'c [Chunk], recognisers: &[Box<dyn Transcriber>]) -> Vec<&'c [Chunk]> {
+    let most = recognisers.first().map_or(1, |recogniser| recogniser.at_once());
+    let share = chunks.len().div_ceil(recognisers.len().max(1));
+    let tracks = chunks.chunk_by(|one, next| one.track == next.track);
+    tracks.flat_map(|own| own.chunks(most.min(share).max(1))).collect()
+}
+
+/// The words of chunks of one track, in the time of the recording. `samples` is the sound of each.
 fn hear(
-    chunk: &Chunk,
-    samples: &[f32],
+    chunks: &[Chunk],
+    samples: &[Vec<f32>],
     language: Language,
     names: &[String],
     recogniser: &mut dyn Transcriber,
-) -> Result<Vec<Word>, Error> {
-    let at_s = chunk.parts.first().map_or(0.0, |part| seconds(part.start));
-    let piece = Piece { samples, at_s, names };
-    let words = recogniser
-        .words(&piece, language)
+) -> Result<Vec<Vec<Word>>, Error> {
+    let begin_s = |chunk: &Chunk| chunk.parts.first().map_or(0.0, |part| seconds(part.start));
+    let at_s = chunks.first().map_or(0.0, begin_s);
+    let pieces = chunks.iter().zip(samples).map(|(chunk, samples)| Piece {
+        samples,
+        at_s: begin_s(chunk),
+        names,
+    });
+    let heard = recogniser
+        .words(&pieces.collect::<Vec<_>>(), language)
         .map_err(|cause| Error::Recogniser { at_s, cause })?;
+    let words = heard.iter().map(Vec::len).sum::<usize>();
+    tracing::debug!(at_s, chunks = chunks.len(), words, "heard");
     let sample = |at_s: f64| (at_s * f64::from(SAMPLE_RATE)) as usize;
-    let place = |word: Word| {
+    let place = |chunk: &Chunk, word: Word| {
         let (start, end) = chunk.place(sample(word.start_s)..sample(word.end_s));
         Word {
             start_s: milliseconds(seconds(start)),
@@ -250,7 +278,11 @@ fn hear(
             ..word
         }
     };
-    Ok(words.into_iter().map(place).collect())
+    let placed = chunks
+        .iter()
+        .zip(heard)
+        .map(|(chunk, words)| words.into_iter().map(|word| place(chunk, word)).collect());
+    Ok(placed.collect())
 }
 
 /// The language of each track.
@@ -351,11 +383,31 @@ mod tests {
             })
         }
 
-        fn words(&mut self, piece: &Piece<'_>, language: Language) -> Result<Vec<Word>, Failure> {
-            let count = piece.samples.len() / SAMPLE_RATE as usize;
-            Ok((0..count)
-                .map(|at| word(at as f64, at as f64 + 0.5, language.as_str()))
-                .collect())
+        fn words(&mut self, pieces: &[Piece<'_>], language: Language) -> Result<Vec<Vec<Word>>, Failure> {
+            let words = |piece: &Piece<'_>| {
+                let seconds = 0..piece.samples.len() / SAMPLE_RATE as usize;
+                seconds
+                    .map(|at| word(at as f64, at as f64 + 0.5, language.as_str()))
+                    .collect()
+            };
+            Ok(pieces.iter().map(words).collect())
+        }
+    }
+
+    /// Hears so many pieces together.
+    struct Together(usize);
+
+    impl Transcriber for Together {
+        fn at_once(&self) -> usize {
+            self.0
+        }
+
+        fn detect_language(&mut self, _: &Piece<'_>) -> Result<Language, Failure> {
+            unreachable!("the language is known")
+        }
+
+        fn words(&mut self, _: &[Piece<'_>], _: Language) -> Result<Vec<Vec<Word>>, Failure> {
+            unreachable!("nothing is heard")
         }
     }
 
@@ -439,12 +491,41 @@ mod tests {
     #[test]
     fn words_keep_their_places_where_pauses_were_cut_out() {
         let second = SAMPLE_RATE as usize;
-        let chunk = Chunk {
+        let chunk = |begins: [usize; 2]| Chunk {
             track: 0,
-            parts: vec![10 * second..12 * second, 30 * second..32 * second],
+            parts: begins.map(|begin| begin * second..(begin + 2) * second).to_vec(),
         };
-        let heard = hear(&chunk, &vec![0.1; 4 * second], Language::En, &[], &mut Counting).expect("heard");
-        let starts: Vec<f64> = heard.iter().map(|word| word.start_s).collect();
-        assert_eq!(starts, [10.0, 11.0, 30.0, 31.0]);
+        let samples = vec![vec![0.1; 4 * second]; 2];
+        let heard = hear(
+            &[chunk([10, 30]), chunk([50, 60])],
+            &samples,
+            Language::En,
+            &[],
+            &mut Counting,
+        )
+        .expect("heard");
+        let starts: Vec<Vec<f64>> = (heard.iter())
+            .map(|words| words.iter().map(|word| word.start_s).collect())
+            .collect();
+        assert_eq!(starts, [[10.0, 11.0, 30.0, 31.0], [50.0, 51.0, 60.0, 61.0]]);
+    }
+
+    #[test]
+    fn chunks_of_a_track_are_heard_together_and_no_recogniser_is_left_without() {
+        let chunks: Vec<Chunk> = [0, 0, 0, 0, 0, 0, 1]
+            .map(|track| Chunk {
+                track,
+                parts: Vec::new(),
+            })
+            .to_vec();
+        let sizes = |count: usize, at_once: usize| -> Vec<usize> {
+            let recognisers: Vec<_> = (0..count)
+                .map(|_| Box::new(Together(at_once)) as Box<dyn Transcriber>)
+                .collect();
+            groups(&chunks, &recognisers).iter().map(|group| group.len()).collect()
+        };
+        assert_eq!(sizes(1, 4), [4, 2, 1]);
+        assert_eq!(sizes(4, 4), [2, 2, 2, 1]);
+        assert_eq!(sizes(2, 1), [1; 7]);
     }
 }

@@ -4,7 +4,7 @@
 //! like them. Over noise it may read out what it was told instead of hearing. Where the names come from is *not* here: see
 //! `process`.
 
-use crate::domain::Word;
+use crate::domain::{Word, letters};
 
 /// What a recogniser is told.
 pub struct Prompt<'n>(&'n [String]);
@@ -30,8 +30,8 @@ impl<'n> Prompt<'n> {
     }
 
     fn is_echo(&self, words: &[Word]) -> bool {
-        let heard: String = words.iter().map(|word| plain(&word.text)).collect();
-        let told: Vec<String> = self.0.iter().map(|name| plain(name)).collect();
+        let heard: String = words.iter().map(|word| letters(&word.text)).collect();
+        let told: Vec<String> = self.0.iter().map(|name| letters(name)).collect();
         (0..told.len()).any(|from| {
             let mut rest = heard.as_str();
             let row = told[from..]
@@ -46,14 +46,6 @@ impl<'n> Prompt<'n> {
             row.count() >= READ_OUT && rest.is_empty()
         })
     }
-}
-
-/// Small letters and digits alone.
-fn plain(text: &str) -> String {
-    text.chars()
-        .filter(|c| c.is_alphanumeric())
-        .flat_map(char::to_lowercase)
-        .collect()
 }
 
 #[cfg(test)]

@@ -318,11 +318,14 @@ impl Transcriber for Remote {
         Ok(self.ask(piece, None, "")?.language())
     }
 
-    fn words(&mut self, piece: &Piece<'_>, language: Language) -> Result<Vec<Word>, Failure> {
-        let prompt = Prompt::new(piece.names);
-        let seconds = super::seconds(piece.samples.len());
-        let heard = self.ask(piece, Some(language), &prompt.text())?.heard(seconds);
-        Ok(prompt.without_echo(invented::without(heard, seconds)))
+    fn words(&mut self, pieces: &[Piece<'_>], language: Language) -> Result<Vec<Vec<Word>>, Failure> {
+        let words = |piece: &Piece<'_>| {
+            let prompt = Prompt::new(piece.names);
+            let seconds = super::seconds(piece.samples.len());
+            let heard = self.ask(piece, Some(language), &prompt.text())?.heard(seconds);
+            Ok(prompt.without_echo(invented::without(heard, seconds)))
+        };
+        pieces.iter().map(words).collect()
     }
 }
 

@@ -401,7 +401,6 @@ fn a_client_that_reads_too_slowly_is_told() {
     });
 }
 
-#[cfg(feature = "whisper")]
 mod sound {
     use std::time::Instant;
 

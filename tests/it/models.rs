@@ -1,6 +1,10 @@
 //! `dealstage models`: what is said about the weights is true.
 
+use dealstage::domain::{Language, Word};
+use dealstage::ingest::{self, Input};
 use dealstage::pipeline;
+use dealstage::transcribe::whisper::{Weights, Whisper};
+use dealstage::transcribe::{Piece, Transcriber};
 use dealstage::understand::turn_model::unigram::Tokenizer;
 use dealstage::weights;
 
@@ -102,4 +106,47 @@ fn the_vector_of_a_turn_depends_on_its_text_alone() {
         })
     };
     assert!(of_threads(1) == of_threads(2), "the number of threads changes vectors");
+}
+
+#[test]
+fn the_words_of_a_piece_depend_on_its_sound_alone() {
+    let input = ingest::read(&fixture("audio/discovery-ru.opus"), &ingest::Options::default()).expect("read");
+    let Input::Recording(recording) = input else {
+        panic!("it is a recording");
+    };
+    // Of unlike length, one of them all but silent.
+    let samples: Vec<Vec<f32>> = [(0, 2..7), (1, 5..16), (0, 7..8), (0, 30..58)]
+        .map(|(channel, seconds)| {
+            let range = seconds.start * 16_000..seconds.end * 16_000;
+            recording.sound.read(channel, range).expect("samples")
+        })
+        .to_vec();
+    let names = ["ПланСервис".to_owned(), "Битрикс24".to_owned()];
+    let weights = Weights::load(&weights::recogniser("whisper-base").expect("fetched")).expect("loaded");
+    let hear = |threads: usize, names: &[String]| {
+        let mut whisper = Whisper::new(&weights, threads).expect("a recogniser");
+        let pieces: Vec<Piece<'_>> = (samples.iter())
+            .map(|samples| Piece {
+                samples,
+                at_s: 0.0,
+                names,
+            })
+            .collect();
+        let together = whisper.words(&pieces, Language::Ru).expect("words");
+        for (piece, words) in pieces.iter().zip(&together) {
+            let alone = whisper.words(&[*piece], Language::Ru).expect("words");
+            assert_eq!(alone, [words.clone()], "alone other words are heard");
+        }
+        assert_eq!(whisper.detect_language(&pieces[3]).expect("a language"), Language::Ru);
+        together
+    };
+    let heard = hear(1, &names);
+    assert_eq!(heard, hear(2, &names), "the number of threads changes words");
+    for (words, samples) in heard.iter().zip(&samples) {
+        let seconds = samples.len() as f64 / 16_000.0;
+        let inside = |word: &Word| word.start_s <= word.end_s && word.end_s <= seconds;
+        assert!(words.iter().all(inside), "{words:?}");
+        assert!(words.is_sorted_by(|one, next| one.end_s <= next.start_s), "{words:?}");
+    }
+    assert!(heard[3].len() > 30, "{heard:?}");
 }

@@ -438,7 +438,6 @@ impl Inner {
     }
 }
 
-#[cfg(feature = "whisper")]
 fn recognisers(options: &Options) -> Option<Recognisers> {
     use crate::transcribe::Transcriber;
     use crate::transcribe::judge::{Judge, Judged};
@@ -476,9 +475,4 @@ fn recognisers(options: &Options) -> Option<Recognisers> {
         count,
         load: Box::new(load),
     })
-}
-
-#[cfg(not(feature = "whisper"))]
-fn recognisers(_: &Options) -> Option<Recognisers> {
-    None
 }

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::sound::{Sound, Voices, seconds, times};
 use super::{Content, Desk, Error, Letter, Told};
-use crate::domain::{Language, Role, Turn, Word};
+use crate::domain::{Role, Turn, Word};
 use crate::live::protocol::{Partial, Problem, ProblemCode, Received, ServerMessage, turn_of};
 use crate::live::{self, Engine, SoFar, Talk, Utterance, Words};
 use crate::service::{bad_input, job, worker};
@@ -332,6 +332,7 @@ impl Session {
         let language = self.talk.as_ref().and_then(Talk::language);
         let names: Arc<[String]> = self.talk.as_ref().map(Talk::names).unwrap_or_default().into();
         for speech in found {
+            let ended = speech.ended();
             let (start_s, end_s) = times(&speech);
             let said = Said {
                 channel: speech.channel,
@@ -347,7 +348,7 @@ impl Session {
             if speech.samples.is_empty() {
                 let words = Words {
                     words: Vec::new(),
-                    language: language.unwrap_or(Language::En),
+                    language: None,
                 };
                 self.finals.push_back(Box::pin(std::future::ready((said, Ok(words)))));
                 continue;
@@ -360,7 +361,7 @@ impl Session {
                 language,
                 names: Arc::clone(&names),
             };
-            if matches!(said.until, Until::Piece | Until::End) {
+            if ended {
                 self.finals.push_back(Box::pin(async move {
                     let words = engine.hear(utterance).await;
                     (said, words)
@@ -377,9 +378,9 @@ impl Session {
     /// Once the language is known it need not be told from every speech anew.
     fn settle_language(&mut self, said: &Said, words: &Words) {
         if said.length_s >= TELLING_S
-            && let Some(talk) = &mut self.talk
+            && let (Some(talk), Some(language)) = (&mut self.talk, words.language)
         {
-            talk.set_language(words.language);
+            talk.set_language(language);
         }
     }
 

@@ -4,7 +4,6 @@
 //! heard: none is stored. Which side a speaker is on is *not* here: see `understand`.
 
 mod groups;
-mod mel;
 mod path;
 mod voice_vector;
 mod windows;
@@ -14,13 +13,13 @@ use std::io;
 use std::ops::Range;
 
 use self::groups::Heard;
-use self::mel::{BANDS, HOP};
 pub use self::voice_vector::VoiceEncoder;
-use self::voice_vector::{BATCH, VoiceVector};
+use self::voice_vector::{BANDS, BATCH, VoiceVector};
 use self::windows::Window;
 pub use self::words::turns;
 use super::Error;
 use super::channels::Track;
+use super::mel::HOP;
 
 /// Speech of one speaker.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,8 +10,10 @@ use rayon::prelude::*;
 use safetensors::SafeTensors;
 
 use super::super::Error;
-use super::mel::{BANDS, Mel};
+use super::super::mel::Mel;
 
+/// Bands of a frame of sound.
+pub const BANDS: usize = 40;
 /// Numbers of a vector.
 pub const WIDTH: usize = 256;
 const LAYERS: usize = 3;
@@ -92,7 +94,8 @@ impl VoiceEncoder {
         };
         let filters = tensor("mel.filters", &[BANDS, 201])?.flatten_all()?.to_vec1::<f32>()?;
         Ok(Self {
-            mel: Mel::new(&filters).ok_or_else(|| candle_core::Error::Msg("`mel.filters` does not fit".to_owned()))?,
+            mel: Mel::new(&filters, BANDS)
+                .ok_or_else(|| candle_core::Error::Msg("`mel.filters` does not fit".to_owned()))?,
             layers: (0..LAYERS).map(layer).collect::<candle_core::Result<_>>()?,
             linear: tensor("linear.weight", &[WIDTH, WIDTH])?.t()?.contiguous()?,
             linear_bias: tensor("linear.bias", &[WIDTH])?.to_vec1()?,

@@ -15,9 +15,10 @@ use candle_core::{Device, IndexOp, Tensor};
 use rayon::prelude::*;
 
 use super::Error;
-use super::layer::{Below, Layer, WIDTH};
-use super::packed::{self, Norm, Packed};
+use super::layer::{Below, EPSILON, Layer, WIDTH};
+use super::packed::{self, Packed};
 use super::unigram::Tokenizer;
+use crate::matrix::Norm;
 
 pub const LAYERS: usize = 12;
 /// Longer turns are cut: 128 tokens are about 90 words, and the annotation guide splits turns of over 80 words.
@@ -128,6 +129,7 @@ impl Encoder {
             norm: Norm::new(
                 reader.numbers("embeddings.LayerNorm.weight")?,
                 reader.numbers("embeddings.LayerNorm.bias")?,
+                EPSILON,
             ),
             layers: Packed::new(layers)?,
         })

@@ -6,12 +6,13 @@
 
 use candle_core::Tensor;
 use rayon::prelude::*;
-use rten_gemm::{GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix};
+use rten_gemm::GemmInputB;
 use rten_simd::{SimdOp, SimdUnaryOp};
-use rten_tensor::{Matrix, NdTensorView};
-use rten_vecmath::{Gelu, Normalize, NormalizeOptions, Softmax, Sum, SumSquare, SumSquareSub};
+use rten_tensor::NdTensorView;
+use rten_vecmath::{Gelu, Softmax, SumSquare};
 
 use super::layer::{ATTENTION_HEADS, EPSILON, Layer, WIDTH};
+use crate::matrix::{Linear, Norm, Products};
 
 /// Width of one attention head.
 const HEAD: usize = WIDTH / ATTENTION_HEADS;
@@ -19,83 +20,6 @@ const HEAD: usize = WIDTH / ATTENTION_HEADS;
 const QKV: usize = 3 * WIDTH;
 /// Widest row inside a layer.
 const INNER: usize = 4 * WIDTH;
-
-struct Linear {
-    weight: PackedBMatrix<f32>,
-    bias: Vec<f32>,
-}
-
-impl Linear {
-    fn outputs(&self) -> usize {
-        self.bias.len()
-    }
-
-    /// `to` = `from` · weight + bias.
-    fn set(&self, gemm: &GemmExecutor, from: &[f32], to: &mut [f32]) {
-        to.chunks_exact_mut(self.outputs())
-            .for_each(|row| row.copy_from_slice(&self.bias));
-        self.multiply(gemm, from, to);
-    }
-
-    /// `to` += `from` · weight + bias.
-    fn add(&self, gemm: &GemmExecutor, from: &[f32], to: &mut [f32]) {
-        for row in to.chunks_exact_mut(self.outputs()) {
-            row.iter_mut()
-                .zip(&self.bias)
-                .for_each(|(number, bias)| *number += bias);
-        }
-        self.multiply(gemm, from, to);
-    }
-
-    fn multiply(&self, gemm: &GemmExecutor, from: &[f32], to: &mut [f32]) {
-        let inputs = self.weight.rows();
-        let from = NdTensorView::from_data([from.len() / inputs, inputs], from);
-        let options = GemmOptions {
-            beta: 1.0,
-            ..GemmOptions::default()
-        };
-        product(gemm, from, GemmInputB::Packed(&self.weight), to, options);
-    }
-}
-
-fn product(
-    gemm: &GemmExecutor,
-    a: Matrix<'_>,
-    b: GemmInputB<'_, f32>,
-    to: &mut [f32],
-    options: GemmOptions<'_, f32, f32, f32>,
-) {
-    gemm.gemm(to, GemmInputA::Unpacked(a), b, options)
-        .expect("the shapes of a product fit each other");
-}
-
-/// Layer norm of each row.
-pub struct Norm {
-    weight: Vec<f32>,
-    bias: Vec<f32>,
-}
-
-impl Norm {
-    pub fn new(weight: Vec<f32>, bias: Vec<f32>) -> Self {
-        Self { weight, bias }
-    }
-
-    pub fn apply(&self, rows: &mut [f32]) {
-        let width = self.weight.len() as f32;
-        for row in rows.chunks_exact_mut(self.weight.len()) {
-            let mean = Sum::new(row).dispatch() / width;
-            let variance = SumSquareSub::new(row, mean).dispatch() / width;
-            let options = NormalizeOptions {
-                pre_scale_bias: mean,
-                scale: 1.0 / (variance + EPSILON).sqrt(),
-                element_scale: Some(&self.weight),
-                element_bias: Some(&self.bias),
-                ..NormalizeOptions::default()
-            };
-            Normalize::new_mut(row, options).dispatch();
-        }
-    }
-}
 
 /// One layer.
 struct PackedLayer {
@@ -123,15 +47,14 @@ struct Room {
 impl Packed {
     /// Each layer is let go of as soon as it is packed.
     pub fn new(layers: Vec<Layer>) -> candle_core::Result<Self> {
-        let gemm = GemmExecutor::new();
-        let layers = layers.into_par_iter().map(|layer| PackedLayer::new(&gemm, &layer));
+        let products = Products::default();
+        let layers = layers.into_par_iter().map(|layer| PackedLayer::new(&products, &layer));
         Ok(Self(layers.collect::<candle_core::Result<_>>()?))
     }
 
     /// Rows of texts of these lengths, behind each other, through the first `count` layers.
     pub fn forward(&self, rows: &mut [f32], lengths: &[usize], count: usize) {
-        // No more than the choice of a kernel; not to be sent between threads, so not kept.
-        let gemm = GemmExecutor::new();
+        let mut products = Products::default();
         let all = rows.len() / WIDTH;
         let longest = lengths.iter().copied().max().unwrap_or(0);
         let mut room = Room {
@@ -141,24 +64,23 @@ impl Packed {
             head: vec![0.0; longest * HEAD],
         };
         for layer in &self.0[..count] {
-            layer.forward(&gemm, rows, lengths, &mut room);
+            layer.forward(&mut products, rows, lengths, &mut room);
         }
     }
 }
 
 impl PackedLayer {
-    fn new(gemm: &GemmExecutor, layer: &Layer) -> candle_core::Result<Self> {
+    fn new(products: &Products, layer: &Layer) -> candle_core::Result<Self> {
         let numbers = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
         let linear = |weight: &Tensor, bias: &Tensor| {
             let (inputs, outputs) = weight.dims2()?;
             let weight = numbers(weight)?;
-            candle_core::Result::Ok(Linear {
-                weight: gemm.prepack_b(NdTensorView::from_data([inputs, outputs], weight.as_slice())),
-                bias: numbers(bias)?,
-            })
+            let weight = NdTensorView::from_data([inputs, outputs], weight.as_slice());
+            candle_core::Result::Ok(Linear::exact(products, weight, numbers(bias)?))
         };
-        let norm =
-            |weight: &Tensor, bias: &Tensor| candle_core::Result::Ok(Norm::new(numbers(weight)?, numbers(bias)?));
+        let norm = |weight: &Tensor, bias: &Tensor| {
+            candle_core::Result::Ok(Norm::new(numbers(weight)?, numbers(bias)?, EPSILON))
+        };
         let [qw, qb, aw, ab, anw, anb, uw, ub, dw, db, onw, onb] = layer.tensors();
         Ok(Self {
             qkv: linear(qw, qb)?,
@@ -170,15 +92,15 @@ impl PackedLayer {
         })
     }
 
-    fn forward(&self, gemm: &GemmExecutor, rows: &mut [f32], lengths: &[usize], room: &mut Room) {
+    fn forward(&self, products: &mut Products, rows: &mut [f32], lengths: &[usize], room: &mut Room) {
         let all = rows.len() / WIDTH;
         let qkv = &mut room.wide[..all * QKV];
-        self.qkv.set(gemm, rows, qkv);
+        self.qkv.set(products, rows, qkv);
         let mut start = 0;
         for &length in lengths {
             let (qkv, attended) = (&qkv[start * QKV..], &mut room.attended[start * WIDTH..]);
             attend(
-                gemm,
+                products,
                 &qkv[..length * QKV],
                 &mut attended[..length * WIDTH],
                 &mut room.scores,
@@ -186,17 +108,17 @@ impl PackedLayer {
             );
             start += length;
         }
-        self.attention_out.add(gemm, &room.attended, rows);
+        self.attention_out.add(products, &room.attended, rows);
         self.attention_norm.apply(rows);
-        self.up.set(gemm, rows, &mut room.wide);
+        self.up.set(products, rows, &mut room.wide);
         Gelu {}.map_mut(&mut room.wide);
-        self.down.add(gemm, &room.wide, rows);
+        self.down.add(products, &room.wide, rows);
         self.out_norm.apply(rows);
     }
 }
 
 /// Attention within one text.
-fn attend(gemm: &GemmExecutor, qkv: &[f32], attended: &mut [f32], scores: &mut [f32], out: &mut [f32]) {
+fn attend(products: &Products, qkv: &[f32], attended: &mut [f32], scores: &mut [f32], out: &mut [f32]) {
     let length = qkv.len() / QKV;
     let (scores, out) = (&mut scores[..length * length], &mut out[..length * HEAD]);
     for at in (0..WIDTH).step_by(HEAD) {
@@ -204,22 +126,13 @@ fn attend(gemm: &GemmExecutor, qkv: &[f32], attended: &mut [f32], scores: &mut [
             let from = &qkv[which * WIDTH + at..];
             NdTensorView::from_slice_with_strides([length, HEAD], from, [QKV, 1]).expect("a head is part of a row")
         };
-        let options = GemmOptions {
-            alpha: 1.0 / (HEAD as f32).sqrt(),
-            ..GemmOptions::default()
-        };
-        product(
-            gemm,
-            part(0),
-            GemmInputB::Unpacked(part(1).transposed()),
-            scores,
-            options,
-        );
+        let keys = GemmInputB::Unpacked(part(1).transposed());
+        products.set(part(0), keys, 1.0 / (HEAD as f32).sqrt(), scores);
         for row in scores.chunks_exact_mut(length) {
             Softmax::new_mut(row).dispatch();
         }
         let scores = NdTensorView::from_data([length, length], &*scores);
-        product(gemm, scores, GemmInputB::Unpacked(part(2)), out, GemmOptions::default());
+        products.set(scores, GemmInputB::Unpacked(part(2)), 1.0, out);
         for (row, out) in attended.chunks_exact_mut(WIDTH).zip(out.chunks_exact(HEAD)) {
             row[at..at + HEAD].copy_from_slice(out);
         }

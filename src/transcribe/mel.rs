@@ -1,4 +1,5 @@
-//! Sound → bands of the mel scale, as the voice encoder was trained on: power, not its logarithm; 25 ms every 10 ms.
+//! Sound → bands of the mel scale, as the recogniser and the voice encoder were trained on: power, not its logarithm; 25 ms every
+//! 10 ms.
 
 use std::io;
 use std::ops::Range;
@@ -9,8 +10,6 @@ use realfft::{RealFftPlanner, RealToComplex};
 
 /// Samples between two frames.
 pub const HOP: usize = 160;
-/// Bands of a frame.
-pub const BANDS: usize = 40;
 /// Samples of a frame; its middle lies at its number times [`HOP`].
 const WINDOW: usize = 400;
 const BINS: usize = WINDOW / 2 + 1;
@@ -25,8 +24,8 @@ pub struct Mel {
 
 impl Mel {
     /// `filters`: for each band the weight of each frequency; None where their number is wrong.
-    pub fn new(filters: &[f32]) -> Option<Self> {
-        if filters.len() != BANDS * BINS {
+    pub fn new(filters: &[f32], bands: usize) -> Option<Self> {
+        if filters.len() != bands * BINS {
             return None;
         }
         let filters = filters.chunks_exact(BINS).map(|row| {
@@ -57,7 +56,7 @@ impl Mel {
         let mut samples = vec![0.0; missing];
         samples.extend(read(from + missing - before..frames.end * HOP + WINDOW / 2)?);
         samples.resize(frames.len() * HOP + WINDOW, 0.0);
-        let mut bands = Vec::with_capacity(frames.len() * BANDS);
+        let mut bands = Vec::with_capacity(frames.len() * self.filters.len());
         let (mut input, mut scratch) = (self.fourier.make_input_vec(), self.fourier.make_scratch_vec());
         let mut spectrum: Vec<Complex<f32>> = self.fourier.make_output_vec();
         let mut power = [0.0; BINS];
