@@ -647,7 +647,16 @@ fn hear(
 type Open<'a> = dyn FnMut(usize) -> Result<Vec<Box<dyn Transcriber>>, transcribe::Error> + 'a;
 
 fn own(path: PathBuf, threads: usize) -> Box<Open<'static>> {
-    Box::new(move |pieces| whisper::open(&whisper::Weights::load(&path)?, threads, pieces))
+    let read = move || whisper::Weights::load(&path, threads);
+    // While voices are looked for.
+    let mut reading = Some(std::thread::spawn(read.clone()));
+    Box::new(move |pieces| {
+        let weights = match reading.take() {
+            Some(reading) => reading.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            None => read(),
+        };
+        whisper::open(&weights?, threads, pieces)
+    })
 }
 
 /// File name without its ending.

@@ -241,12 +241,16 @@ fn read(track: &Track<'_>, parts: &[Range<usize>], most: usize) -> io::Result<Ve
     Ok(samples)
 }
 
-/// Chunks of one track that a recogniser hears together: as many as it likes, as long as no other is left without any.
+/// Chunks of one track that a recogniser hears together: as many as it likes, but so few that each of several has two turns or more, or
+/// one would wait for the last turn of another.
 fn groups<'c>(chunks: &'c [Chunk], recognisers: &[Box<dyn Transcriber>]) -> Vec<&'c [Chunk]> {
     let most = recognisers.first().map_or(1, |recogniser| recogniser.at_once());
-    let share = chunks.len().div_ceil(recognisers.len().max(1));
+    let most = match recognisers.len() {
+        0 | 1 => most,
+        count => most.min(chunks.len().div_ceil(2 * count)),
+    };
     let tracks = chunks.chunk_by(|one, next| one.track == next.track);
-    tracks.flat_map(|own| own.chunks(most.min(share).max(1))).collect()
+    tracks.flat_map(|own| own.chunks(most.max(1))).collect()
 }
 
 /// The words of chunks of one track, in the time of the recording. `samples` is the sound of each.
@@ -511,7 +515,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_of_a_track_are_heard_together_and_no_recogniser_is_left_without() {
+    fn chunks_of_a_track_are_heard_together_and_no_recogniser_waits_long() {
         let chunks: Vec<Chunk> = [0, 0, 0, 0, 0, 0, 1]
             .map(|track| Chunk {
                 track,
@@ -525,7 +529,8 @@ mod tests {
             groups(&chunks, &recognisers).iter().map(|group| group.len()).collect()
         };
         assert_eq!(sizes(1, 4), [4, 2, 1]);
-        assert_eq!(sizes(4, 4), [2, 2, 2, 1]);
+        assert_eq!(sizes(2, 4), [2, 2, 2, 1]);
+        assert_eq!(sizes(4, 4), [1; 7]);
         assert_eq!(sizes(2, 1), [1; 7]);
     }
 }

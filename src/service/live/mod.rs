@@ -462,7 +462,7 @@ fn recognisers(options: &Options) -> Option<Recognisers> {
                     pipeline::Recogniser::Remote(_) => return Err(live::Error::NoRecogniser.to_string()),
                 };
                 let judge = Arc::new(pipeline::load_judge().map_err(|error| error.to_string())?);
-                empty.insert((Weights::load(&path).map_err(|error| error.to_string())?, judge))
+                empty.insert((Weights::load(&path, threads).map_err(|error| error.to_string())?, judge))
             }
         };
         let judged = Judged {

@@ -60,13 +60,21 @@ pub struct Whisper {
 
 impl Weights {
     /// Reads a ggml file. Its matrices are rounded to bytes whatever they were stored as, where the processor multiplies bytes.
-    pub fn load(path: &Path) -> Result<Self, Error> {
-        let model = File::read(path).and_then(|file| Model::new(&file));
+    pub fn load(path: &Path, threads: usize) -> Result<Self, Error> {
+        let read = || {
+            File::read(path)
+                .and_then(|file| Model::new(&file))
+                .map_err(|error| error.to_string())
+        };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build();
+        let model = pool
+            .map_err(|error| error.to_string())
+            .and_then(|pool| pool.install(read));
         model
             .map(|model| Self(Arc::new(model)))
             .map_err(|cause| Error::Weights {
                 path: path.display().to_string(),
-                cause: cause.to_string(),
+                cause,
             })
     }
 }
