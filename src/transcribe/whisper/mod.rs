@@ -1,10 +1,10 @@
 //! Whisper, from the ggml files that whisper.cpp reads.
 //!
-//! Owns the model and how a piece is heard: greedily, with the encoder's window shortened to the speech plus a margin (without the
-//! margin, 4–5 more words in a hundred are wrong), several pieces at once, because a token costs as much for one as for four. Times of
-//! words are read off the decoder's attention while it writes. What is heard depends on the piece alone, bit by bit: neither on the pieces
-//! beside it nor on the number of threads. In the end a program of our own, because on two cores whisper.cpp takes two to five times as
-//! long with the same weights (benches/README.md).
+//! Owns the model and how a piece is heard: with the encoder's window shortened to the speech plus a margin (without the margin, 4–5
+//! more words in a hundred are wrong), several pieces at once, because a token costs little more for four than for one, and several
+//! lines of text in each. Times of words are read off the decoder's attention while it writes. What is heard depends on the piece
+//! alone, bit by bit: neither on the pieces beside it nor on the number of threads. A program of our own, because whisper.cpp takes
+//! about twice as long with the same weights (benches/README.md).
 
 mod align;
 mod decoder;
