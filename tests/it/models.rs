@@ -135,7 +135,7 @@ fn the_words_of_a_piece_depend_on_its_sound_alone() {
         let together = whisper.words(&pieces, Language::Ru).expect("words");
         for (piece, words) in pieces.iter().zip(&together) {
             let alone = whisper.words(&[*piece], Language::Ru).expect("words");
-            assert_eq!(alone, [words.clone()], "alone other words are heard");
+            assert_eq!(alone, std::slice::from_ref(words), "alone other words are heard");
         }
         assert_eq!(whisper.detect_language(&pieces[3]).expect("a language"), Language::Ru);
         together
