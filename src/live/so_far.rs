@@ -1,12 +1,9 @@
 //! Which words of somebody who still speaks are shown.
 //!
-//! The end of open speech is heard otherwise a moment later, so its last words are shown once two hearings agree on them; what was
-//! shown stays. Words of a turn that has ended are *not* held back.
+//! The end of open speech is heard otherwise a moment later, so a word is shown once two hearings agree on it and on all before it;
+//! what was shown stays until two agree on something else. Words of a turn that has ended are *not* held back.
 
 use crate::domain::{Word, letters};
-
-/// Last words that are held back until a second hearing agrees.
-const UNSURE: usize = 3;
 
 /// Hearings of one speaker.
 #[derive(Debug, Default)]
@@ -15,26 +12,24 @@ pub struct SoFar {
     from: u64,
     /// Its words, as they count.
     heard: Vec<String>,
-    shown: usize,
+    shown: Vec<Word>,
 }
 
 impl SoFar {
-    /// How many of the words of speech from sample `from` on are to be shown. `paused`: its speaker may have ended.
-    pub fn shown(&mut self, from: u64, words: &[Word], paused: bool) -> usize {
-        let words: Vec<String> = words.iter().map(|word| letters(&word.text)).collect();
+    /// The words to be shown of speech from sample `from` on, which was heard as `words`.
+    pub fn shown(&mut self, from: u64, words: &[Word]) -> &[Word] {
+        let heard: Vec<String> = words.iter().map(|word| letters(&word.text)).collect();
         if self.from != from {
             self.heard.clear();
-            self.shown = 0;
+            self.shown.clear();
         }
-        let agreed = words.iter().zip(&self.heard).take_while(|(now, before)| now == before);
-        let sure = if paused {
-            words.len()
-        } else {
-            agreed.count().max(words.len().saturating_sub(UNSURE))
-        };
-        self.shown = sure.max(self.shown).min(words.len());
-        (self.from, self.heard) = (from, words);
-        self.shown
+        let both = heard.iter().zip(&self.heard);
+        let agreed = both.take_while(|(now, before)| now == before).count();
+        if agreed >= self.shown.len() {
+            self.shown = words[..agreed].to_vec();
+        }
+        (self.from, self.heard) = (from, heard);
+        &self.shown
     }
 }
 
@@ -51,23 +46,36 @@ mod tests {
         text.split(' ').map(word).collect()
     }
 
+    fn shown(so_far: &mut SoFar, from: u64, heard: &str) -> String {
+        crate::transcribe::text_of(so_far.shown(from, &words(heard)))
+    }
+
     #[test]
     fn words_are_shown_once_two_hearings_agree() {
         let mut so_far = SoFar::default();
-        assert_eq!(so_far.shown(0, &words("We have"), false), 0);
-        assert_eq!(so_far.shown(0, &words("We have four"), false), 2);
-        assert_eq!(so_far.shown(0, &words("We have forty people."), false), 2);
-        assert_eq!(so_far.shown(0, &words("We have forty people, and"), false), 4);
-        // Words further back are shown however they are heard, and what was shown stays.
-        assert_eq!(so_far.shown(0, &words("We have 40 people and a"), false), 4);
-        assert_eq!(so_far.shown(0, &words("We have 40 people and a plan."), true), 7);
+        assert_eq!(shown(&mut so_far, 0, "We have"), "");
+        assert_eq!(shown(&mut so_far, 0, "We have four"), "We have");
+        assert_eq!(shown(&mut so_far, 0, "We have forty people."), "We have");
+        assert_eq!(
+            shown(&mut so_far, 0, "We have forty people, and"),
+            "We have forty people,"
+        );
+        // What was shown stays while one hearing has it otherwise.
+        assert_eq!(
+            shown(&mut so_far, 0, "We have 40 people and a"),
+            "We have forty people,"
+        );
+        assert_eq!(
+            shown(&mut so_far, 0, "We have 40 people and a plan."),
+            "We have 40 people and a"
+        );
     }
 
     #[test]
     fn other_speech_begins_anew() {
         let mut so_far = SoFar::default();
-        so_far.shown(0, &words("One two three four"), true);
-        assert_eq!(so_far.shown(9, &words("One two three four"), false), 1);
-        assert_eq!(so_far.shown(9, &words("One"), false), 1);
+        shown(&mut so_far, 0, "One two three four");
+        assert_eq!(shown(&mut so_far, 9, "One two three four"), "");
+        assert_eq!(shown(&mut so_far, 9, "One"), "One");
     }
 }

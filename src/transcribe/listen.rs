@@ -23,8 +23,8 @@ const PIECE: usize = 7 * SAMPLE_RATE as usize / FRAME;
 const SHORT_PAUSE: usize = 12;
 /// Longer speech is cut where it is: 28 s, as the recogniser takes.
 const LONGEST: usize = 28 * SAMPLE_RATE as usize / FRAME;
-/// Frames of speech between two partial texts (0.8 s).
-const PARTIAL: usize = 50;
+/// Frames of speech between two partial texts (0.7 s).
+const PARTIAL: usize = 44;
 
 /// Speech on one channel.
 #[derive(Debug, Clone, PartialEq)]

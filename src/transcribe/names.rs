@@ -7,20 +7,26 @@
 use crate::domain::{Word, letters};
 
 /// What a recogniser is told.
+#[derive(Clone, Copy)]
 pub struct Prompt<'n>(&'n [String]);
 
 /// So many names, one behind the other as they were told and with nothing else, nobody says.
 const READ_OUT: usize = 3;
+
+/// A name as it is told: Whisper takes what it is told for what was said before, and goes on in its way; behind a list with commas it
+/// hardly writes a full stop any more.
+pub fn sentence(name: &str) -> String {
+    format!("{name}.")
+}
 
 impl<'n> Prompt<'n> {
     pub const fn new(names: &'n [String]) -> Self {
         Self(names)
     }
 
-    /// Empty where there are no names. Each is a sentence: Whisper takes what it is told for what was said before, and goes on in
-    /// its way; behind a list with commas it hardly writes a full stop any more.
+    /// Empty where there are no names.
     pub fn text(&self) -> String {
-        let sentences: Vec<String> = self.0.iter().map(|name| format!("{name}.")).collect();
+        let sentences: Vec<String> = self.0.iter().map(|name| sentence(name)).collect();
         sentences.join(" ")
     }
 

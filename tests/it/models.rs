@@ -150,3 +150,45 @@ fn the_words_of_a_piece_depend_on_its_sound_alone() {
     }
     assert!(heard.iter().map(Vec::len).sum::<usize>() > 25, "{heard:?}");
 }
+
+#[test]
+fn a_file_that_is_no_model_is_refused_with_what_is_wrong() {
+    let scratch = Scratch::new();
+    let recording = fixture("audio/discovery-en.opus").to_string_lossy().into_owned();
+    // What it is, the sizes of whisper-base, and neither filters, tokens nor weights.
+    let numbers = [0x6767_6d6c_u32, 51_865, 1500, 512, 8, 6, 448, 512, 8, 6, 80, 1, 0, 0, 0];
+    let of_size = |which: usize, size: u32| -> Vec<u8> {
+        let mut numbers = numbers;
+        numbers[1 + which] = size;
+        numbers.into_iter().flat_map(u32::to_le_bytes).collect()
+    };
+    for (which, size, wrong) in [
+        (0, 100, "vocabulary is 100"),
+        (1, 7, "count of places for sound is 7"),
+        (2, 0, "width is 0"),
+        (2, 100, "width is 100"),
+        (4, 0, "count of layers for sound is 0"),
+        (5, 3, "count of places for text is 3"),
+        (8, 0, "count of layers for text is 0"),
+        (9, 0, "count of bands is 0"),
+    ] {
+        let said = refused(&scratch, &recording, &of_size(which, size));
+        assert!(
+            said.contains(&format!("its {wrong}, which no model of Whisper has")),
+            "{said}"
+        );
+    }
+    assert!(refused(&scratch, &recording, &of_size(9, 80)).contains("mel filters"));
+    assert!(refused(&scratch, &recording, &of_size(9, 80)[..30]).contains("it ends too early"));
+    assert!(refused(&scratch, &recording, b"RIFF").contains("it is no ggml file of Whisper"));
+}
+
+/// What is said of a recogniser's weights that cannot be used.
+fn refused(scratch: &Scratch, recording: &str, bytes: &[u8]) -> String {
+    let path = scratch.write("model.bin", bytes);
+    let output = dealstage(&["analyze", recording, "--asr-model", &path]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    let said = stderr(&output);
+    assert!(said.contains(&format!("{path}: the weights cannot be read")), "{said}");
+    said
+}

@@ -415,8 +415,8 @@ impl Session {
         let Some(so_far) = self.so_far.get_mut(said.channel) else {
             return;
         };
-        let shown = so_far.shown(said.from, &words.words, said.until == Until::Pause);
-        let text = text_of(&[&before, &words.words[..shown]].concat());
+        let shown = so_far.shown(said.from, &words.words);
+        let text = text_of(&[before.as_slice(), shown].concat());
         if !text.is_empty() {
             self.tell_so_far(said, text);
         }

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::file::{Error, File};
 use super::memory::Memory;
-use super::parts::{HEAD, Inner, Reader};
+use super::parts::{HEAD, Inner, Reader, SelfAttention};
 use crate::matrix::{self, Linear, Norm, Products};
 
 /// An attention head of the decoder: layer and number.
@@ -27,10 +27,7 @@ pub struct Decoder {
 }
 
 struct Layer {
-    norm: Norm,
-    /// Query, key and value.
-    qkv: Linear,
-    out: Linear,
+    attention: SelfAttention,
     sound_norm: Norm,
     sound_query: Linear,
     /// Key and value.
@@ -70,19 +67,11 @@ impl Decoder {
     pub fn new(file: &File, aligning: Vec<Head>) -> Result<Self, Error> {
         let sizes = file.sizes;
         let (width, products) = (sizes.width, Products::default());
-        let reader = |prefix: String| Reader {
-            file,
-            products: &products,
-            prefix,
-        };
         let layer = |at: usize| {
-            let reader = reader(format!("decoder.blocks.{at}."));
-            let (norm, qkv) = reader.normed("attn_ln", &["attn.query", "attn.key", "attn.value"], width)?;
+            let reader = Reader::new(file, &products, format!("decoder.blocks.{at}."));
             let (sound_norm, sound_query) = reader.normed("cross_attn_ln", &["cross_attn.query"], width)?;
             Ok(Layer {
-                norm,
-                qkv,
-                out: reader.linear(&["attn.out"], width, width)?,
+                attention: reader.self_attention()?,
                 sound_norm,
                 sound_query,
                 sound: reader.linear(&["cross_attn.key", "cross_attn.value"], width, width)?,
@@ -96,7 +85,7 @@ impl Decoder {
             .collect::<Result<_, Error>>()?;
         let mut tokens = file.numbers("decoder.token_embedding.weight", &[sizes.vocabulary, width])?;
         let (rounded, steps): (Vec<_>, Vec<_>) = tokens.par_chunks_exact(width).map(matrix::round).unzip();
-        let mut norm = reader("decoder.".to_owned()).norm("ln")?;
+        let mut norm = Reader::new(file, &products, "decoder.".to_owned()).norm("ln")?;
         norm.smooth(&mut tokens, super::parts::SHARE);
         Ok(Self {
             width,
@@ -165,8 +154,8 @@ impl Decoder {
         let mut shares = Vec::new();
         for (at, layer) in self.layers.iter().enumerate() {
             normed.copy_from_slice(&rows);
-            layer.norm.apply(&mut normed);
-            layer.qkv.set(products, &normed, &mut queries);
+            layer.attention.norm.apply(&mut normed);
+            layer.attention.qkv.set(products, &normed, &mut queries);
             for (token, qkv) in tokens.iter().zip(queries.chunks_exact_mut(3 * width)) {
                 let (query, rest) = qkv.split_at_mut(width);
                 let (keys, values) = rest.split_at(width);
@@ -180,7 +169,7 @@ impl Decoder {
                     said.attend(head, &qkv[head * HEAD..(head + 1) * HEAD], place + 1, &mut shares, to);
                 }
             }
-            layer.out.add(products, &normed, &mut rows);
+            layer.attention.out.add(products, &normed, &mut rows);
 
             normed.copy_from_slice(&rows);
             layer.sound_norm.apply(&mut normed);

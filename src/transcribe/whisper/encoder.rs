@@ -7,7 +7,7 @@ use rten_tensor::NdTensorView;
 use rten_vecmath::Softmax;
 
 use super::file::{Error, File};
-use super::parts::{HEAD, Inner, Reader, gelu};
+use super::parts::{HEAD, Inner, Reader, SelfAttention, gelu};
 use crate::matrix::{Linear, Norm, Products};
 
 /// Frames of sound for one place.
@@ -28,10 +28,7 @@ pub struct Encoder {
 }
 
 struct Layer {
-    norm: Norm,
-    /// Query, key and value.
-    qkv: Linear,
-    out: Linear,
+    attention: SelfAttention,
     inner: Inner,
 }
 
@@ -39,18 +36,10 @@ impl Encoder {
     pub fn new(file: &File) -> Result<Self, Error> {
         let sizes = file.sizes;
         let (width, products) = (sizes.width, Products::default());
-        let reader = |prefix: String| Reader {
-            file,
-            products: &products,
-            prefix,
-        };
         let layer = |at: usize| {
-            let reader = reader(format!("encoder.blocks.{at}."));
-            let (norm, qkv) = reader.normed("attn_ln", &["attn.query", "attn.key", "attn.value"], width)?;
+            let reader = Reader::new(file, &products, format!("encoder.blocks.{at}."));
             Ok(Layer {
-                norm,
-                qkv,
-                out: reader.linear(&["attn.out"], width, width)?,
+                attention: reader.self_attention()?,
                 inner: reader.inner()?,
             })
         };
@@ -66,7 +55,7 @@ impl Encoder {
                 .into_par_iter()
                 .map(layer)
                 .collect::<Result<_, Error>>()?,
-            norm: reader("encoder.".to_owned()).norm("ln_post")?,
+            norm: Reader::new(file, &products, "encoder.".to_owned()).norm("ln_post")?,
         })
     }
 
@@ -87,10 +76,10 @@ impl Encoder {
         let mut qkv = vec![0.0; 3 * rows.len()];
         for layer in &self.layers {
             normed.copy_from_slice(&rows);
-            layer.norm.apply(&mut normed);
-            layer.qkv.set(products, &normed, &mut qkv);
+            layer.attention.norm.apply(&mut normed);
+            layer.attention.qkv.set(products, &normed, &mut qkv);
             attend(products, &qkv, width, &mut normed);
-            layer.out.add(products, &normed, &mut rows);
+            layer.attention.out.add(products, &normed, &mut rows);
             layer.inner.add(products, &mut rows);
         }
         self.norm.apply(&mut rows);

@@ -25,6 +25,8 @@ pub enum Error {
     Short,
     #[error("`{name}` is stored as type {kind}, which is not read; f16, q8_0, q5_1, q5_0, q4_1 and q4_0 are")]
     Kind { name: String, kind: u32 },
+    #[error("its {what} is {found}, which no model of Whisper has")]
+    Size { what: &'static str, found: usize },
     #[error("it lacks `{0}`")]
     Missing(String),
     #[error("`{name}` is {found:?}, not {wanted:?}")]

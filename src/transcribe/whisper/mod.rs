@@ -25,17 +25,17 @@ use self::search::Search;
 use self::vocabulary::Vocabulary;
 use super::invented::{self, Heard};
 use super::mel::{HOP, Mel};
-use super::names::Prompt;
+use super::names::{self, Prompt};
 use super::{Error, Failure, Piece, Transcriber};
-use crate::domain::{Language, Word};
+use crate::domain::{Language, SAMPLE_RATE, Word};
 use crate::matrix::Products;
 
 /// Samples of a place of the encoder: 20 ms.
 const PLACE: usize = HOP * FRAMES;
 /// Places beyond the speech that keep the error where the full window has it.
 const MARGIN: usize = 256;
-/// The model reads 448 tokens: no more than 223 of what came before.
-const MOST_BEFORE: usize = 200;
+/// The model reads 448 tokens: no more than 223 of what came before. With the token that begins them.
+const MOST_BEFORE: usize = 201;
 /// A word takes no longer than this, in seconds, and so much for each of its letters.
 const WORD_S: f64 = 0.25;
 const LETTER_S: f64 = 0.1;
@@ -93,6 +93,7 @@ pub fn open(weights: &Weights, threads: usize, pieces: usize) -> Result<Vec<Box<
 impl Model {
     fn new(file: &File) -> Result<Self, file::Error> {
         let sizes = file.sizes;
+        check(file)?;
         let vocabulary = Vocabulary::new(file);
         let mel = Mel::new(&file.filters, sizes.bands).ok_or_else(|| file::Error::Shape {
             name: "mel filters".to_owned(),
@@ -136,20 +137,21 @@ impl Model {
 
     /// What is read before the text: names that may be said, as many as fit, the first first; then the language.
     fn before<'n>(&self, names: &'n [String], language: Language) -> (Prompt<'n>, Vec<u32>) {
-        let mut count = names.len();
-        let (prompt, mut tokens) = loop {
-            let prompt = Prompt::new(&names[..count]);
-            let tokens = self.vocabulary.cut(&format!(" {}", prompt.text()));
-            if count == 0 {
-                break (prompt, Vec::new());
+        let (mut told, mut tokens) = (0, vec![self.vocabulary.before]);
+        // A blank begins a token: each name is cut as if it stood alone.
+        for name in names {
+            let own = self.vocabulary.cut(&format!(" {}", names::sentence(name)));
+            if tokens.len() + own.len() > MOST_BEFORE {
+                break;
             }
-            if tokens.len() <= MOST_BEFORE {
-                break (prompt, [vec![self.vocabulary.before], tokens].concat());
-            }
-            count -= 1;
-        };
+            tokens.extend(own);
+            told += 1;
+        }
+        if told == 0 {
+            tokens.clear();
+        }
         tokens.extend(self.vocabulary.begin(language));
-        (prompt, tokens)
+        (Prompt::new(&names[..told]), tokens)
     }
 
     fn detect_language(&self, piece: &Piece<'_>) -> Result<Language, String> {
@@ -177,11 +179,14 @@ impl Model {
     fn words(&self, pieces: &[Piece<'_>], language: Language) -> Result<Vec<Vec<Word>>, String> {
         let mut products = Products::default();
         let (mut sounds, mut prompts, mut before) = (Vec::new(), Vec::new(), Vec::new());
-        for piece in pieces {
-            let (prompt, tokens) = self.before(piece.names, language);
-            sounds.push(self.listen(&mut products, piece.samples)?);
-            prompts.push(prompt);
-            before.push(tokens);
+        // Pieces of a call have the same names.
+        for same in pieces.chunk_by(|one, next| one.names == next.names) {
+            let (prompt, tokens) = self.before(same[0].names, language);
+            for piece in same {
+                sounds.push(self.listen(&mut products, piece.samples)?);
+                prompts.push(prompt);
+                before.push(tokens.clone());
+            }
         }
         let search = Search {
             decoder: &self.decoder,
@@ -214,6 +219,38 @@ impl Model {
             })
             .collect())
     }
+}
+
+/// Whether the sizes are those of a model. That all weights are there in these sizes is seen where they are read.
+fn check(file: &File) -> Result<(), file::Error> {
+    let sizes = file.sizes;
+    /// A piece is up to 30 s long.
+    const SOUND_PLACES: usize = 30 * SAMPLE_RATE as usize / PLACE;
+    let least = MOST_BEFORE + vocabulary::BEGIN + search::MOST;
+    let checks = [
+        (
+            "width",
+            sizes.width,
+            sizes.width > 0 && sizes.width.is_multiple_of(parts::HEAD),
+        ),
+        ("count of layers for sound", sizes.sound_layers, sizes.sound_layers > 0),
+        ("count of layers for text", sizes.text_layers, sizes.text_layers > 0),
+        ("count of bands", sizes.bands, sizes.bands > 0),
+        ("count of places for sound", sizes.places, sizes.places >= SOUND_PLACES),
+        (
+            "count of places for text",
+            sizes.text_places,
+            sizes.text_places >= least,
+        ),
+        ("vocabulary", sizes.vocabulary, sizes.vocabulary >= vocabulary::LEAST),
+        (
+            "list of tokens",
+            file.tokens.len(),
+            file.tokens.len() <= sizes.vocabulary,
+        ),
+    ];
+    let wrong = checks.into_iter().find(|(.., right)| !right);
+    wrong.map_or(Ok(()), |(what, found, _)| Err(file::Error::Size { what, found }))
 }
 
 /// The decoder's heads that attend to the place where a token is spoken, as OpenAI publishes them for its models.

@@ -11,11 +11,19 @@ const EPSILON: f32 = 1e-5;
 /// to 0.7 (with 0, twice as much).
 pub const SHARE: f32 = 0.65;
 
-/// Layers one after the other, `part` of each.
+/// The parts whose names begin with `prefix`.
 pub struct Reader<'f> {
-    pub file: &'f File,
-    pub products: &'f Products,
-    pub prefix: String,
+    file: &'f File,
+    products: &'f Products,
+    prefix: String,
+}
+
+/// A layer's attention to its own rows.
+pub struct SelfAttention {
+    pub norm: Norm,
+    /// Query, key and value.
+    pub qkv: Linear,
+    pub out: Linear,
 }
 
 /// The halves of a layer behind its attention.
@@ -25,7 +33,11 @@ pub struct Inner {
     down: Linear,
 }
 
-impl Reader<'_> {
+impl<'f> Reader<'f> {
+    pub const fn new(file: &'f File, products: &'f Products, prefix: String) -> Self {
+        Self { file, products, prefix }
+    }
+
     fn width(&self) -> usize {
         self.file.sizes.width
     }
@@ -64,6 +76,16 @@ impl Reader<'_> {
         let (mut weight, bias) = self.weights(names, outputs, self.width())?;
         norm.smooth(&mut weight, SHARE);
         Ok((norm, Linear::rounded(self.products, &weight, bias)))
+    }
+
+    pub fn self_attention(&self) -> Result<SelfAttention, Error> {
+        let width = self.width();
+        let (norm, qkv) = self.normed("attn_ln", &["attn.query", "attn.key", "attn.value"], width)?;
+        Ok(SelfAttention {
+            norm,
+            qkv,
+            out: self.linear(&["attn.out"], width, width)?,
+        })
     }
 
     pub fn inner(&self) -> Result<Inner, Error> {

@@ -15,7 +15,7 @@ use crate::matrix::Products;
 /// 69, 64, 78 and 107, 100, 93, 90; 2, 3 and 5 take 10, 17 and 27 % longer than 1.
 const LINES: usize = 3;
 /// Tokens of a text: as many as the model reads, less what comes before them.
-const MOST: usize = 220;
+pub const MOST: usize = 220;
 
 pub struct Search<'m> {
     pub decoder: &'m Decoder,
@@ -149,10 +149,8 @@ impl Search<'_> {
             if candidate.id != self.vocabulary.end {
                 going.push(candidate);
             } else if rank < LINES {
-                let mut open = texts.open[candidate.text].clone();
-                open.sum = candidate.sum;
-                let count = open.tokens.len() + 1;
-                texts.ended.push(open.end(count));
+                let open = &texts.open[candidate.text];
+                texts.ended.push(open.end(candidate.sum, open.tokens.len() + 1));
             }
             if going.len() == LINES {
                 break;
@@ -174,20 +172,19 @@ impl Search<'_> {
             if open.tokens.len() < MOST {
                 texts.open.push(open);
             } else {
-                let count = open.tokens.len();
-                texts.ended.push(open.end(count));
+                texts.ended.push(open.end(open.sum, open.tokens.len()));
             }
         }
     }
 }
 
 impl Open {
-    /// The text as it is, its sum over so many tokens.
-    fn end(self, count: usize) -> Ended {
+    /// The text as it is, with the sum of so many tokens. What its line remembers of each layer is of no use any more.
+    fn end(&self, sum: f32, count: usize) -> Ended {
         Ended {
-            tokens: self.tokens,
-            aligned: self.line.aligned,
-            mean: self.sum / count as f32,
+            tokens: self.tokens.clone(),
+            aligned: self.line.aligned.clone(),
+            mean: sum / count as f32,
         }
     }
 }

@@ -28,6 +28,10 @@ pub struct Vocabulary {
 
 /// Models with fewer tokens know English only.
 const MULTILINGUAL: usize = 51_865;
+/// No model has fewer.
+pub const LEAST: usize = MULTILINGUAL - 1;
+/// Tokens right before a text, at most.
+pub const BEGIN: usize = 4;
 /// Languages of those with as many.
 const LANGUAGES: usize = 99;
 /// Of tokens with a meaning, the place behind the languages: translate, transcribe, the language model, before, no speech, no times.
