@@ -117,6 +117,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
                 // A folder that the user named.
                 pipeline::Error::Model(turn_model::Error::Folder { .. }) => BAD_INPUT,
                 pipeline::Error::Transcribe(transcribe::Error::NoSpeech { .. }) => BAD_INPUT,
+                pipeline::Error::Transcribe(transcribe::Error::Weights { .. }) => MISSING,
                 pipeline::Error::Remote(error)
                 | pipeline::Error::Transcribe(transcribe::Error::Recogniser {
                     cause: transcribe::Failure::Service(error),
