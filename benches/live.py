@@ -376,7 +376,7 @@ def voiced(samples, rate):
 
 async def audio_part(server, options, folder):
     ends, firsts, gaps = [], [], []
-    words_shown = words_changed = 0
+    stable = (0, 0, 0)
     for case in options.sound.split(","):
         language, encoding, channels = case.split("/")
         rate = 16_000 if encoding == "pcm" else 8_000
@@ -389,9 +389,9 @@ async def audio_part(server, options, folder):
         figure("end of speech → turn", case_ends, aim=1500)
         figure("beginning of speech → first words", case_firsts)
         figure("between two partial texts of a speaker", case_gaps, aim=1000)
-        shown, changed = stability(heard)
-        words_shown, words_changed = words_shown + shown, words_changed + changed
-        print_stability(shown, changed)
+        own = stability(heard)
+        stable = tuple(map(sum, zip(stable, own)))
+        print_stability(*own)
         figure("stop → final", [heard.messages[-1][0] - sent_at[-1]])
         told_within(server, before)
         used.print()
@@ -403,7 +403,7 @@ async def audio_part(server, options, folder):
     figure("end of speech → turn", ends, aim=1500)
     figure("beginning of speech → first words", firsts)
     figure("between two partial texts of a speaker", gaps, aim=1000)
-    print_stability(words_shown, words_changed)
+    print_stability(*stable)
 
 
 async def speak(server, options, samples, rate, encoding, language):
@@ -455,28 +455,38 @@ def delays(heard, sent_at, voices):
 
 
 def stability(heard):
-    """Words that partial texts showed, and those of them that a later text of the same turn, or the turn itself, has otherwise.
-
-    A word is known by its place in the turn; case and marks do not count.
+    """Words that partial texts showed, and those of them that a later text of the same turn, or the turn itself, has otherwise: by
+    their place in the turn, and as somebody sees it who reads, to whom words that only move are the same. Case and marks do not count.
     """
     texts = {}
     for _, message in heard.of("partial"):
         texts.setdefault((message["speaker"], message["start_s"]), []).append(plain(message["text"]))
-    shown = changed = 0
+    shown = changed = replaced = 0
     for _, message in heard.of("turn"):
         turn = message["turn"]
         versions = [*texts.get((turn["speaker"], turn["start_s"]), []), plain(turn["text"])]
+        replaced += sum(replacements(versions))
         for place in range(max(map(len, versions[:-1]), default=0)):
             seen = [version[place : place + 1] for version in versions]
             first = next(at for at, word in enumerate(seen) if word)
             shown += 1
             changed += any(word != seen[first] for word in seen[first:])
-    return shown, changed
+    return shown, changed, replaced
 
 
-def print_stability(shown, changed):
-    share = 100 * changed / max(shown, 1)
-    print(f"  words shown before their turn: {shown}, changed later: {changed} ({share:.1f} %)   aim: 5 %: {'met' if share <= 5 else 'MISSED'}")
+def replacements(versions):
+    """Of each version but the last: how many of its words the next has not, words beside each other aligned."""
+    for now, then in zip(versions, versions[1:]):
+        same = difflib.SequenceMatcher(None, now, then, autojunk=False).get_matching_blocks()
+        yield len(now) - sum(block.size for block in same)
+
+
+def print_stability(shown, changed, replaced):
+    by_place, read = (100 * count / max(shown, 1) for count in (changed, replaced))
+    print(
+        f"  words shown before their turn: {shown}, otherwise later: {replaced} ({read:.1f} %)   aim: 5 %: {'met' if read <= 5 else 'MISSED'};"
+        f" {changed} ({by_place:.1f} %) with those that only move"
+    )
 
 
 def agree(server, options, folder, call_id, analysis, sent, channels):

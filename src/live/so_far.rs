@@ -1,13 +1,15 @@
 //! Which words of somebody who still speaks are shown.
 //!
-//! The end of open speech is heard otherwise a moment later, so a word is shown once two hearings agree on it and on all before it;
-//! what was shown stays until two agree on something else. Where the hearing before has nothing else, only the last words are held
-//! back: a slow machine hears seldom. Words of a turn that has ended are *not* held back.
+//! The end of open speech is heard otherwise a moment later: a sound that is cut off, or one sentence twice. So a word is shown once
+//! two hearings agree on it and on all before it, and some speech lies behind it; what was shown stays until two agree on something
+//! else. Where the hearing before has nothing else, much speech behind a word is enough: a slow machine hears seldom. Words of a turn
+//! that has ended are *not* held back.
 
 use crate::domain::{Word, letters};
 
-/// Last words that a second hearing must confirm in any case.
-const UNSURE: usize = 5;
+/// Speech behind a word on which two hearings agree, and behind one that was heard once, in seconds.
+const BEHIND_S: f64 = 0.8;
+const BEHIND_ONCE_S: f64 = 2.0;
 
 /// Hearings of one speaker.
 #[derive(Debug, Default)]
@@ -20,8 +22,8 @@ pub struct SoFar {
 }
 
 impl SoFar {
-    /// The words to be shown of speech from sample `from` on, which was heard as `words`.
-    pub fn shown(&mut self, from: u64, words: &[Word]) -> &[Word] {
+    /// The words to be shown of speech from sample `from` on to `end_s`, which was heard as `words`.
+    pub fn shown(&mut self, from: u64, end_s: f64, words: &[Word]) -> &[Word] {
         let heard: Vec<String> = words.iter().map(|word| letters(&word.text)).collect();
         if self.from != from {
             self.heard.clear();
@@ -29,10 +31,11 @@ impl SoFar {
         }
         let both = heard.iter().zip(&self.heard);
         let agreed = both.take_while(|(now, before)| now == before).count();
+        let followed = |by_s: f64| words.iter().take_while(|word| word.end_s + by_s <= end_s).count();
         let sure = if agreed == self.heard.len() {
-            agreed.max(words.len().saturating_sub(UNSURE))
+            agreed.min(followed(BEHIND_S)).max(followed(BEHIND_ONCE_S))
         } else {
-            agreed
+            agreed.min(followed(BEHIND_S))
         };
         if sure >= self.shown.len() {
             self.shown = words[..sure].to_vec();
@@ -46,52 +49,56 @@ impl SoFar {
 mod tests {
     use super::*;
 
-    fn words(text: &str) -> Vec<Word> {
-        let word = |text: &str| Word {
-            start_s: 0.0,
-            end_s: 0.1,
-            text: text.to_owned(),
-        };
-        text.split(' ').map(word).collect()
-    }
-
-    fn shown(so_far: &mut SoFar, from: u64, heard: &str) -> String {
-        crate::transcribe::text_of(so_far.shown(from, &words(heard)))
+    /// What is shown of speech from this sample on in which a word takes 0.3 s, with so much speech behind the last.
+    fn shown(so_far: &mut SoFar, from: u64, heard: &str, behind_s: f64) -> String {
+        let words: Vec<Word> = (heard.split(' ').enumerate())
+            .map(|(at, text)| Word {
+                start_s: 0.3 * at as f64,
+                end_s: 0.3 * (at + 1) as f64,
+                text: text.to_owned(),
+            })
+            .collect();
+        let end_s = 0.3 * words.len() as f64 + behind_s;
+        crate::transcribe::text_of(so_far.shown(from, end_s, &words))
     }
 
     #[test]
     fn words_are_shown_once_two_hearings_agree() {
         let mut so_far = SoFar::default();
-        assert_eq!(shown(&mut so_far, 0, "We have"), "");
-        assert_eq!(shown(&mut so_far, 0, "We have four"), "We have");
-        assert_eq!(shown(&mut so_far, 0, "We have forty people."), "We have");
-        assert_eq!(
-            shown(&mut so_far, 0, "We have forty people, and"),
-            "We have forty people,"
-        );
+        let mut shown = |heard: &str| shown(&mut so_far, 0, heard, 1.0);
+        assert_eq!(shown("We have"), "");
+        assert_eq!(shown("We have four"), "We have");
+        assert_eq!(shown("We have forty people."), "We have");
+        assert_eq!(shown("We have forty people, and"), "We have forty people,");
         // What was shown stays while one hearing has it otherwise.
+        assert_eq!(shown("We have 40 people and a"), "We have forty people,");
+        assert_eq!(shown("We have 40 people and a plan."), "We have 40 people and a");
+    }
+
+    #[test]
+    fn the_last_words_wait_for_speech_behind_them() {
+        let mut so_far = SoFar::default();
+        shown(&mut so_far, 0, "We have forty people", 0.1);
+        assert_eq!(shown(&mut so_far, 0, "We have forty people", 0.1), "We");
+        assert_eq!(shown(&mut so_far, 0, "We have forty people", 0.4), "We have");
         assert_eq!(
-            shown(&mut so_far, 0, "We have 40 people and a"),
-            "We have forty people,"
-        );
-        assert_eq!(
-            shown(&mut so_far, 0, "We have 40 people and a plan."),
-            "We have 40 people and a"
+            shown(&mut so_far, 0, "We have forty people", 0.9),
+            "We have forty people"
         );
     }
 
     #[test]
-    fn of_long_speech_that_is_heard_once_only_the_last_words_are_held_back() {
+    fn long_speech_is_shown_though_it_was_heard_once() {
         let mut so_far = SoFar::default();
-        assert_eq!(shown(&mut so_far, 0, "We have 40 people in four cities"), "We have");
-        assert_eq!(shown(&mut so_far, 0, "We had forty"), "We have");
+        assert_eq!(shown(&mut so_far, 0, "We have 40 people in four big cities", 0.1), "We");
+        assert_eq!(shown(&mut so_far, 0, "She had forty", 2.0), "We");
     }
 
     #[test]
     fn other_speech_begins_anew() {
         let mut so_far = SoFar::default();
-        shown(&mut so_far, 0, "One two three four");
-        assert_eq!(shown(&mut so_far, 9, "One two three four"), "");
-        assert_eq!(shown(&mut so_far, 9, "One"), "One");
+        shown(&mut so_far, 0, "One two three four", 1.0);
+        assert_eq!(shown(&mut so_far, 9, "One two three four", 1.0), "");
+        assert_eq!(shown(&mut so_far, 9, "One", 1.0), "One");
     }
 }

@@ -73,10 +73,15 @@ fn is_invented(sentence: &[Heard]) -> bool {
         return true;
     }
     let sure = sentence.iter().map(|heard| heard.probability).sum::<f32>() / sentence.len() as f32;
-    PHRASES.always.contains(&plain) || (sure < SURE && PHRASES.doubtful.contains(&plain))
+    // One sound after another is as doubtful as one.
+    let mut words: Vec<&str> = plain.split(' ').collect();
+    words.dedup();
+    let is_doubtful =
+        PHRASES.doubtful.contains(&plain) || matches!(words[..], [word] if PHRASES.doubtful.contains(word));
+    PHRASES.always.contains(&plain) || (sure < SURE && is_doubtful)
 }
 
-/// Small letters, one blank between words, no marks.
+/// Small letters, one blank between words, no marks; a letter that is drawn out counts once.
 fn plain(text: &str) -> String {
     let marks = |c: char| if c.is_alphanumeric() { c } else { ' ' };
     let spaced: String = text
@@ -85,8 +90,16 @@ fn plain(text: &str) -> String {
         .chars()
         .map(marks)
         .collect();
-    let words: Vec<&str> = spaced.split_whitespace().collect();
+    let words: Vec<String> = spaced.split_whitespace().map(not_drawn_out).collect();
     words.join(" ")
+}
+
+/// A letter more than twice in a row stands in no word of either language.
+fn not_drawn_out(word: &str) -> String {
+    let letters: Vec<char> = word.chars().collect();
+    let runs = letters.chunk_by(|one, next| one == next && one.is_alphabetic());
+    runs.flat_map(|run| if run.len() > 2 { &run[..1] } else { run })
+        .collect()
 }
 
 /// Of a phrase that comes again and again, only its first time.
@@ -166,6 +179,15 @@ mod tests {
         assert_eq!(said("Thank you.", 0.9, 2.0), "Thank you.");
         assert_eq!(said("Thank you.", 0.3, 2.0), "");
         assert_eq!(said("Спасибо.", 0.9, 2.0), "Спасибо.");
+    }
+
+    #[test]
+    fn a_doubtful_sound_is_no_word() {
+        for sound in ["Uh.", "uh uh", "Ooooh", "Hmmm.", "Эм…", "Мммм."] {
+            assert_eq!(said(sound, 0.3, 1.0), "", "{sound}");
+            assert_eq!(said(sound, 0.9, 1.0), sound);
+        }
+        assert_eq!(said("Uh, we do.", 0.3, 1.0), "Uh, we do.");
     }
 
     #[test]

@@ -415,7 +415,7 @@ impl Session {
         let Some(so_far) = self.so_far.get_mut(said.channel) else {
             return;
         };
-        let shown = so_far.shown(said.from, &words.words);
+        let shown = so_far.shown(said.from, said.end_s, &words.words);
         let text = text_of(&[before.as_slice(), shown].concat());
         if !text.is_empty() {
             self.tell_so_far(said, text);
