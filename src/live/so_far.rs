@@ -2,8 +2,8 @@
 //!
 //! The end of open speech is heard otherwise a moment later: a sound that is cut off, or one sentence twice. So a word is shown once
 //! two hearings agree on it and on all before it, and some speech lies behind it; what was shown stays until two agree on something
-//! else. Where the hearing before has nothing else, much speech behind a word is enough: a slow machine hears seldom. Words of a turn
-//! that has ended are *not* held back.
+//! else. Where nothing is shown yet, or the hearing before has nothing else, much speech behind a word is enough: a slow machine hears
+//! seldom. Words of a turn that has ended are *not* held back.
 
 use crate::domain::{Word, letters};
 
@@ -32,7 +32,7 @@ impl SoFar {
         let both = heard.iter().zip(&self.heard);
         let agreed = both.take_while(|(now, before)| now == before).count();
         let followed = |by_s: f64| words.iter().take_while(|word| word.end_s + by_s <= end_s).count();
-        let sure = if agreed == self.heard.len() {
+        let sure = if agreed == self.heard.len() || self.shown.is_empty() {
             agreed.min(followed(BEHIND_S)).max(followed(BEHIND_ONCE_S))
         } else {
             agreed.min(followed(BEHIND_S))
@@ -92,6 +92,12 @@ mod tests {
         let mut so_far = SoFar::default();
         assert_eq!(shown(&mut so_far, 0, "We have 40 people in four big cities", 0.1), "We");
         assert_eq!(shown(&mut so_far, 0, "She had forty", 2.0), "We");
+        let mut so_far = SoFar::default();
+        assert_eq!(shown(&mut so_far, 0, "Remus", 0.1), "");
+        assert_eq!(
+            shown(&mut so_far, 0, "We miss about 15 visits a week", 0.9),
+            "We miss about"
+        );
     }
 
     #[test]
