@@ -465,10 +465,10 @@ mod sound {
             let mut client = Client::connect(&service).await;
             client.send(&start()).await;
             client.until("ready").await;
-            // The first speaker is in the middle of a sentence.
-            client.hear(&sound[..25 * PIECE]).await;
+            // The first speaker is in the middle of a sentence, and its first words are behind.
+            client.hear(&sound[..42 * PIECE]).await;
             let mut all = client.until("partial").await;
-            client.hear(&sound[25 * PIECE..]).await;
+            client.hear(&sound[42 * PIECE..]).await;
             client.send(&json!({"type": "stop"})).await;
             all.extend(client.until("final").await);
             all
