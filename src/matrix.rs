@@ -1,13 +1,15 @@
-//! Products of rows with weights that were packed once, in floats or in bytes, and the norm of rows.
+//! Products of rows with weights that were packed once, in floats or in bytes, and what lies between them: norm, softmax, GELU.
 //!
-//! What comes of a row does not depend on the rows beside it, nor on the number of threads: the kernels of floats add in the same
-//! order for any number of rows, and sums of bytes are exact. What the numbers mean is *not* here.
+//! What comes of a row does not depend on the rows beside it, nor on the number of threads, nor on how wide the registers of the
+//! processor are: the kernels of floats add in the same order for any number of rows and columns, sums of bytes are exact, and all other
+//! sums are taken in one order. (A processor without fused products rounds otherwise, and so do products of bytes where floats take
+//! their place.) What the numbers mean is *not* here.
 
 use rten_gemm::{GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix, QuantParams};
 use rten_simd::ops::{BitOps, FloatOps, NarrowSaturate, NumOps, ToFloat};
-use rten_simd::{Isa, SimdOp};
+use rten_simd::{Isa, SimdOp, SimdUnaryOp};
 use rten_tensor::{Matrix, NdTensorView};
-use rten_vecmath::{MinMax, Normalize, NormalizeOptions, Sum, SumSquareSub};
+use rten_vecmath::{Exp, Gelu, MaxNum, MinMax, Normalize, NormalizeOptions};
 
 /// Rows whose products of bytes lie beside each other: what they become stays in the cache.
 const ROWS: usize = 128;
@@ -15,6 +17,10 @@ const ROWS: usize = 128;
 const ZERO: u8 = 128;
 /// The largest number of a row or an output, in bytes.
 const MOST: f32 = 127.0;
+/// Numbers that are summed beside each other, whatever a register holds: the order of a sum is that of the program, not the processor's.
+const LANES: usize = 32;
+/// Registers for as many, where they are smallest.
+const REGISTERS: usize = LANES / 4;
 
 /// The products of this processor and their room. No more than the choice of kernels, and not to be sent between threads: made where
 /// it is used.
@@ -76,6 +82,11 @@ impl Linear {
             weight: Weight::Floats(products.pack(weight)),
             bias,
         }
+    }
+
+    /// As they lie in a file. `shape`: inputs, outputs.
+    pub fn packed(products: &Products, shape: [usize; 2], weight: &[f32], bias: Vec<f32>) -> Self {
+        Self::exact(products, NdTensorView::from_data(shape, weight), bias)
     }
 
     /// Rounded to bytes, each output by its largest weight. `weight`: outputs × inputs. Processors that multiply bytes in words of 16
@@ -293,6 +304,101 @@ impl SimdOp for Unround<'_> {
     }
 }
 
+/// The sum of numbers.
+pub fn sum(numbers: &[f32]) -> f32 {
+    Plain(numbers).dispatch()
+}
+
+/// The sum of their squares, as they lie around `middle`.
+pub fn sum_of_squares(numbers: &[f32], middle: f32) -> f32 {
+    Squares { numbers, middle }.dispatch()
+}
+
+struct Plain<'a>(&'a [f32]);
+
+impl SimdOp for Plain<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) -> f32 {
+        let floats = isa.f32();
+        add_up(isa, self.0, 0.0, |sum, number| floats.add(sum, number))
+    }
+}
+
+struct Squares<'a> {
+    numbers: &'a [f32],
+    middle: f32,
+}
+
+impl SimdOp for Squares<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, isa: I) -> f32 {
+        let floats = isa.f32();
+        let middle = floats.splat(self.middle);
+        add_up(isa, self.numbers, self.middle, |sum, number| {
+            let off = floats.sub(number, middle);
+            floats.add(sum, floats.mul(off, off))
+        })
+    }
+}
+
+/// Every number is added to the sum of its lane, and then the lanes by halves. `nothing`: a number that adds nothing.
+#[inline(always)]
+fn add_up<I: Isa>(isa: I, numbers: &[f32], nothing: f32, add: impl Fn(I::F32, I::F32) -> I::F32) -> f32 {
+    let floats = isa.f32();
+    let lanes = floats.len();
+    let mut registers = [floats.zero(); REGISTERS];
+    let registers = &mut registers[..LANES / lanes];
+    let (whole, rest) = numbers.as_chunks::<LANES>();
+    let mut last = [nothing; LANES];
+    last[..rest.len()].copy_from_slice(rest);
+    for numbers in whole.iter().chain(Some(&last)) {
+        for (sum, numbers) in registers.iter_mut().zip(numbers.chunks_exact(lanes)) {
+            *sum = add(*sum, floats.load(numbers));
+        }
+    }
+    let mut sums = [0.0; LANES];
+    for (sum, to) in registers.iter().zip(sums.chunks_exact_mut(lanes)) {
+        floats.store(*sum, to);
+    }
+    let mut half = LANES / 2;
+    while half > 0 {
+        for at in 0..half {
+            sums[at] += sums[at + half];
+        }
+        half /= 2;
+    }
+    sums[0]
+}
+
+/// Numbers → shares of one, by their exponentials.
+pub fn softmax(row: &mut [f32]) {
+    let most = MaxNum::new(row).dispatch();
+    Exponentials { most }.map_mut(row);
+    let whole = sum(row);
+    row.iter_mut().for_each(|share| *share /= whole);
+}
+
+/// Of numbers less their largest.
+struct Exponentials {
+    most: f32,
+}
+
+impl SimdUnaryOp<f32> for Exponentials {
+    #[inline(always)]
+    fn eval<I: Isa>(&self, isa: I, number: I::F32) -> I::F32 {
+        let floats = isa.f32();
+        Exp::apply(isa, floats.sub(number, floats.splat(self.most)))
+    }
+}
+
+pub fn gelu(numbers: &mut [f32]) {
+    Gelu {}.map_mut(numbers);
+}
+
 /// Layer norm.
 pub struct Norm {
     weight: Vec<f32>,
@@ -309,8 +415,8 @@ impl Norm {
     pub fn apply(&self, rows: &mut [f32]) {
         let width = self.weight.len() as f32;
         for row in rows.chunks_exact_mut(self.weight.len()) {
-            let mean = Sum::new(row).dispatch() / width;
-            let variance = SumSquareSub::new(row, mean).dispatch() / width;
+            let mean = sum(row) / width;
+            let variance = sum_of_squares(row, mean) / width;
             let options = NormalizeOptions {
                 pre_scale_bias: mean,
                 scale: 1.0 / (variance + self.epsilon).sqrt(),
@@ -358,6 +464,54 @@ mod tests {
 
     fn random(rng: &mut StdRng, count: usize) -> Vec<f32> {
         (0..count).map(|_| rng.random::<f32>() - 0.5).collect()
+    }
+
+    /// The same on the registers of every kind of processor that this one can stand for.
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn sums_do_not_depend_on_the_width_of_registers() {
+        use rten_simd::isa::{Avx2Isa, Avx512Isa, GenericIsa};
+
+        let mut rng = StdRng::seed_from_u64(3);
+        for count in [0, 1, 7, 31, 32, 33, 384, 1000] {
+            let numbers = random(&mut rng, count);
+            let narrow = (
+                Plain(&numbers).eval(GenericIsa::new()),
+                Squares {
+                    numbers: &numbers,
+                    middle: 0.1,
+                }
+                .eval(GenericIsa::new()),
+            );
+            let exact: f64 = numbers.iter().map(|number| f64::from(*number)).sum();
+            assert!((f64::from(narrow.0) - exact).abs() < 1e-4);
+            let exact: f64 = numbers.iter().map(|number| (f64::from(*number) - 0.1).powi(2)).sum();
+            assert!((f64::from(narrow.1) - exact).abs() < 1e-4);
+            let squares = || Squares {
+                numbers: &numbers,
+                middle: 0.1,
+            };
+            if let Some(isa) = Avx2Isa::new() {
+                assert_eq!((Plain(&numbers).eval(isa), squares().eval(isa)), narrow);
+            }
+            if let Some(isa) = Avx512Isa::new() {
+                assert_eq!((Plain(&numbers).eval(isa), squares().eval(isa)), narrow);
+            }
+        }
+    }
+
+    #[test]
+    fn shares_are_those_of_exponentials() {
+        let mut rng = StdRng::seed_from_u64(4);
+        for count in [1, 5, 24, 129] {
+            let numbers: Vec<f32> = random(&mut rng, count).iter().map(|number| number * 40.0).collect();
+            let whole: f64 = numbers.iter().map(|number| f64::from(*number).exp()).sum();
+            let mut shares = numbers.clone();
+            softmax(&mut shares);
+            for (share, number) in shares.iter().zip(&numbers) {
+                assert!((f64::from(*share) - f64::from(*number).exp() / whole).abs() < 1e-6);
+            }
+        }
     }
 
     const INPUTS: usize = 96;

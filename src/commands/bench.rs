@@ -13,7 +13,7 @@ use dealstage::domain::{Recording, SAMPLE_RATE, Sound, Turn};
 use dealstage::ingest::{self, Input};
 use dealstage::pipeline::{self, Recogniser};
 use dealstage::process::Process;
-use dealstage::understand::turn_model::{Running, TurnModel};
+use dealstage::understand::turn_model::{Read, Running, TurnModel, Vector};
 
 use super::Usage;
 
@@ -153,8 +153,9 @@ fn measure_transcript(args: &Args, call: &[Turn]) -> anyhow::Result<ExitCode> {
     let threads = args.threads();
     let model = pipeline::load_turn_model(None)?;
     if let Some(path) = &args.vectors {
-        let numbers: Vec<f32> = model.vectors(call)?.flatten_all()?.to_vec1()?;
-        let bytes: Vec<u8> = numbers.into_iter().flat_map(f32::to_le_bytes).collect();
+        let vectors = model.vectors(call)?;
+        let numbers = vectors.iter().flat_map(Vector::numbers);
+        let bytes: Vec<u8> = numbers.flat_map(|number| number.to_le_bytes()).collect();
         std::fs::write(path, bytes).map_err(|error| Usage(format!("--vectors {}: {error}", path.display())))?;
     }
     let figures = TranscriptFigures {
@@ -274,7 +275,7 @@ fn turn_model_speed(model: &TurnModel, call: &[Turn], threads: usize) -> anyhow:
             let started = Instant::now();
             let vectors = model.vectors(call)?;
             encode_whole.push(ms(started));
-            model.label(&vectors, call)?;
+            model.label(&mut Read::default(), &vectors, call);
             whole.push(ms(started));
             let mut running = Running::new(model);
             for turn in call {

@@ -20,7 +20,7 @@ use crate::domain::{Cue, Role, Signal, Stage, Turn, hex};
 use crate::understand::turn_model::encoder::LAYERS;
 use crate::understand::turn_model::heads::{Heads, Logits, Network, Settings};
 use crate::understand::turn_model::layer::{Below, Layer};
-use crate::understand::turn_model::{Encoder, layer_tensors, log_softmax, posteriors, sigmoid};
+use crate::understand::turn_model::{Encoder, WIDTH, layer_tensors, log_softmax, posteriors, sigmoid};
 
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -145,7 +145,10 @@ impl<'a> Example<'a> {
         for texts in &texts[..kinds] {
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
             inputs.push(match layers {
-                0 => Input::Vectors(encoder.encode(&texts)?),
+                0 => {
+                    let vectors = encoder.encode(&texts)?;
+                    Input::Vectors(Tensor::from_vec(vectors, (texts.len(), WIDTH), &Device::Cpu)?)
+                }
                 LAYERS => Input::Tokens(encoder.cut(&texts)?),
                 _ => Input::Below(encoder.below(&encoder.cut(&texts)?, layers)?),
             });

@@ -15,7 +15,7 @@ use crate::domain::{
 };
 use crate::process::{self, Heard, Marks, Process, Talk};
 use crate::understand::fields::LOOKED_FOR;
-use crate::understand::turn_model::TurnModel;
+use crate::understand::turn_model::{Read, TurnModel};
 use crate::understand::{self, roles};
 
 /// Counts behind an F1.
@@ -383,10 +383,10 @@ fn tally(model: &TurnModel, process: &Process, letters: &Templates, labelled: &L
     // As in use: whoever the file does not place is placed by the talk.
     let mut call = labelled.call.clone();
     let vectors = model.vectors(&call.turns)?;
-    let log_odds = model.role_logits(&vectors)?;
+    let log_odds = model.role_logits(&vectors);
     roles::assign(&mut call.turns, &log_odds);
     let call = &call;
-    let (labels, chances) = model.label_with_probabilities(&vectors, &call.turns)?;
+    let (labels, chances) = model.label_with_probabilities(&mut Read::default(), &vectors, &call.turns);
     let mut probabilities = vec![Vec::new(); Signal::ALL.len()];
     for ((turn, chances), gold) in call.turns.iter().zip(&chances).zip(&labelled.gold.turns) {
         for &signal in Signal::ALL.iter().filter(|signal| signal.speaker() == turn.role) {

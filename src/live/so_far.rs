@@ -32,11 +32,10 @@ impl SoFar {
         let both = heard.iter().zip(&self.heard);
         let agreed = both.take_while(|(now, before)| now == before).count();
         let followed = |by_s: f64| words.iter().take_while(|word| word.end_s + by_s <= end_s).count();
-        let sure = if agreed == self.heard.len() || self.shown.is_empty() {
-            agreed.min(followed(BEHIND_S)).max(followed(BEHIND_ONCE_S))
-        } else {
-            agreed.min(followed(BEHIND_S))
-        };
+        let mut sure = agreed.min(followed(BEHIND_S));
+        if agreed == self.heard.len() || self.shown.is_empty() {
+            sure = sure.max(followed(BEHIND_ONCE_S));
+        }
         if sure >= self.shown.len() {
             self.shown = words[..sure].to_vec();
         }

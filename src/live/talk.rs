@@ -16,7 +16,7 @@ use crate::domain::{Action, Call, Deal, Evidence, Language, PastEvidence, Premat
 use crate::pipeline::{self, Options, Standing, Transcribed};
 use crate::process::Process;
 use crate::understand;
-use crate::understand::turn_model::{TurnModel, Vector};
+use crate::understand::turn_model::{Known, Read, TurnModel, Vector};
 
 /// Actions that are hinted at: the most urgent ones. More than this nobody does.
 const MOST_ACTIONS: usize = 5;
@@ -26,6 +26,7 @@ pub struct Talk {
     call: Call,
     /// Of all turns.
     vectors: Vec<Vector>,
+    read: Read,
     process: Arc<Process>,
     options: Arc<Options>,
     told: Told,
@@ -47,6 +48,7 @@ impl Talk {
         Ok(Self {
             call,
             vectors: Vec::new(),
+            read: Read::default(),
             process,
             options: Arc::new(Options {
                 rep: None,
@@ -114,7 +116,11 @@ impl Talk {
         }
         let mut call = self.call.clone();
         call.duration_s = call.duration_s.or_else(|| last_second(&call));
-        let standing = pipeline::follow(call, &self.vectors, &self.process, &self.options, model)?;
+        let known = Known {
+            vectors: &self.vectors,
+            read: &mut self.read,
+        };
+        let standing = pipeline::follow(call, known, &self.process, &self.options, model)?;
         let understanding = &standing.understanding;
         if let (Some(turn), Some(labels)) = (understanding.call.turns.last(), understanding.labels.last()) {
             messages.push(ServerMessage::Turn {
@@ -128,11 +134,14 @@ impl Talk {
     }
 
     /// The last of the first `count` turns, labelled by them.
-    fn turn_alone(&self, count: usize, model: &TurnModel) -> Result<ServerMessage, Error> {
+    fn turn_alone(&mut self, count: usize, model: &TurnModel) -> Result<ServerMessage, Error> {
         let mut call = self.call.clone();
         call.turns.truncate(count);
-        let (turns, labels) =
-            understand::label_call(call, model, &self.vectors[..count]).map_err(pipeline::Error::from)?;
+        let known = Known {
+            vectors: &self.vectors[..count],
+            read: &mut self.read,
+        };
+        let (turns, labels) = understand::label_call(call, model, known).map_err(pipeline::Error::from)?;
         let last = turns.last().zip(labels.last()).ok_or(Error::Broken)?;
         Ok(ServerMessage::Turn {
             turn: TurnInfo::new(last.0, last.1),

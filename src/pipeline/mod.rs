@@ -26,7 +26,7 @@ use crate::transcribe::judge::Judge;
 use crate::transcribe::remote::{self, Remote, Sent};
 use crate::transcribe::{self, Ears, Transcriber, VoiceEncoder, whisper};
 use crate::understand::fallback::{self, Ask};
-use crate::understand::turn_model::{Stored, TurnModel, Vector};
+use crate::understand::turn_model::{Known, Read, Stored, TurnModel, Vector};
 use crate::understand::{self, Understanding};
 use crate::weights;
 
@@ -361,7 +361,12 @@ pub fn analyse_transcribed(
     let call_date_assumed = call.call_date.is_none() && !options.call_date_is_said;
     check_history(&call, options)?;
     let mut understanding = in_pool(options.threads, || {
-        understand(call, call_date, options, &model, known.as_deref())
+        let mut read = Read::default();
+        let known = known.as_deref().map(|vectors| Known {
+            vectors,
+            read: &mut read,
+        });
+        understand(call, call_date, options, &model, known)
     })??;
     // Nobody was asked about a talk that is not understood.
     let turn_model = match understanding.other_language {
@@ -440,7 +445,7 @@ fn understand(
     call_date: NaiveDate,
     options: &Options,
     model: &TurnModel,
-    known: Option<&[Vector]>,
+    known: Option<Known<'_>>,
 ) -> Result<Understanding, Error> {
     call.call_date = Some(call_date);
     let mut understanding = understand::understand(
@@ -486,10 +491,10 @@ pub struct Standing {
 }
 
 /// Where a call stands by its first turns: as [`analyse_transcribed`], without a language model, and without what is written
-/// only when the call has ended. `known` are the vectors of all turns.
+/// only when the call has ended. `known`: of all turns, which have been encoded.
 pub fn follow(
     call: Call,
-    known: &[Vector],
+    known: Known<'_>,
     process: &Process,
     options: &Options,
     model: &TurnModel,

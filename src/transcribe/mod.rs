@@ -33,7 +33,7 @@ use crate::domain::{Call, Language, Recording, Role, SAMPLE_RATE, Stopped, Turn,
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{path}: the weights cannot be read: {cause}; `dealstage models verify` checks them")]
+    #[error("{path}: the weights cannot be read: {cause}; `dealstage models verify` checks those of the program")]
     Weights { path: String, cause: String },
     #[error("the recogniser failed at {at_s:.1} s: {cause}")]
     Recogniser { at_s: f64, cause: Failure },

@@ -14,7 +14,7 @@ use chrono::NaiveDate;
 
 use crate::domain::{Call, Corrected, DecidedBy, Decision, Field, History, Language, Role, Stage, Turn, TurnLabels};
 use crate::process::Heard;
-use turn_model::{TurnModel, Vector};
+use turn_model::{Known, Read, TurnModel};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -46,14 +46,14 @@ pub struct Understanding {
     pub corrected: Vec<Corrected>,
 }
 
-/// Understands a call. `rep` is the speaker whom the user named as the seller; `known` are the vectors of all turns, where
-/// they have been encoded before; `corrected` is what people corrected, the oldest first.
+/// Understands a call. `rep` is the speaker whom the user named as the seller; `known`: where turns have been
+/// encoded before; `corrected` is what people corrected, the oldest first.
 pub fn understand(
     mut call: Call,
     call_date: NaiveDate,
     rep: Option<&str>,
     model: &TurnModel,
-    known: Option<&[Vector]>,
+    known: Option<Known<'_>>,
     corrected: &[Corrected],
 ) -> Result<Understanding, Error> {
     let language = match language_of(&call) {
@@ -87,21 +87,27 @@ pub fn understand(
 fn label(
     turns: &mut [Turn],
     model: &TurnModel,
-    known: Option<&[Vector]>,
+    known: Option<Known<'_>>,
     corrected: &[Corrected],
 ) -> Result<Vec<TurnLabels>, Error> {
-    let vectors = match known {
-        Some(known) => model.stack(known)?,
-        None => model.vectors(turns)?,
+    let (vectors, mut read);
+    let known = match known {
+        Some(known) => known,
+        None => {
+            (vectors, read) = (model.vectors(turns)?, Read::default());
+            Known {
+                vectors: &vectors,
+                read: &mut read,
+            }
+        }
     };
-    let log_odds = model.role_logits(&vectors)?;
-    roles::assign(turns, &log_odds);
+    roles::assign(turns, &model.role_logits(known.vectors));
     corrections::sides(turns, corrected);
-    Ok(model.label(&vectors, turns)?)
+    Ok(model.label(known.read, known.vectors, turns))
 }
 
 /// Only the roles and labels of [`understand`], for a call whose turns have been encoded.
-pub fn label_call(mut call: Call, model: &TurnModel, known: &[Vector]) -> Result<(Vec<Turn>, Vec<TurnLabels>), Error> {
+pub fn label_call(mut call: Call, model: &TurnModel, known: Known<'_>) -> Result<(Vec<Turn>, Vec<TurnLabels>), Error> {
     match language_of(&call) {
         Ok(_) => {
             let labels = label(&mut call.turns, model, Some(known), &[])?;

@@ -178,6 +178,14 @@ fn a_file_that_is_no_model_is_refused_with_what_is_wrong() {
             "{said}"
         );
     }
+    // More words than the vocabulary has, each of no letter.
+    let mut tokens = of_size(0, 51_865);
+    tokens.truncate(tokens.len() - 4);
+    tokens.extend(51_866_u32.to_le_bytes());
+    tokens.resize(tokens.len() + 4 * 51_866, 0);
+    assert!(
+        refused(&scratch, &recording, &tokens).contains("its list of tokens is 51866, which no model of Whisper has")
+    );
     assert!(refused(&scratch, &recording, &of_size(9, 80)).contains("mel filters"));
     assert!(refused(&scratch, &recording, &of_size(9, 80)[..30]).contains("it ends too early"));
     assert!(refused(&scratch, &recording, b"RIFF").contains("it is no ggml file of Whisper"));

@@ -7,8 +7,8 @@ use rten_tensor::NdTensorView;
 use rten_vecmath::Softmax;
 
 use super::file::{Error, File};
-use super::parts::{HEAD, Inner, Reader, SelfAttention, gelu};
-use crate::matrix::{Linear, Norm, Products};
+use super::parts::{HEAD, Inner, Reader, SelfAttention};
+use crate::matrix::{Linear, Norm, Products, gelu};
 
 /// Frames of sound for one place.
 pub const FRAMES: usize = 2;

@@ -1,6 +1,6 @@
 //! Parts that encoder and decoder have in common, as they are read from a file.
 
-use crate::matrix::{Linear, Norm, Products};
+use crate::matrix::{Linear, Norm, Products, gelu};
 
 use super::file::{Error, File};
 
@@ -115,10 +115,4 @@ impl Inner {
             self.down.add(products, wide, rows);
         }
     }
-}
-
-pub fn gelu(numbers: &mut [f32]) {
-    use rten_simd::SimdUnaryOp;
-
-    rten_vecmath::Gelu {}.map_mut(numbers);
 }

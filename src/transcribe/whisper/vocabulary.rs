@@ -146,12 +146,13 @@ impl Vocabulary {
     pub fn begin(&self, language: Language) -> Vec<u32> {
         let meant = self.before - BEFORE;
         if self.multilingual {
-            vec![
+            let all: [u32; BEGIN] = [
                 self.start,
                 self.language(language),
                 meant + TRANSCRIBE,
                 meant + NO_TIMES,
-            ]
+            ];
+            all.to_vec()
         } else {
             vec![self.start, meant + NO_TIMES]
         }

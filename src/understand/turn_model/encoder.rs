@@ -147,9 +147,8 @@ impl Encoder {
     }
 
     /// One vector of length [`WIDTH`] and norm 1 for each text, row by row.
-    pub fn encode(&self, texts: &[&str]) -> Result<Tensor, Error> {
-        let vectors = self.through(&self.cut(texts)?, LAYERS, |rows, lengths| packed::pool(&rows, lengths))?;
-        Ok(Tensor::from_vec(vectors, (texts.len(), WIDTH), &Device::Cpu)?)
+    pub fn encode(&self, texts: &[&str]) -> Result<Vec<f32>, Error> {
+        self.through(&self.cut(texts)?, LAYERS, |rows, lengths| packed::pool(&rows, lengths))
     }
 
     fn tokens(&self, text: &str) -> Result<Vec<u32>, Error> {

@@ -1,7 +1,7 @@
 //! The heads: vectors of a call's turns → stage and signals of each turn, what decides the deal, and the speaker's side.
 //!
 //! Owns the network (two layers of attention over the turns said so far), its file (`heads.safetensors` + `heads.json`)
-//! and its forward pass, for use and for training. Fitting is *not* here: see `learn`.
+//! and its forward pass with gradients. Fitting is *not* here, see `learn`, nor is the forward pass as it is used: see `reading`.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -13,17 +13,17 @@ use super::layer::WIDTH;
 use crate::domain::{Cue, Role, Signal, Stage, Turn};
 
 /// Width of a turn inside the network.
-const INNER: usize = 256;
-const LAYERS: usize = 2;
-const ATTENTION_HEADS: usize = 8;
+pub(super) const INNER: usize = 256;
+pub(super) const LAYERS: usize = 2;
+pub(super) const ATTENTION_HEADS: usize = 8;
 /// Turns that a turn looks back on, itself included. No turn looks ahead: a live call has no end yet, and the annotation
 /// guide forbids labelling by what comes later.
-const WINDOW: usize = 24;
+pub(super) const WINDOW: usize = 24;
 const HIDDEN: usize = 384;
 const ROLES: usize = 3;
 /// Numbers that say where in the call a turn stands.
 const PLACE: usize = 4;
-const EPSILON: f64 = 1e-5;
+pub(super) const EPSILON: f64 = 1e-5;
 
 /// Everything about the heads that is not a weight.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,7 +81,7 @@ pub struct Logits {
 pub struct Network(Vec<Tensor>);
 
 /// Places of the weights in that order.
-mod at {
+pub(super) mod at {
     pub const NORM: usize = 0;
     pub const INPUT: usize = 2;
     pub const ROLE: usize = 4;
@@ -205,13 +205,6 @@ impl Network {
         })
     }
 
-    /// Only the log odds that each speaker is on the seller's side: told from the turn and the one before it, without any
-    /// role.
-    pub fn sides(&self, vectors: &Tensor) -> candle_core::Result<Vec<f32>> {
-        let pairs = with_the_one_before(&self.norm(vectors, at::NORM)?)?;
-        self.linear(&pairs, at::SIDE)?.squeeze(1)?.to_vec1()
-    }
-
     /// `at`: place of the layer's `qkv`.
     fn attend(&self, x: &Tensor, at: usize, views: &[View]) -> candle_core::Result<Tensor> {
         let count = x.dim(0)?;
@@ -249,7 +242,7 @@ fn with_the_one_before(vectors: &Tensor) -> candle_core::Result<Tensor> {
     Tensor::cat(&[vectors, &before], 1)
 }
 
-fn role_index(role: Role) -> u32 {
+pub(super) fn role_index(role: Role) -> u32 {
     match role {
         Role::Rep => 0,
         Role::Buyer => 1,
@@ -257,13 +250,13 @@ fn role_index(role: Role) -> u32 {
     }
 }
 
-fn one_of_three(role: Role) -> [f32; ROLES] {
+pub(super) fn one_of_three(role: Role) -> [f32; ROLES] {
     let mut all = [0.0; ROLES];
     all[role_index(role) as usize] = 1.0;
     all
 }
 
-fn place(at: usize) -> [f32; PLACE] {
+pub(super) fn place(at: usize) -> [f32; PLACE] {
     let turn = at as f32;
     [
         (-turn / 4.0).exp(),
@@ -275,7 +268,7 @@ fn place(at: usize) -> [f32; PLACE] {
 }
 
 /// Turns that look back together: all of an ordinary call, and no more memory for a call of any length.
-const BLOCK: usize = 256;
+pub(super) const BLOCK: usize = 256;
 
 /// What some turns of a call see.
 struct View {

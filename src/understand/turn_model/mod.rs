@@ -1,13 +1,14 @@
 //! The turn model: what each turn is about and what it says, decided on this machine.
 //!
-//! Owns candle (heads, training, files of weights) and rten's products (the encoder in use). Every turn goes through the
-//! encoder once, alone; the heads see its vector, those of the turns before it, and who speaks. Rules of the sales process are *not* here, nor is training (see `learn`).
+//! Owns candle (training, files of weights) and rten's products (encoder and heads in use). Every turn goes through the
+//! encoder once, alone; the heads see its vector, those of the turns before it, and who speaks, and read each turn once. Rules of the sales process are *not* here, nor is training (see `learn`).
 
 mod decode;
 pub mod encoder;
 pub mod heads;
 pub mod layer;
 mod packed;
+mod reading;
 pub mod unigram;
 
 use std::borrow::Cow;
@@ -15,12 +16,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
+use reading::Reader;
 use sha2::{Digest, Sha256};
 
 pub use decode::{best_path, posteriors};
 pub use encoder::Encoder;
 pub use heads::{Heads, Network};
 pub use layer::{Layer, WIDTH};
+pub use reading::Read;
 
 use crate::domain::{Cue, DecidedBy, Decision, Role, Signal, Turn, TurnLabels, hex};
 
@@ -79,13 +82,27 @@ pub fn sha256(bytes: &[u8]) -> String {
     hex(Sha256::digest(bytes))
 }
 
-/// What the encoder makes of one turn. It depends on the turn's text alone, not on what was encoded beside it.
+/// What the encoder makes of one turn: [`WIDTH`] numbers of norm 1. It depends on the turn's text alone, not on what was encoded beside it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Vector(Box<[f32]>);
 
+impl Vector {
+    pub fn numbers(&self) -> &[f32] {
+        &self.0
+    }
+}
+
+/// What is known of a call that was, in part at least, encoded and read before.
+pub struct Known<'a> {
+    /// Of all turns.
+    pub vectors: &'a [Vector],
+    pub read: &'a mut Read,
+}
+
 pub struct TurnModel {
     encoder: Encoder,
-    heads: Heads,
+    heads: Reader,
+    settings: heads::Settings,
     name: String,
 }
 
@@ -152,7 +169,8 @@ impl TurnModel {
     pub fn load(model: &Path, tokenizer: &Path, stored: Stored) -> Result<Self, Error> {
         Ok(Self {
             encoder: Encoder::load(model, tokenizer, stored.layers)?,
-            heads: stored.heads,
+            heads: Reader::new(&stored.heads.network)?,
+            settings: stored.heads.settings,
             name: stored.name,
         })
     }
@@ -163,63 +181,62 @@ impl TurnModel {
     }
 
     pub fn settings(&self) -> &heads::Settings {
-        &self.heads.settings
+        &self.settings
     }
 
-    /// Vectors of the turns: turns × [`WIDTH`].
-    pub fn vectors(&self, turns: &[Turn]) -> Result<Tensor, Error> {
+    /// Vectors of the turns.
+    pub fn vectors(&self, turns: &[Turn]) -> Result<Vec<Vector>, Error> {
         let texts: Vec<&str> = turns.iter().map(|turn| turn.text.as_str()).collect();
-        self.encoder.encode(&texts)
+        self.encode(&texts)
     }
 
-    /// The same, each by itself: for turns that are encoded when they are said, those of many calls at once.
+    /// The same of turns of many calls at once: each is encoded by itself.
     pub fn encode(&self, texts: &[&str]) -> Result<Vec<Vector>, Error> {
-        let rows: Vec<Vec<f32>> = self.encoder.encode(texts)?.to_vec2()?;
-        Ok(rows.into_iter().map(|row| Vector(row.into_boxed_slice())).collect())
-    }
-
-    /// Vectors as [`Self::vectors`] gives them.
-    pub fn stack(&self, vectors: &[Vector]) -> Result<Tensor, Error> {
-        let all: Vec<f32> = vectors.iter().flat_map(|vector| vector.0.iter().copied()).collect();
-        Ok(Tensor::from_vec(all, (vectors.len(), WIDTH), &Device::Cpu)?)
+        let numbers = self.encoder.encode(texts)?;
+        Ok(numbers.chunks_exact(WIDTH).map(|row| Vector(row.into())).collect())
     }
 
     /// For each turn the log odds that its speaker is on the seller's side.
-    pub fn role_logits(&self, vectors: &Tensor) -> Result<Vec<f32>, Error> {
-        Ok(self.heads.network.sides(vectors)?)
+    pub fn role_logits(&self, vectors: &[Vector]) -> Vec<f32> {
+        self.heads.sides(vectors)
     }
 
-    /// Stage, signals and cues of every turn. Roles must be set: a signal of one side never fires on the other.
-    pub fn label(&self, vectors: &Tensor, turns: &[Turn]) -> Result<Vec<TurnLabels>, Error> {
-        Ok(self.label_with_probabilities(vectors, turns)?.0)
+    /// Stage, signals and cues of every turn. Roles must be set: a signal of one side never fires on the other. What has been read of
+    /// the call before is not read again.
+    pub fn label(&self, read: &mut Read, vectors: &[Vector], turns: &[Turn]) -> Vec<TurnLabels> {
+        self.label_with_probabilities(read, vectors, turns).0
     }
 
     /// As [`Self::label`], and for each turn the probability of every signal, in their order, were its speaker able.
     pub fn label_with_probabilities(
         &self,
-        vectors: &Tensor,
+        read: &mut Read,
+        vectors: &[Vector],
         turns: &[Turn],
-    ) -> Result<(Vec<TurnLabels>, Vec<Vec<f32>>), Error> {
-        if turns.is_empty() {
-            return Ok((Vec::new(), Vec::new()));
-        }
-        let settings = &self.heads.settings;
-        let logits = self.heads.network.forward(vectors, turns, None)?;
-        let stages = (logits.stages / f64::from(settings.stage_temperature))?.to_vec2()?;
-        let chances = |logits: Tensor, temperature: f32| -> Result<Vec<Vec<f32>>, Error> {
-            let rows: Vec<Vec<f32>> = (logits / f64::from(temperature))?.to_vec2()?;
-            Ok(rows
-                .into_iter()
-                .map(|row| row.into_iter().map(sigmoid).collect())
-                .collect())
+    ) -> (Vec<TurnLabels>, Vec<Vec<f32>>) {
+        let settings = &self.settings;
+        let logits = self.heads.go_on(read, vectors, turns);
+        let cooled = |logits: &[f32], temperature: f32| logits.iter().map(|logit| logit / temperature).collect();
+        let chances = |logits: &[f32], temperature: f32| -> Vec<f32> {
+            logits.iter().map(|logit| sigmoid(logit / temperature)).collect()
         };
-        let signals = chances(logits.signals, settings.signal_temperature)?;
-        let cues = chances(logits.cues, settings.cue_temperature)?;
-        Ok((self.decide(turns, &stages, &signals, &cues), signals))
+        let stages: Vec<Vec<f32>> = logits
+            .iter()
+            .map(|turn| cooled(&turn.stages, settings.stage_temperature))
+            .collect();
+        let signals: Vec<_> = logits
+            .iter()
+            .map(|turn| chances(&turn.signals, settings.signal_temperature))
+            .collect();
+        let cues: Vec<_> = logits
+            .iter()
+            .map(|turn| chances(&turn.cues, settings.cue_temperature))
+            .collect();
+        (self.decide(turns, &stages, &signals, &cues), signals)
     }
 
     fn decide(&self, turns: &[Turn], stages: &[Vec<f32>], signals: &[Vec<f32>], cues: &[Vec<f32>]) -> Vec<TurnLabels> {
-        let settings = &self.heads.settings;
+        let settings = &self.settings;
         let emissions: Vec<Vec<f32>> = stages.iter().map(|logits| log_softmax(logits)).collect();
         let path = best_path(&emissions, &settings.transitions, settings.transition_weight);
         let sure = posteriors(&emissions, &settings.transitions, settings.transition_weight);
@@ -255,7 +272,8 @@ impl TurnModel {
 pub struct Running<'a> {
     model: &'a TurnModel,
     turns: Vec<Turn>,
-    vectors: Vec<Tensor>,
+    vectors: Vec<Vector>,
+    read: Read,
 }
 
 impl<'a> Running<'a> {
@@ -264,15 +282,15 @@ impl<'a> Running<'a> {
             model,
             turns: Vec::new(),
             vectors: Vec::new(),
+            read: Read::default(),
         }
     }
 
     /// Takes the next turn, with its role, and labels it by what was said so far.
     pub fn push(&mut self, turn: Turn) -> Result<Option<TurnLabels>, Error> {
-        self.vectors.push(self.model.encoder.encode(&[&turn.text])?);
+        self.vectors.extend(self.model.encode(&[&turn.text])?);
         self.turns.push(turn);
-        let vectors = Tensor::cat(&self.vectors, 0)?;
-        Ok(self.model.label(&vectors, &self.turns)?.pop())
+        Ok(self.model.label(&mut self.read, &self.vectors, &self.turns).pop())
     }
 }
 

@@ -7,12 +7,10 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 use rten_gemm::GemmInputB;
-use rten_simd::{SimdOp, SimdUnaryOp};
 use rten_tensor::NdTensorView;
-use rten_vecmath::{Gelu, Softmax, SumSquare};
 
 use super::layer::{ATTENTION_HEADS, EPSILON, Layer, WIDTH};
-use crate::matrix::{Linear, Norm, Products};
+use crate::matrix::{Linear, Norm, Products, gelu, softmax, sum_of_squares};
 
 /// Width of one attention head.
 const HEAD: usize = WIDTH / ATTENTION_HEADS;
@@ -74,9 +72,12 @@ impl PackedLayer {
         let numbers = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
         let linear = |weight: &Tensor, bias: &Tensor| {
             let (inputs, outputs) = weight.dims2()?;
-            let weight = numbers(weight)?;
-            let weight = NdTensorView::from_data([inputs, outputs], weight.as_slice());
-            candle_core::Result::Ok(Linear::exact(products, weight, numbers(bias)?))
+            candle_core::Result::Ok(Linear::packed(
+                products,
+                [inputs, outputs],
+                &numbers(weight)?,
+                numbers(bias)?,
+            ))
         };
         let norm = |weight: &Tensor, bias: &Tensor| {
             candle_core::Result::Ok(Norm::new(numbers(weight)?, numbers(bias)?, EPSILON))
@@ -111,7 +112,7 @@ impl PackedLayer {
         self.attention_out.add(products, &room.attended, rows);
         self.attention_norm.apply(rows);
         self.up.set(products, rows, &mut room.wide);
-        Gelu {}.map_mut(&mut room.wide);
+        gelu(&mut room.wide);
         self.down.add(products, &room.wide, rows);
         self.out_norm.apply(rows);
     }
@@ -129,7 +130,7 @@ fn attend(products: &Products, qkv: &[f32], attended: &mut [f32], scores: &mut [
         let keys = GemmInputB::Unpacked(part(1).transposed());
         products.set(part(0), keys, 1.0 / (HEAD as f32).sqrt(), scores);
         for row in scores.chunks_exact_mut(length) {
-            Softmax::new_mut(row).dispatch();
+            softmax(row);
         }
         let scores = NdTensorView::from_data([length, length], &*scores);
         products.set(scores, GemmInputB::Unpacked(part(2)), 1.0, out);
@@ -149,7 +150,7 @@ pub fn pool(rows: &[f32], lengths: &[usize]) -> Vec<f32> {
             vector.iter_mut().zip(row).for_each(|(sum, number)| *sum += number);
         }
         // The length of the sum is that of the mean, times the number of rows: one division does for both.
-        let norm = SumSquare::new(vector).dispatch().sqrt();
+        let norm = sum_of_squares(vector, 0.0).sqrt();
         vector.iter_mut().for_each(|number| *number /= norm);
         rest = others;
     }
