@@ -154,7 +154,9 @@ fn the_words_of_a_piece_depend_on_its_sound_alone() {
 #[test]
 fn a_file_that_is_no_model_is_refused_with_what_is_wrong() {
     let scratch = Scratch::new();
-    let recording = fixture("audio/discovery-en.opus").to_string_lossy().into_owned();
+    let recording = fixture("audio/formats/opus-16k-mono.opus")
+        .to_string_lossy()
+        .into_owned();
     // What it is, the sizes of whisper-base, and neither filters, tokens nor weights.
     let numbers = [0x6767_6d6c_u32, 51_865, 1500, 512, 8, 6, 448, 512, 8, 6, 80, 1, 0, 0, 0];
     let of_size = |which: usize, size: u32| -> Vec<u8> {

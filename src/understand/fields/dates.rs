@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use chrono::{Datelike, Days, Months, NaiveDate, NaiveTime, Weekday};
-use regex::{Captures, Regex};
+use regex::{Captures, Regex, RegexSet, RegexSetBuilder};
 
 use super::numbers;
 use super::text::{Found, tokens};
@@ -12,7 +12,12 @@ use crate::domain::{DateQualifier, DateValue, EN_ORDINALS, Language, calendar};
 type Rule = fn(&Captures<'_>, NaiveDate, Language) -> Option<DateValue>;
 
 /// Rules in order: a place that an earlier rule took is taken.
-struct Rules(Vec<(Regex, Rule)>);
+struct Rules {
+    all: Vec<(Regex, Rule)>,
+    /// Which of them may find something: their patterns without edges of words, which are slow in letters that are not English, all
+    /// read at once. Most texts name no day.
+    likely: RegexSet,
+}
 
 const EN_DAYS: &str = "monday|tuesday|wednesday|thursday|friday|saturday|sunday";
 /// Months that are hardly anything else.
@@ -104,18 +109,32 @@ fn rules() -> Rules {
         (r"\b(осенью|летом|весной|зимой)\b".to_owned(), ru_season),
         (format!(r"\b(до|к|ко|после|с|в) ({RU_MONTHS})\b"), ru_month),
     ];
-    let compiled = |pattern: String| Regex::new(&format!("(?i){pattern}")).expect("patterns are constants, and tested");
-    Rules(
-        list.into_iter()
+    /// Room for what is compiled of all of them together.
+    const MOST: usize = 64 << 20;
+    const TESTED: &str = "patterns are constants, and tested";
+    let without_edges = list
+        .iter()
+        .map(|(pattern, _)| format!("(?i){}", pattern.replace(r"\b", "")));
+    let likely = RegexSetBuilder::new(without_edges)
+        .size_limit(MOST)
+        .dfa_size_limit(MOST)
+        .build()
+        .expect(TESTED);
+    let compiled = |pattern: String| Regex::new(&format!("(?i){pattern}")).expect(TESTED);
+    Rules {
+        all: list
+            .into_iter()
             .map(|(pattern, rule)| (compiled(pattern), rule))
             .collect(),
-    )
+        likely,
+    }
 }
 
 /// Days and intervals in a text, in their order.
 pub fn find(text: &str, language: Language, call_date: NaiveDate) -> Vec<Found<DateValue>> {
     let mut found: Vec<Found<DateValue>> = Vec::new();
-    for (pattern, rule) in &RULES.0 {
+    let likely = RULES.likely.matches(text);
+    for (pattern, rule) in likely.iter().map(|at| &RULES.all[at]) {
         for captures in pattern.captures_iter(text) {
             // Words behind a day may only show that it is one.
             let Some(said) = captures.name("said").or(captures.get(0)) else {
@@ -1156,6 +1175,24 @@ mod tests {
 
     fn date(text: &str) -> NaiveDate {
         text.parse().expect("a date")
+    }
+
+    #[test]
+    fn what_a_rule_finds_is_likely() {
+        let calls = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/calls");
+        let mut found = vec![0; RULES.all.len()];
+        for name in ["en-b01", "en-m01", "en-m02", "ru-b01", "ru-b02", "ru-m01"] {
+            let file = std::fs::read_to_string(calls.join(name).with_extension("json")).expect("a call");
+            for text in file.lines() {
+                let likely = RULES.likely.matches(text);
+                for (at, (pattern, _)) in RULES.all.iter().enumerate() {
+                    let finds = pattern.is_match(text);
+                    assert!(!finds || likely.matched(at), "{pattern}: {text}");
+                    found[at] += usize::from(finds);
+                }
+            }
+        }
+        assert!(found.iter().filter(|count| **count > 0).count() > 20, "{found:?}");
     }
 
     fn one(text: &str, language: Language, call: &str) -> DateValue {

@@ -158,6 +158,11 @@ pub fn count(words: &[Token], phrases: &[String]) -> usize {
 
 fn phrase_at(words: &[Token], at: usize, phrase: &str) -> Option<Range<usize>> {
     const GAP: usize = 3;
+    // Nearly every word is another one from its first letter on.
+    let (first, word) = (phrase.as_bytes().first()?, words.get(at)?.lower.as_bytes().first());
+    if !matches!(first, b'~' | b'*') && Some(first) != word {
+        return None;
+    }
     let mut end = at;
     let mut parts = phrase.split_whitespace();
     while let Some(part) = parts.next() {
