@@ -148,7 +148,9 @@ fn the_words_of_a_piece_depend_on_its_sound_alone() {
         assert!(words.iter().all(inside), "{words:?}");
         assert!(words.is_sorted_by(|one, next| one.end_s <= next.start_s), "{words:?}");
     }
-    assert!(heard.iter().map(Vec::len).sum::<usize>() > 25, "{heard:?}");
+    // Of names that it is told it may hear nothing else in a long piece (benches/README.md); without them it hears what is said.
+    let plain = hear(2, &[]);
+    assert!(plain.iter().map(Vec::len).sum::<usize>() > 25, "{plain:?}");
 }
 
 #[test]
