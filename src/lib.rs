@@ -8,7 +8,7 @@
 //! | [`tables`] | TOML files that people write, read so that every problem is found with its place | domain |
 //! | [`weights`] | model weights on disk: manifest, fetching, conversion, checking | nothing |
 //! | [`process`] | the sales process file, and its rules from signals and earlier calls to scores, deal stage and warnings | tables, domain |
-//! | [`matrix`] | products of rows with packed weights, in floats or bytes | nothing |
+//! | [`matrix`] | products of rows with packed weights, in floats or bytes; norm, softmax, GELU between them | nothing |
 //! | [`guard`] | which addresses may be reached from here | nothing |
 //! | [`llm`] | asking a language model: prompts, redaction, budget, stored answers | domain, guard |
 //! | [`ingest`] | bytes → recording or transcript | domain |
@@ -27,7 +27,7 @@
 //!
 //! Invariants, checked by `tests/it/architecture.rs`: a module imports only what its row allows; candle is used
 //! only in `understand::turn_model`, `transcribe::judge`, `transcribe::speakers`, `learn` and `weights`; rten only in
-//! `matrix`, `understand::turn_model::packed` and `transcribe::whisper`; a model provider's types only in
+//! `matrix`, `understand::turn_model::packed`, `transcribe::whisper` and `transcribe::speakers`; a model provider's types only in
 //! `llm::openai`. `service` and `deliver` never call each other: they share the outbox.
 
 pub mod domain;

@@ -355,7 +355,7 @@ fn add_up<I: Isa>(isa: I, numbers: &[f32], nothing: f32, add: impl Fn(I::F32, I:
     let (whole, rest) = numbers.as_chunks::<LANES>();
     let mut last = [nothing; LANES];
     last[..rest.len()].copy_from_slice(rest);
-    for numbers in whole.iter().chain(Some(&last)) {
+    for numbers in whole.iter().chain((!rest.is_empty()).then_some(&last)) {
         for (sum, numbers) in registers.iter_mut().zip(numbers.chunks_exact(lanes)) {
             *sum = add(*sum, floats.load(numbers));
         }

@@ -32,9 +32,9 @@ pub use vocabulary::{Vocabulary, vocabulary};
 
 use crate::domain::{
     Action, ActionId, CallOutcome, Channel, Deal, DecidedBy, Egress, ElementId, EmailType, Evidence, FieldName,
-    FieldStatus, FieldValue, FollowUpFact, Language, Move, OpenPromise, Owner, PastCall, PastEvidence, PastField,
-    Premature, PrematureMove, QualificationStatus, Role, RootCause, RootCauseId, Severity, Signal, Stage, StageId,
-    StageKind, Turn, TurnLabels, Word, WrittenBy, hex, schema,
+    FieldStatus, FieldValue, FollowUpFact, Language, Move, OpenPromise, Overlap, Owner, PastCall, PastEvidence,
+    PastField, Premature, PrematureMove, QualificationStatus, Role, RootCause, RootCauseId, Severity, Signal, Stage,
+    StageId, StageKind, Turn, TurnLabels, Word, WrittenBy, hex, schema,
 };
 use crate::pipeline::Analysis;
 
@@ -109,6 +109,9 @@ pub struct TurnInfo {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1))]
     pub speaker_confidence: Option<f64>,
+    /// Where somebody else speaks at the same time; only of recordings whose speakers are told apart.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overlaps: Vec<Overlap>,
     pub stage: Decided<Stage>,
     pub signals: Vec<Decided<Signal>>,
 }
@@ -445,6 +448,7 @@ impl TurnInfo {
             text: turn.text.clone(),
             words: turn.words.clone(),
             speaker_confidence: turn.speaker_confidence.map(two_digits),
+            overlaps: turn.overlaps.clone(),
             stage: Decided {
                 id: labels.stage.id,
                 confidence: two_digits(labels.stage.confidence),

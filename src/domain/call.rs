@@ -74,6 +74,15 @@ pub struct Word {
     pub text: String,
 }
 
+/// Where more than one speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema, utoipa::ToSchema)]
+pub struct Overlap {
+    /// Seconds from the start of the call.
+    pub start_s: f64,
+    /// Seconds from the start of the call.
+    pub end_s: f64,
+}
+
 /// Uninterrupted speech of one speaker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Turn {
@@ -94,6 +103,9 @@ pub struct Turn {
     /// How likely it is that `speaker` speaks, 0–1; only where the voices of one channel were told apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub speaker_confidence: Option<f32>,
+    /// Where somebody else speaks at the same time, in order; only known of recordings whose speakers are told apart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overlaps: Vec<Overlap>,
 }
 
 /// The seller's side, where the call file says it.

@@ -24,7 +24,7 @@ mod text;
 mod waveform;
 
 pub use advice::{Premature, RootCause, Severity};
-pub use call::{Call, Language, Recording, Role, SAMPLE_RATE, Seller, Stopped, Turn, Word};
+pub use call::{Call, Language, Overlap, Recording, Role, SAMPLE_RATE, Seller, Stopped, Turn, Word};
 pub use corrected::Corrected;
 pub use decision::{
     Action, Contact, Deal, DecidedBy, Decision, Egress, ElementScore, Evidence, FollowUp, FollowUpFact, Qualification,

@@ -13,6 +13,7 @@ pub fn turn(i: u32, role: Role, text: &str) -> Turn {
         text: text.to_owned(),
         words: Vec::new(),
         speaker_confidence: None,
+        overlaps: Vec::new(),
     }
 }
 

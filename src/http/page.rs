@@ -15,7 +15,7 @@ use super::Error;
 use super::extract::lists;
 use crate::domain::hex;
 
-/// Read from the folder in a build for development, so that a change is seen at once.
+/// As it was when the program was built.
 #[derive(RustEmbed)]
 #[folder = "web/dist/"]
 #[allow_missing = true]

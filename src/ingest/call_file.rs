@@ -157,6 +157,7 @@ pub fn read(file: &str, value: serde_json::Value) -> Result<Call, Error> {
             text: turn.text,
             words: Vec::new(),
             speaker_confidence: None,
+            overlaps: Vec::new(),
         });
     }
     Ok(Call {

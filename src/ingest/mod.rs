@@ -286,6 +286,7 @@ fn call(file: &str, lines: Vec<Line>) -> Call {
             text,
             words: Vec::new(),
             speaker_confidence: None,
+            overlaps: Vec::new(),
         });
     }
     Call {

@@ -26,6 +26,7 @@ pub struct Talk {
     call: Call,
     /// Of all turns.
     vectors: Vec<Vector>,
+    /// What the heads made of them.
     read: Read,
     process: Arc<Process>,
     options: Arc<Options>,

@@ -24,7 +24,7 @@ use crate::llm::{self, Llm, Redaction};
 use crate::process::{self, Marks, Process, Talk};
 use crate::transcribe::judge::Judge;
 use crate::transcribe::remote::{self, Remote, Sent};
-use crate::transcribe::{self, Ears, Transcriber, VoiceEncoder, whisper};
+use crate::transcribe::{self, Ears, Segmentation, SpeakerModels, Transcriber, VoiceEncoder, whisper};
 use crate::understand::fallback::{self, Ask};
 use crate::understand::turn_model::{Known, Read, Stored, TurnModel, Vector};
 use crate::understand::{self, Understanding};
@@ -37,6 +37,7 @@ pub const ENCODER: &str = "multilingual-e5-small";
 const JUDGE: &str = "silero-vad";
 pub const DEFAULT_RECOGNISER: &str = "whisper-base";
 const VOICES: &str = "ge2e";
+const OVERLAPS: &str = "pyannote-segmentation";
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -631,9 +632,13 @@ fn hear(
         Recogniser::Named(name) => own(weights::recogniser(name)?, options.threads),
         Recogniser::File { path, .. } => own(path.clone(), options.threads),
     };
-    let mut open_voices = || {
-        let path = weights::locate(VOICES, "model.safetensors")?;
-        Ok::<_, Error>(VoiceEncoder::load(&path, options.threads)?)
+    let mut open_speakers = || {
+        let voices = weights::locate(VOICES, "model.safetensors")?;
+        let overlaps = weights::locate(OVERLAPS, "model.safetensors")?;
+        Ok::<_, Error>(SpeakerModels {
+            encoder: VoiceEncoder::load(&voices, options.threads)?,
+            segmentation: Segmentation::load(&overlaps, options.threads)?,
+        })
     };
     progress(Step::Transcribe, 0.0)?;
     let mut tell = |done| progress(Step::Transcribe, done);
@@ -641,7 +646,7 @@ fn hear(
     let ears = Ears {
         judge: &load_judge()?,
         open: &mut open,
-        open_voices: &mut open_voices,
+        open_speakers: &mut open_speakers,
     };
     let call = transcribe::transcribe(recording, &id, options.language, names, ears, &mut tell)?;
     drop(open);

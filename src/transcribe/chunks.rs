@@ -24,13 +24,43 @@ const STEP: usize = SECOND / 50;
 pub struct Chunk {
     pub track: usize,
     /// In order, without overlap.
-    pub parts: Vec<Range<usize>>,
+    pub parts: Vec<Part>,
+}
+
+/// One of them, with what is heard behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Samples of the track.
+    pub sound: Range<usize>,
+    /// Samples at its end that are the beginning of a pause.
+    pause: usize,
+    /// Samples of silence behind it, where the track has somebody else who is not to be heard.
+    pub silence: usize,
+}
+
+impl Part {
+    pub const fn new(sound: Range<usize>) -> Self {
+        Self {
+            sound,
+            pause: 0,
+            silence: 0,
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.sound.len() + self.silence
+    }
 }
 
 impl Chunk {
     /// Samples to hear.
     pub fn len(&self) -> usize {
-        self.parts.iter().map(ExactSizeIterator::len).sum()
+        self.parts.iter().map(Part::len).sum()
+    }
+
+    /// Where the speech of its last part ends.
+    fn end(&self) -> usize {
+        self.parts.last().map_or(0, |part| part.sound.end)
     }
 
     /// Where a word of the chunk is in the recording: it lies in the part that holds its beginning, whole. What has been cut
@@ -40,55 +70,65 @@ impl Chunk {
         for (at, part) in self.parts.iter().enumerate() {
             let last = at + 1 == self.parts.len();
             // What begins in the pause itself is the first word behind it.
-            let behind = if last { 0 } else { PAUSE / 2 };
-            if last || word.start + behind < before + part.len() {
-                let place = |sample: usize| (part.start + sample.saturating_sub(before)).min(part.end);
+            if last || word.start + part.pause < before + part.sound.len() {
+                let place = |sample: usize| (part.sound.start + sample.saturating_sub(before)).min(part.sound.end);
                 return (place(word.start), place(word.end));
             }
             before += part.len();
         }
         (word.start, word.end)
     }
+
+    fn takes(&self, range: &Range<usize>) -> bool {
+        let pause = range.start.saturating_sub(self.end());
+        self.len() < FULL && self.len() + pause.min(PAUSE) + range.len() <= LONGEST
+    }
+
+    /// `all` are the utterances of the track.
+    fn join(&mut self, range: Range<usize>, all: &[Range<usize>]) {
+        let end = self.end();
+        let next = all.partition_point(|other| other.start < end);
+        let mut between = all[next..].iter().take_while(|other| other.end <= range.start);
+        let first = between.next();
+        let last = between.last().or(first);
+        let Some(part) = self.parts.last_mut() else {
+            return;
+        };
+        if first.is_none() && range.start.saturating_sub(end) <= PAUSE {
+            part.sound.end = range.end;
+            return;
+        }
+        // A pause as between utterances of one speaker, with nothing in it of what others say.
+        let room = |from: usize, to: usize| (PAUSE / 2).min((to - from) / 2);
+        part.pause = room(end, first.map_or(range.start, |other| other.start));
+        part.sound.end += part.pause;
+        let lead = room(last.map_or(end, |other| other.end), range.start);
+        part.silence = PAUSE - part.pause - lead;
+        self.parts.push(Part::new(range.start - lead..range.end));
+    }
 }
 
-/// Chunks of one track. `samples` reads it, to find where a long utterance may be cut.
+/// Chunks of some utterances of one track, which has `all` these; both in order. `samples` reads it, to find where a long one may be
+/// cut.
 pub fn lay_out<E>(
     track: usize,
     utterances: &[Range<usize>],
+    all: &[Range<usize>],
     samples: &mut dyn FnMut(Range<usize>) -> Result<Vec<f32>, E>,
 ) -> Result<Vec<Chunk>, E> {
     let mut chunks: Vec<Chunk> = Vec::new();
     for utterance in utterances {
         for range in cut(utterance, samples)? {
             match chunks.last_mut() {
-                Some(chunk) if takes(chunk, &range) => join(&mut chunk.parts, range),
+                Some(chunk) if chunk.takes(&range) => chunk.join(range, all),
                 _ => chunks.push(Chunk {
                     track,
-                    parts: vec![range],
+                    parts: vec![Part::new(range)],
                 }),
             }
         }
     }
     Ok(chunks)
-}
-
-fn takes(chunk: &Chunk, range: &Range<usize>) -> bool {
-    let pause = chunk
-        .parts
-        .last()
-        .map_or(0, |last| range.start.saturating_sub(last.end));
-    chunk.len() < FULL && chunk.len() + pause.min(PAUSE) + range.len() <= LONGEST
-}
-
-fn join(parts: &mut Vec<Range<usize>>, range: Range<usize>) {
-    if let Some(last) = parts.last_mut() {
-        if range.start.saturating_sub(last.end) <= PAUSE {
-            last.end = range.end;
-            return;
-        }
-        last.end += PAUSE / 2;
-    }
-    parts.push(range.start - PAUSE / 2..range.end);
 }
 
 /// An utterance in parts that fit the recogniser's window, cut where it is quietest.
@@ -108,8 +148,8 @@ fn cut<E>(
     Ok(parts)
 }
 
-/// The middle of the quietest tenth of a second.
-fn quietest(sound: &[f32]) -> usize {
+/// The middle of the quietest tenth of a second of a sound.
+pub fn quietest(sound: &[f32]) -> usize {
     let energies: Vec<f32> = sound
         .chunks_exact(STEP)
         .map(|step| step.iter().map(|sample| sample * sample).sum())
@@ -131,7 +171,7 @@ mod tests {
 
     fn chunks(utterances: &[Range<usize>]) -> Vec<Chunk> {
         let mut silence = |range: Range<usize>| Ok::<_, Infallible>(vec![0.0; range.len()]);
-        lay_out(0, utterances, &mut silence).unwrap_or_else(|never| match never {})
+        lay_out(0, utterances, utterances, &mut silence).unwrap_or_else(|never| match never {})
     }
 
     #[test]
@@ -143,7 +183,8 @@ mod tests {
         ]);
         let expected = [SECOND..4 * SECOND + PAUSE / 2, 9 * SECOND - PAUSE / 2..11 * SECOND];
         assert_eq!(found.len(), 1);
-        assert_eq!(found[0].parts, expected);
+        let sounds: Vec<Range<usize>> = found[0].parts.iter().map(|part| part.sound.clone()).collect();
+        assert_eq!(sounds, expected);
         let first = expected[0].len();
         assert_eq!(found[0].place(0..SECOND), (SECOND, 2 * SECOND));
         // The alignment lets a word end behind the pause that follows it, and begin before the one that it follows.
@@ -162,14 +203,39 @@ mod tests {
     }
 
     #[test]
+    fn nothing_of_what_others_say_is_heard_between_utterances() {
+        let all = [
+            0..2 * SECOND,
+            2 * SECOND + 2_000..5 * SECOND,
+            5 * SECOND + 1_000..7 * SECOND,
+        ];
+        let own = [all[0].clone(), all[2].clone()];
+        let mut silence = |range: Range<usize>| Ok::<_, Infallible>(vec![0.0; range.len()]);
+        let found = lay_out(0, &own, &all, &mut silence).unwrap_or_else(|never| match never {});
+        let sounds: Vec<Range<usize>> = found[0].parts.iter().map(|part| part.sound.clone()).collect();
+        assert_eq!(sounds, [0..2 * SECOND + 1_000, 5 * SECOND + 500..7 * SECOND]);
+        // As long as the pause that is left between utterances of one speaker.
+        assert_eq!(found[0].parts[0].silence, PAUSE - 1_500);
+        assert_eq!(found[0].len(), 4 * SECOND + PAUSE - 1_000);
+        // The second one begins behind all that.
+        let begin = 2 * SECOND + PAUSE;
+        assert_eq!(
+            found[0].place(begin..begin + 100),
+            (5 * SECOND + 1_000, 5 * SECOND + 1_100)
+        );
+        assert_eq!(found[0].place(begin - 2_000..begin).0, 5 * SECOND + 500);
+        assert_eq!(found[0].place(SECOND..2 * SECOND), (SECOND, 2 * SECOND));
+    }
+
+    #[test]
     fn a_long_utterance_is_cut_where_it_is_quiet() {
         let mut sound = |range: Range<usize>| {
             let quiet = 25 * SECOND..25 * SECOND + SECOND / 5;
             Ok::<_, Infallible>(range.map(|at| if quiet.contains(&at) { 0.01 } else { 0.3 }).collect())
         };
-        let found =
-            lay_out(0, std::slice::from_ref(&(0..40 * SECOND)), &mut sound).unwrap_or_else(|never| match never {});
-        let end = found[0].parts[0].end as f64 / SECOND as f64;
+        let utterance = [0..40 * SECOND];
+        let found = lay_out(0, &utterance, &utterance, &mut sound).unwrap_or_else(|never| match never {});
+        let end = found[0].parts[0].sound.end as f64 / SECOND as f64;
         assert!((25.0..25.2).contains(&end), "{end}");
     }
 
@@ -184,7 +250,8 @@ mod tests {
                 at += pause + length;
             }
             let found = chunks(&utterances);
-            let heard: Vec<Range<usize>> = found.iter().flat_map(|chunk| chunk.parts.clone()).collect();
+            let parts = found.iter().flat_map(|chunk| &chunk.parts);
+            let heard: Vec<Range<usize>> = parts.map(|part| part.sound.clone()).collect();
             prop_assert!(heard.windows(2).all(|pair| pair[0].end <= pair[1].start));
             prop_assert!(found.iter().all(|chunk| chunk.len() <= LONGEST + PAUSE));
             for utterance in utterances {

@@ -27,9 +27,10 @@ use self::channels::Track;
 use self::chunks::Chunk;
 use self::judge::Judge;
 pub use self::listen::{Listener, Speech, Until};
-pub use self::speakers::VoiceEncoder;
+use self::speakers::Shared;
+pub use self::speakers::{Models as SpeakerModels, Segmentation, VoiceEncoder};
 use self::voice::Voices;
-use crate::domain::{Call, Language, Recording, Role, SAMPLE_RATE, Stopped, Turn, Word};
+use crate::domain::{Call, Language, Overlap, Recording, Role, SAMPLE_RATE, Stopped, Turn, Word};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -92,8 +93,8 @@ pub struct Ears<'a, E> {
     pub judge: &'a Judge,
     /// Opens the recognisers that share so many pieces of work.
     pub open: &'a mut dyn FnMut(usize) -> Result<Vec<Box<dyn Transcriber>>, Error>,
-    /// Opens the voice encoder, for a recording on which people share a track.
-    pub open_voices: &'a mut dyn FnMut() -> Result<VoiceEncoder, E>,
+    /// Opens what tells voices apart, for a recording on which people share a track.
+    pub open_speakers: &'a mut dyn FnMut() -> Result<SpeakerModels, E>,
 }
 
 /// Speech that the recogniser hears to tell the language.
@@ -118,25 +119,42 @@ pub fn transcribe<E: From<Error>>(
         utterances: speech,
         phrases,
     } = voice::speech(&tracks, ears.judge, &recording.source)?;
-    let mut chunks = Vec::new();
-    for (track, utterances) in speech.iter().enumerate() {
-        let mut samples = |range| tracks[track].read(range);
-        chunks.extend(chunks::lay_out(track, utterances, &mut samples).map_err(unreadable)?);
-    }
-    if chunks.is_empty() {
+    if speech.iter().all(Vec::is_empty) {
         return Err(E::from(Error::NoSpeech {
             source_name: recording.source.clone(),
             duration_s: recording.duration_s,
         }));
     }
     // Before the words: what is missing is to be said before an hour of listening.
-    let stretches = match tracks.as_slice() {
+    let Shared { stretches, overlaps } = match tracks.as_slice() {
         [track] => {
             let mut go_on = || progress(0.0).map_err(Error::from);
-            speakers::tell(track, &phrases[0], &(ears.open_voices)()?, &unreadable, &mut go_on)?
+            speakers::tell(track, &phrases[0], &(ears.open_speakers)()?, &unreadable, &mut go_on)?
         }
+        _ => Shared {
+            stretches: Vec::new(),
+            overlaps: phrases
+                .into_iter()
+                .reduce(|one, other| speakers::within(one, &other))
+                .unwrap_or_default(),
+        },
+    };
+    let apart = match tracks.as_slice() {
+        [track] => speakers::apart(track, &speech[0], &stretches).map_err(unreadable)?,
         _ => Vec::new(),
     };
+    let mut chunks = Vec::new();
+    for (track, utterances) in speech.iter().enumerate() {
+        let mut samples = |range| tracks[track].read(range);
+        if apart.is_empty() {
+            chunks.extend(chunks::lay_out(track, utterances, utterances, &mut samples).map_err(unreadable)?);
+        }
+        let mut all = apart.concat();
+        all.sort_by_key(|range| range.start);
+        for own in &apart {
+            chunks.extend(chunks::lay_out(track, own, &all, &mut samples).map_err(unreadable)?);
+        }
+    }
     let mut recognisers = (ears.open)(chunks.len())?;
     let languages = match language {
         Some(language) => vec![language; tracks.len()],
@@ -154,7 +172,7 @@ pub fn transcribe<E: From<Error>>(
         &groups(&chunks, &recognisers),
         &mut recognisers,
         |group, recogniser| {
-            let samples = |chunk: &Chunk| read(&tracks[chunk.track], &chunk.parts, usize::MAX);
+            let samples = |chunk: &Chunk| sound(&tracks[chunk.track], chunk);
             let samples: Result<Vec<Vec<f32>>, _> = group.iter().map(samples).collect();
             let language = languages[group[0].track];
             hear(group, &samples.map_err(unreadable)?, language, names, recogniser)
@@ -168,10 +186,13 @@ pub fn transcribe<E: From<Error>>(
     for (chunk, heard) in chunks.iter().zip(heard.into_iter().flatten()) {
         words[chunk.track].extend(heard);
     }
+    if !apart.is_empty() {
+        words[0].sort_by(|one, next| one.start_s.total_cmp(&next.start_s));
+    }
     let own = |(track, words): (usize, Vec<Word>)| turn(tracks[track].speaker.to_owned(), words);
     let mut turns: Vec<Turn> = match words.as_slice() {
         [words] if stretches.is_empty() => turns::sentences(words).into_iter().map(own).collect(),
-        [words] => (speakers::turns(words, &stretches).into_iter())
+        [words] => (speakers::turns(words, &stretches, &overlaps).into_iter())
             .map(|told| Turn {
                 speaker_confidence: Some(told.confidence),
                 ..turn(format!("S{}", told.speaker + 1), told.words)
@@ -183,6 +204,7 @@ pub fn transcribe<E: From<Error>>(
     };
     for (turn, i) in turns.iter_mut().zip(1..) {
         turn.i = i;
+        turn.overlaps = overlaps_of(turn, &overlaps);
     }
     // The language of the call is that of most of its speech.
     let spoken = |language: Language| -> usize {
@@ -215,7 +237,24 @@ fn turn(speaker: String, words: Vec<Word>) -> Turn {
         text: text_of(&words),
         words,
         speaker_confidence: None,
+        overlaps: Vec::new(),
     }
+}
+
+/// Where somebody else speaks in the time of a turn. `overlaps`: in samples, in order.
+fn overlaps_of(turn: &Turn, overlaps: &[Range<usize>]) -> Vec<Overlap> {
+    let (Some(start_s), Some(end_s)) = (turn.start_s, turn.end_s) else {
+        return Vec::new();
+    };
+    let first = overlaps.partition_point(|overlap| seconds(overlap.end) <= start_s);
+    overlaps[first..]
+        .iter()
+        .map(|overlap| Overlap {
+            start_s: milliseconds(seconds(overlap.start).max(start_s)),
+            end_s: milliseconds(seconds(overlap.end).min(end_s)),
+        })
+        .take_while(|overlap| overlap.start_s < end_s)
+        .collect()
 }
 
 fn unreadable(source: &str, cause: io::Error) -> Error {
@@ -229,6 +268,16 @@ fn unreadable(source: &str, cause: io::Error) -> Error {
 pub fn text_of(words: &[Word]) -> String {
     let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
     texts.join(" ")
+}
+
+/// What a recogniser hears of a chunk.
+fn sound(track: &Track<'_>, chunk: &Chunk) -> io::Result<Vec<f32>> {
+    let mut samples = Vec::with_capacity(chunk.len());
+    for part in &chunk.parts {
+        samples.extend(track.read(part.sound.clone())?);
+        samples.resize(samples.len() + part.silence, 0.0);
+    }
+    Ok(samples)
 }
 
 /// Parts of a track, one behind the other, at most so many samples.
@@ -261,7 +310,7 @@ fn hear(
     names: &[String],
     recogniser: &mut dyn Transcriber,
 ) -> Result<Vec<Vec<Word>>, Error> {
-    let begin_s = |chunk: &Chunk| chunk.parts.first().map_or(0.0, |part| seconds(part.start));
+    let begin_s = |chunk: &Chunk| chunk.parts.first().map_or(0.0, |part| seconds(part.sound.start));
     let at_s = chunks.first().map_or(0.0, begin_s);
     let pieces = chunks.iter().zip(samples).map(|(chunk, samples)| Piece {
         samples,
@@ -373,6 +422,7 @@ pub fn milliseconds(seconds: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use super::chunks::Part;
     use super::*;
 
     /// Says the first sample of what it hears, as a word for each second.
@@ -435,12 +485,12 @@ mod tests {
             duration_s: 10.0,
         };
         let mut open = |_: usize| -> Result<Vec<Box<dyn Transcriber>>, Error> { unreachable!("nothing to hear") };
-        let mut open_voices = || -> Result<VoiceEncoder, Error> { unreachable!("nobody speaks") };
+        let mut open_speakers = || -> Result<SpeakerModels, Error> { unreachable!("nobody speaks") };
         let weights = crate::weights::locate("silero-vad", "silero_vad_16k.safetensors").expect("fetched");
         let ears = Ears {
             judge: &Judge::load(&weights).expect("loaded"),
             open: &mut open,
-            open_voices: &mut open_voices,
+            open_speakers: &mut open_speakers,
         };
         let error = transcribe(&recording, "quiet", None, &[], ears, &mut |_| Ok(())).expect_err("no speech");
         assert!(matches!(error, Error::NoSpeech { .. }), "{error}");
@@ -497,7 +547,9 @@ mod tests {
         let second = SAMPLE_RATE as usize;
         let chunk = |begins: [usize; 2]| Chunk {
             track: 0,
-            parts: begins.map(|begin| begin * second..(begin + 2) * second).to_vec(),
+            parts: begins
+                .map(|begin| Part::new(begin * second..(begin + 2) * second))
+                .to_vec(),
         };
         let samples = vec![vec![0.1; 4 * second]; 2];
         let heard = hear(

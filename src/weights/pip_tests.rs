@@ -27,6 +27,7 @@ fn packages(parts: &[(&str, &[u8])]) -> Packages {
     let members = parts.iter().map(|(name, _)| format!("{name}/data")).collect();
     Packages {
         platform: None,
+        python: None,
         package: package.collect(),
         unpack: BTreeMap::from([("model.bin".to_owned(), members)]),
     }

@@ -152,7 +152,12 @@ fn heavy_libraries_stay_in_their_place() {
         ),
         (
             "rten_",
-            vec!["matrix.rs", "understand/turn_model/packed.rs", "transcribe/whisper/"],
+            vec![
+                "matrix.rs",
+                "understand/turn_model/packed.rs",
+                "transcribe/whisper/",
+                "transcribe/speakers/",
+            ],
         ),
         ("sqlx", vec!["store/"]),
         ("axum", vec!["http/", "commands/serve.rs"]),

@@ -1,6 +1,8 @@
 //! Speakers on one channel: told apart by their voices, and no more sure than that.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
+use std::path::Path;
 
 use dealstage::ingest::{self, Input};
 use dealstage::transcribe::VoiceEncoder;
@@ -15,27 +17,48 @@ fn analyze(args: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).expect("the document is JSON")
 }
 
-/// Both channels of a recording on one.
-fn mixed(name: &str, scratch: &Scratch) -> String {
+/// The channels of a recording, the right one so much earlier that both speak at once wherever they would answer each other sooner.
+fn channels(name: &str, earlier_s: usize) -> Vec<[f32; 2]> {
     let input = ingest::read(&fixture("audio").join(name), &ingest::Options::default()).expect("read");
     let Input::Recording(recording) = input else {
         panic!("{name} is no recording");
     };
-    let channel = |at| recording.sound.read(at, 0..recording.sound.samples()).expect("samples");
-    let path = scratch.path(&format!("{name}.wav"));
+    let channel = |at, from| {
+        recording
+            .sound
+            .read(at, from..recording.sound.samples())
+            .expect("samples")
+    };
+    let right = channel(1, earlier_s * 16_000);
+    channel(0, 0)
+        .into_iter()
+        .zip(right)
+        .map(|(left, right)| [left, right])
+        .collect()
+}
+
+fn write<const CHANNELS: usize>(path: &Path, sound: impl Iterator<Item = [f32; CHANNELS]>) -> String {
     let format = hound::WavSpec {
-        channels: 1,
+        channels: CHANNELS as u16,
         sample_rate: 16_000,
         bits_per_sample: 16,
         sample_format: hound::SampleFormat::Int,
     };
-    let mut file = hound::WavWriter::create(&path, format).expect("created");
-    for (left, right) in channel(0).into_iter().zip(channel(1)) {
-        let sample = ((left + right) / 2.0 * 32_767.0).clamp(-32_768.0, 32_767.0) as i16;
+    let mut file = hound::WavWriter::create(path, format).expect("created");
+    for sample in sound.flatten() {
+        let sample = (sample * 32_767.0).clamp(-32_768.0, 32_767.0) as i16;
         file.write_sample(sample).expect("written");
     }
     file.finalize().expect("finished");
     path.to_string_lossy().into_owned()
+}
+
+/// Both channels of a recording on one.
+fn mixed(name: &str, scratch: &Scratch) -> String {
+    let sound = channels(name, 0)
+        .into_iter()
+        .map(|[left, right]| [f32::midpoint(left, right)]);
+    write(&scratch.path(&format!("{name}.wav")), sound)
 }
 
 fn turns(document: &Value) -> &[Value] {
@@ -82,6 +105,9 @@ fn speakers_of_one_channel(name: &str, scratch: &Scratch) -> (String, Value) {
             turn["role"] != "unknown" || turn["signals"] == Value::Array(Vec::new()),
             "{turn}"
         );
+        // What rests on who spoke is no surer than that; both are rounded.
+        let stage = turn["stage"]["confidence"].as_f64().expect("how sure");
+        assert!(turn["role"] == "unknown" || stage <= sure + 0.01, "{turn}");
     }
     let stereo = analyze(&[
         &fixture("audio").join(name).to_string_lossy(),
@@ -93,6 +119,8 @@ fn speakers_of_one_channel(name: &str, scratch: &Scratch) -> (String, Value) {
             .iter()
             .all(|turn| turn.get("speaker_confidence").is_none())
     );
+    // Nobody talks into the other's words here.
+    assert!(overlaps(&mono).len() < 100, "{:?}", overlaps(&mono));
     let right = sides_right(&mono, &stereo);
     assert!(right >= 0.95, "{right}");
     (recording, mono)
@@ -109,6 +137,47 @@ fn an_english_call_on_one_channel() {
 #[test]
 fn a_russian_call_on_one_channel() {
     speakers_of_one_channel("discovery-ru.opus", &Scratch::new());
+}
+
+/// Hundredths of a second in which turns say that somebody else speaks.
+fn overlaps(document: &Value) -> BTreeSet<u32> {
+    let all = turns(document).iter().flat_map(|turn| {
+        let own = turn["overlaps"].as_array().map(Vec::as_slice).unwrap_or_default();
+        own.iter().map(move |overlap| {
+            let (turn, overlap) = (time(turn), time(overlap));
+            assert!(turn.start <= overlap.start && overlap.start < overlap.end && overlap.end <= turn.end);
+            overlap
+        })
+    });
+    all.flat_map(|overlap| (overlap.start * 100.0) as u32..(overlap.end * 100.0) as u32)
+        .collect()
+}
+
+#[test]
+fn talk_at_once_is_marked() {
+    let scratch = Scratch::new();
+    // A minute in which one answers four seconds too early.
+    let sound = || channels("discovery-en.opus", 4).into_iter().take(60 * 16_000);
+    let stereo = analyze(&[&write(&scratch.path("stereo.wav"), sound())]);
+    let one = sound().map(|[left, right]| [f32::midpoint(left, right)]);
+    let mono = analyze(&[&write(&scratch.path("mono.wav"), one)]);
+    let (known, told) = (overlaps(&stereo), overlaps(&mono));
+    assert!(known.len() > 500, "{}", known.len());
+    let right = known.intersection(&told).count();
+    assert!(
+        right * 2 > known.len() && right * 4 > told.len() * 3,
+        "{right} of {}, told {}",
+        known.len(),
+        told.len()
+    );
+    // Whose words are said at once is not known well.
+    let unsure = |turn: &&Value| turn["speaker_confidence"].as_f64().is_some_and(|sure| sure < 0.8);
+    let of_unsure = turns(&mono)
+        .iter()
+        .filter(unsure)
+        .filter(|turn| turn.get("overlaps").is_some())
+        .count();
+    assert!(of_unsure > 0, "{mono}");
 }
 
 #[test]

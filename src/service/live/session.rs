@@ -470,6 +470,7 @@ impl Session {
             text: text_of(&words),
             words,
             speaker_confidence: None,
+            overlaps: Vec::new(),
         };
         self.say(vec![turn]).await
     }

@@ -1,10 +1,13 @@
 //! Who speaks on a track that people share.
 //!
-//! Owns the voice encoder, and how its vectors become stretches of one speaker each. Vectors live as long as one call is
-//! heard: none is stored. Which side a speaker is on is *not* here: see `understand`.
+//! Owns the voice encoder, and how its vectors become stretches of one speaker each, and where two speak at once. Vectors live as long
+//! as one call is heard: none is stored. Which side a speaker is on is *not* here: see `understand`.
 
+mod apart;
+mod gates;
 mod groups;
 mod path;
+mod segmentation;
 mod voice_vector;
 mod windows;
 mod words;
@@ -12,7 +15,9 @@ mod words;
 use std::io;
 use std::ops::Range;
 
+pub use self::apart::apart;
 use self::groups::Heard;
+pub use self::segmentation::{Segmentation, within};
 pub use self::voice_vector::VoiceEncoder;
 use self::voice_vector::{BANDS, BATCH, VoiceVector};
 use self::windows::Window;
@@ -32,6 +37,21 @@ pub struct Stretch {
     pub confidence: f32,
 }
 
+/// What a track that people share is heard with.
+pub struct Models {
+    pub encoder: VoiceEncoder,
+    pub segmentation: Segmentation,
+}
+
+/// Who speaks on a track.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// In order; none where only one speaker is found, or too little is said to tell.
+    pub stretches: Vec<Stretch>,
+    /// Where two speak at once, in samples of the track, in order.
+    pub overlaps: Vec<Range<usize>>,
+}
+
 /// Level at which the encoder hears speech: −30 dB of full scale, as a mean square.
 const LEVEL: f64 = 1e-3;
 /// Shorter speech, in frames, tells nothing.
@@ -41,22 +61,21 @@ const TELLING: usize = 1000;
 /// Samples that are read at a time: 10 s.
 const BLOCK: usize = 160_000;
 
-/// Stretches of the speakers of a track, in order; none where only one speaker is found, or too little is said to tell.
-/// `go_on` may stop the work.
+/// `speech` is cut at short pauses. `go_on` may stop the work.
 pub fn tell(
     track: &Track<'_>,
     speech: &[Range<usize>],
-    encoder: &VoiceEncoder,
+    Models { encoder, segmentation }: &Models,
     unreadable: &dyn Fn(io::Error) -> Error,
     go_on: &mut dyn FnMut() -> Result<(), Error>,
-) -> Result<Vec<Stretch>, Error> {
+) -> Result<Shared, Error> {
     let segments: Vec<Range<usize>> = speech
         .iter()
         .map(|range| (range.start + HOP / 2) / HOP..(range.end + HOP / 2) / HOP)
         .filter(|segment| segment.len() >= SHORTEST)
         .collect();
     if segments.iter().map(ExactSizeIterator::len).sum::<usize>() < TELLING {
-        return Ok(Vec::new());
+        return Ok(Shared::default());
     }
     let gain = gain(track, speech).map_err(unreadable)?;
     let (long, short) = windows::lay_out(&segments);
@@ -108,10 +127,13 @@ pub fn tell(
         &heard(long.as_slice(), vectors.long.as_slice()),
         &heard(short.as_slice(), vectors.short.as_slice()),
     );
-    Ok(match fit {
-        Some(fit) if fit.speakers() > 1 => stretches(&segments, &fit.path, &fit.scores),
-        _ => Vec::new(),
-    })
+    match fit {
+        Some(fit) if fit.speakers() > 1 => Ok(Shared {
+            stretches: stretches(&segments, &fit.path, &fit.scores),
+            overlaps: segmentation.overlaps(track, speech, unreadable, go_on)?,
+        }),
+        _ => Ok(Shared::default()),
+    }
 }
 
 /// What bands are multiplied with, so that the speech has the level that the encoder was trained on.

@@ -11,6 +11,7 @@ use safetensors::SafeTensors;
 
 use super::super::Error;
 use super::super::mel::Mel;
+use super::gates;
 
 /// Bands of a frame of sound.
 pub const BANDS: usize = 40;
@@ -199,11 +200,7 @@ impl Layer {
     fn open_gates(&self, gates: &[f32], cells: &mut [f32], said: &mut [f32]) {
         let rows = cells.chunks_exact_mut(WIDTH).zip(said.chunks_exact_mut(WIDTH));
         for (gates, (cells, said)) in gates.chunks_exact(GATES).zip(rows) {
-            for at in 0..WIDTH {
-                let gate = |number: usize| gates[number * WIDTH + at] + self.bias[number * WIDTH + at];
-                cells[at] = sigmoid(gate(1)) * cells[at] + sigmoid(gate(0)) * tanh(gate(2));
-                said[at] = sigmoid(gate(3)) * tanh(cells[at]);
-            }
+            gates::open::<WIDTH>(gates, &self.bias, cells, said);
         }
     }
 }
@@ -215,34 +212,4 @@ fn numbers<T>(tensor: &Tensor, look: impl FnOnce(&[f32]) -> T) -> candle_core::R
         (Storage::Cpu(CpuStorage::F32(numbers)), Some((from, to))) => Ok(look(&numbers[from..to])),
         _ => Err(candle_core::Error::Msg("numbers of another kind or order".to_owned())),
     }
-}
-
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + exp(-x))
-}
-
-fn tanh(x: f32) -> f32 {
-    2.0 / (1.0 + exp(-2.0 * x)) - 1.0
-}
-
-/// `e` to the power of `x`, right to 1e-6 of itself. The platform's own takes longer than the products of the layers, because
-/// nothing of it is done for several numbers at once.
-fn exp(x: f32) -> f32 {
-    /// Added to a number, it leaves the next whole number in the lowest bits.
-    const WHOLE: f32 = 12_582_912.0;
-    /// Powers of ln 2 by the factorials: 2 to the power of −½…½, highest power first.
-    const SERIES: [f32; 7] = [
-        1.540_353e-4,
-        1.333_355_8e-3,
-        9.618_129e-3,
-        5.550_411e-2,
-        0.240_226_5,
-        6.931_472e-1,
-        1.0,
-    ];
-    let power = (x * std::f32::consts::LOG2_E).clamp(-126.0, 126.0);
-    let whole = power + WHOLE;
-    let rest = power - (whole - WHOLE);
-    let part = SERIES.iter().fold(0.0, |sum, coefficient| sum * rest + coefficient);
-    part * f32::from_bits((whole.to_bits() << 23).wrapping_add(127 << 23))
 }

@@ -16,6 +16,8 @@ const PAUSE_S: f64 = 0.3;
 /// So little inside of a sentence, in seconds, is said by who says the rest of it, unless the voice is sure.
 const ALONE_S: f64 = 0.7;
 const SURE: f32 = 0.95;
+/// Where two speak at once a word is of either.
+const EITHER: f32 = 0.5;
 
 /// A turn of one of the speakers of a track.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,13 +29,27 @@ pub struct Told {
     pub confidence: f32,
 }
 
-/// Turns of a track; none where there are no stretches.
-pub fn turns(words: &[Word], stretches: &[Stretch]) -> Vec<Told> {
+/// Turns of a track; none where there are no stretches. `overlaps`: where two speak at once, in samples, in order.
+pub fn turns(words: &[Word], stretches: &[Stretch], overlaps: &[Range<usize>]) -> Vec<Told> {
     if stretches.is_empty() {
         return Vec::new();
     }
     let heard: Vec<&Stretch> = words.iter().map(|word| nearest(stretches, word)).collect();
     let speakers = speakers(words, &heard);
+    let sure: Vec<f32> = words
+        .iter()
+        .zip(&heard)
+        .map(|(word, stretch)| {
+            let middle = middle(word);
+            let next = overlaps.partition_point(|overlap| overlap.end <= middle);
+            let both = overlaps.get(next).is_some_and(|overlap| overlap.start <= middle);
+            if both {
+                stretch.confidence.min(EITHER)
+            } else {
+                stretch.confidence
+            }
+        })
+        .collect();
     // Sentence by sentence, as utterances of a track of their own are.
     let utterances = runs(words.len(), |at| {
         speakers[at - 1] == speakers[at] && turns::goes_on(&words[at - 1], &words[at])
@@ -68,7 +84,7 @@ pub fn turns(words: &[Word], stretches: &[Stretch]) -> Vec<Told> {
             });
             Told {
                 speaker: number,
-                confidence: confidence(told.iter().map(|at| heard[*at]), span.track),
+                confidence: confidence(told.iter().map(|at| (heard[*at].speaker, sure[*at])), span.track),
                 words: told.iter().map(|at| words[*at].clone()).collect(),
             }
         });
@@ -76,14 +92,14 @@ pub fn turns(words: &[Word], stretches: &[Stretch]) -> Vec<Told> {
 }
 
 /// How likely it is that words are a speaker's. Those that sentences gave to the speaker tell nothing, unless there are no
-/// others.
-fn confidence<'a>(heard: impl Iterator<Item = &'a Stretch> + Clone, speaker: usize) -> f32 {
+/// others. `heard`: by the voice, who says each, and how likely that is.
+fn confidence(heard: impl Iterator<Item = (usize, f32)> + Clone, speaker: usize) -> f32 {
     let mean = |sure: &[f32]| (!sure.is_empty()).then(|| sure.iter().sum::<f32>() / sure.len() as f32);
     let own: Vec<f32> = (heard.clone())
-        .filter(|stretch| stretch.speaker == speaker)
-        .map(|stretch| stretch.confidence)
+        .filter(|(heard, _)| *heard == speaker)
+        .map(|(_, sure)| sure)
         .collect();
-    let others: Vec<f32> = heard.map(|stretch| 1.0 - stretch.confidence).collect();
+    let others: Vec<f32> = heard.map(|(_, sure)| 1.0 - sure).collect();
     mean(&own).or_else(|| mean(&others)).unwrap_or(0.0)
 }
 
@@ -146,7 +162,7 @@ fn snap(words: &[Word], speakers: &mut [usize]) {
 
 /// The stretch in which a word is spoken; between two it belongs to the nearer one.
 fn nearest<'a>(stretches: &'a [Stretch], word: &Word) -> &'a Stretch {
-    let middle = sample(f64::midpoint(word.start_s, word.end_s));
+    let middle = middle(word);
     let behind = stretches.partition_point(|stretch| stretch.speech.end <= middle);
     let distance = |at: usize| {
         let speech = &stretches[at].speech;
@@ -174,6 +190,10 @@ fn runs(count: usize, goes_on: impl Fn(usize) -> bool) -> Vec<Range<usize>> {
         }
     }
     runs
+}
+
+fn middle(word: &Word) -> usize {
+    sample(f64::midpoint(word.start_s, word.end_s))
 }
 
 fn sample(at_s: f64) -> usize {
@@ -221,10 +241,14 @@ mod tests {
             (2.0, "them."),
         ]);
         // The voices change half a second late.
-        let told = turns(&heard, &stretches(&[(0.0, 1.45, 1, 0.9), (1.45, 2.5, 0, 0.8)]));
+        let voices = stretches(&[(0.0, 1.45, 1, 0.9), (1.45, 2.5, 0, 0.8)]);
+        let told = turns(&heard, &voices, &[]);
         let expected = [(0, "How many?"), (1, "Twelve of them.")];
         assert_eq!(texts(&told), expected.map(|(speaker, text)| (speaker, text.to_owned())));
         assert!((told[1].confidence - 0.8).abs() < 1e-6, "{told:?}");
+        // While the other speaks too, one of the two words that the voice gives to this turn is of either.
+        let told = turns(&heard, &voices, std::slice::from_ref(&(sample(2.1)..sample(3.0))));
+        assert!((told[1].confidence - 0.65).abs() < 1e-6, "{told:?}");
     }
 
     #[test]
@@ -234,6 +258,7 @@ mod tests {
             turns(
                 &heard,
                 &stretches(&[(0.0, 0.95, 0, 0.9), (0.95, 1.45, 1, sure), (1.45, 2.5, 0, 0.9)]),
+                &[],
             )
         };
         assert_eq!(texts(&told(0.7)).len(), 1);
@@ -247,7 +272,7 @@ mod tests {
 
     #[test]
     fn without_stretches_nobody_is_told_apart() {
-        assert!(turns(&words(&[(0.0, "Hello.")]), &[]).is_empty());
+        assert!(turns(&words(&[(0.0, "Hello.")]), &[], &[]).is_empty());
     }
 
     proptest! {
@@ -274,7 +299,8 @@ mod tests {
                     Stretch { speech: sample(from_s)..sample(at_s), speaker, confidence }
                 })
                 .collect();
-            let told = turns(&heard, &stretches);
+            let spoken_together: Vec<Range<usize>> = stretches.iter().step_by(2).map(|stretch| stretch.speech.clone()).collect();
+            let told = turns(&heard, &stretches, &spoken_together);
             let mut back: Vec<Word> = told.iter().flat_map(|told| told.words.clone()).collect();
             back.sort_by(|a, b| a.start_s.total_cmp(&b.start_s).then(a.end_s.total_cmp(&b.end_s)));
             prop_assert_eq!(back, heard);

@@ -188,36 +188,61 @@ impl Model {
                 before.push(tokens.clone());
             }
         }
+        let mut heard = self.read(&mut products, &sounds, pieces, &before, language);
+        // Names that were told may be all that is heard in a piece: without them the recogniser hears what is said.
+        let read_out: Vec<usize> = (0..heard.len())
+            .filter(|at| prompts[*at].is_read_out(&heard[*at]))
+            .collect();
+        if !read_out.is_empty() {
+            let sounds = sounds.into_iter().enumerate().filter(|(at, _)| read_out.contains(at));
+            let sounds: Vec<Sound> = sounds.map(|(_, sound)| sound).collect();
+            let own: Vec<Piece<'_>> = read_out.iter().map(|at| pieces[*at]).collect();
+            let before = vec![self.vocabulary.begin(language); own.len()];
+            let again = self.read(&mut products, &sounds, &own, &before, language);
+            for (at, words) in read_out.into_iter().zip(again) {
+                heard[at] = words;
+            }
+        }
+        Ok(heard)
+    }
+
+    /// The words of pieces, with what is read before the text of each.
+    fn read(
+        &self,
+        products: &mut Products,
+        sounds: &[Sound],
+        pieces: &[Piece<'_>],
+        before: &[Vec<u32>],
+        language: Language,
+    ) -> Vec<Vec<Word>> {
         let search = Search {
             decoder: &self.decoder,
             vocabulary: &self.vocabulary,
-            sounds: &sounds,
+            sounds,
             begin: self.vocabulary.begin(language).len(),
         };
-        let texts = search.run(&mut products, &before);
+        let texts = search.run(products, before);
         let first = search.begin - 1;
-        let heard = pieces.iter().zip(texts).zip(prompts);
-        Ok(heard
-            .map(|((piece, text), prompt)| {
-                let seconds = super::seconds(piece.samples.len());
-                if invented::is_no_speech(text.no_speech, text.sure()) {
-                    return Vec::new();
-                }
-                let places = piece.samples.len().div_ceil(PLACE).clamp(1, self.sizes.places);
-                let begins = align::begins(&text.aligned, first, places);
-                let tokens: Vec<Token> = (text.tokens.iter().enumerate())
-                    .map(|(at, (id, probability))| Token {
-                        bytes: self.vocabulary.bytes(*id).to_vec(),
-                        // A token begins where the one before it was read; it ends where the next begins.
-                        end_s: begins
-                            .get(at + 1)
-                            .map_or(seconds, |place| super::seconds(place * PLACE)),
-                        probability: *probability,
-                    })
-                    .collect();
-                prompt.without_echo(invented::without(words(&tokens, seconds), seconds))
-            })
-            .collect())
+        let heard = pieces.iter().zip(texts).map(|(piece, text)| {
+            let seconds = super::seconds(piece.samples.len());
+            if invented::is_no_speech(text.no_speech, text.sure()) {
+                return Vec::new();
+            }
+            let places = piece.samples.len().div_ceil(PLACE).clamp(1, self.sizes.places);
+            let begins = align::begins(&text.aligned, first, places);
+            let tokens: Vec<Token> = (text.tokens.iter().enumerate())
+                .map(|(at, (id, probability))| Token {
+                    bytes: self.vocabulary.bytes(*id).to_vec(),
+                    // A token begins where the one before it was read; it ends where the next begins.
+                    end_s: begins
+                        .get(at + 1)
+                        .map_or(seconds, |place| super::seconds(place * PLACE)),
+                    probability: *probability,
+                })
+                .collect();
+            invented::without(words(&tokens, seconds), seconds)
+        });
+        heard.collect()
     }
 }
 

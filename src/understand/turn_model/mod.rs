@@ -246,6 +246,8 @@ impl TurnModel {
             .map(|(at, turn)| {
                 // A signal of one side is there if the words say so and the side said them.
                 let speaker = turn.speaker_confidence.unwrap_or(1.0);
+                // The stage is read off the words and off who says them, where that is known.
+                let stage_sure = if turn.role == Role::Unknown { 1.0 } else { speaker };
                 let able = Signal::ALL.iter().filter(|signal| signal.speaker() == turn.role);
                 let chance = |id: &Signal| (*id, speaker * signals[at][id.index()], settings.thresholds[id.index()]);
                 let (signals, doubts) = part(able.map(chance));
@@ -255,7 +257,7 @@ impl TurnModel {
                 TurnLabels {
                     stage: Decision {
                         id: path[at],
-                        confidence: sure[at][path[at].index()],
+                        confidence: stage_sure * sure[at][path[at].index()],
                         decided_by: DecidedBy::Local,
                     },
                     signals,

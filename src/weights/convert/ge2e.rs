@@ -2,10 +2,7 @@
 //!
 //! The checkpoint holds the state of its training too, twice the size of the encoder; that is left out.
 
-use safetensors::Dtype;
-use safetensors::tensor::TensorView;
-
-use super::torch::{Checkpoint, Tensor};
+use super::torch::{Checkpoint, Tensor, write};
 use super::{Error, mel};
 
 const WHAT: &str = "pretrained.pt";
@@ -36,33 +33,8 @@ pub fn to_safetensors(checkpoint: &[u8]) -> Result<Vec<u8>, Error> {
             values: mel::filters(MELS),
         },
     )];
-    for (name, shape) in expected {
-        let tensor = checkpoint.tensor("model_state", &name)?;
-        if tensor.shape != shape {
-            let why = format!("has the shape {:?} instead of {shape:?}", tensor.shape);
-            return Err(Error::Tensor { what: WHAT, name, why });
-        }
-        tensors.push((name, tensor));
-    }
-    write(&tensors)
-}
-
-fn write(tensors: &[(String, Tensor)]) -> Result<Vec<u8>, Error> {
-    let bytes: Vec<Vec<u8>> = tensors
-        .iter()
-        .map(|(_, tensor)| tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect())
-        .collect();
-    let views = tensors.iter().zip(&bytes).map(|((name, tensor), bytes)| {
-        let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes);
-        view.map(|view| (name.as_str(), view))
-    });
-    let written = views
-        .collect::<Result<Vec<_>, _>>()
-        .and_then(|views| safetensors::serialize(views, None));
-    written.map_err(|cause| Error::Format {
-        what: WHAT,
-        why: cause.to_string(),
-    })
+    tensors.extend(checkpoint.tensors("model_state", expected)?);
+    write(WHAT, &tensors)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod e5;
 mod ge2e;
 mod gguf;
 mod mel;
+mod segmentation;
 mod tokenizer;
 mod torch;
 mod whisper;
@@ -29,6 +30,8 @@ pub enum Conversion {
     E5Gguf,
     /// The checkpoint of Resemblyzer (`pretrained.pt`) → `model.safetensors`.
     Ge2eSafetensors,
+    /// The checkpoint of pyannote's segmentation (`pytorch_model.bin`) → `model.safetensors`.
+    SegmentationSafetensors,
     /// Nothing is to be done: the files as they are, by their names.
     AsPublished,
 }
@@ -63,6 +66,10 @@ pub fn run(conversion: Conversion, inputs: Inputs) -> Result<Vec<Vec<u8>>, Error
         }
         Conversion::E5Gguf => e5::convert(input(&inputs, "e5-small-q4.bin")?),
         Conversion::Ge2eSafetensors => Ok(vec![ge2e::to_safetensors(input(&inputs, "pretrained.pt")?)?]),
+        Conversion::SegmentationSafetensors => {
+            let checkpoint = input(&inputs, "pytorch_model.bin")?;
+            Ok(vec![segmentation::to_safetensors(checkpoint)?])
+        }
         // Not copied: they are large.
         Conversion::AsPublished => Ok(inputs.into_values().collect()),
     }
@@ -87,6 +94,7 @@ mod tests {
             ("vocabulary.txt".to_owned(), vocabulary.as_bytes().to_vec()),
             ("e5-small-q4.bin".to_owned(), bytes.to_vec()),
             ("pretrained.pt".to_owned(), bytes.to_vec()),
+            ("pytorch_model.bin".to_owned(), bytes.to_vec()),
         ])
     }
 
@@ -114,7 +122,12 @@ mod tests {
             let mut damaged = if start { vec![6, 0, 0, 0, 12, 0] } else { Vec::new() };
             damaged.extend(bytes);
             let inputs = inputs(&damaged, &vocabulary);
-            for conversion in [Conversion::WhisperGgmlQ8, Conversion::E5Gguf, Conversion::Ge2eSafetensors] {
+            for conversion in [
+                Conversion::WhisperGgmlQ8,
+                Conversion::E5Gguf,
+                Conversion::Ge2eSafetensors,
+                Conversion::SegmentationSafetensors,
+            ] {
                 prop_assert!(run(conversion, inputs.clone()).is_err());
             }
         }

@@ -1,15 +1,26 @@
-//! Reading a checkpoint of PyTorch as versions before 1.6 wrote it: a pickle that describes the tensors, and behind it
-//! their numbers.
+//! Reading a checkpoint of PyTorch: a pickle that describes the tensors, and beside it their numbers. Versions before 1.6 wrote both one
+//! behind the other, later ones as files of an archive.
+//!
+//! Owns how tensors are written, too: as safetensors.
 //!
 //! A pickle is a program that builds objects. Of it only the steps are known here that such a description takes, and
 //! none of them runs anything: classes and calls stay names.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io;
+
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+use zip::{CompressionMethod, ZipArchive};
 
 use super::Error;
 use super::cursor::{Cursor, f32s};
 
-/// Three pickles that every such file begins with: its mark, its version, and a note on the machine that wrote it, which
+/// How an archive begins, and where its pickle and its numbers are, in the one folder that it has.
+const ARCHIVE: &[u8] = b"PK\x03\x04";
+const PICKLE: &str = "/data.pkl";
+const NUMBERS: &str = "/data/";
+/// Three pickles that an older file begins with: its mark, its version, and a note on the machine that wrote it, which
 /// is read and not asked.
 const MARK: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
 const VERSION: &[u8] = b"\x80\x02M\xe9\x03.";
@@ -50,7 +61,7 @@ struct Pickle<'a> {
 /// A checkpoint: what its pickle describes, and the numbers by their key.
 pub struct Checkpoint<'a> {
     pickle: Pickle<'a>,
-    storages: BTreeMap<&'a str, &'a [u8]>,
+    storages: BTreeMap<String, &'a [u8]>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -62,12 +73,46 @@ pub struct Tensor {
 impl<'a> Checkpoint<'a> {
     /// `what` names the file in errors.
     pub fn read(what: &'static str, data: &'a [u8]) -> Result<Self, Error> {
+        if data.starts_with(ARCHIVE) {
+            Self::read_archive(what, data)
+        } else {
+            Self::read_old(what, data)
+        }
+    }
+
+    fn read_archive(what: &'static str, data: &'a [u8]) -> Result<Self, Error> {
+        let wrong = |why: String| Error::Format { what, why };
+        let mut archive = ZipArchive::new(io::Cursor::new(data)).map_err(|error| wrong(error.to_string()))?;
+        let (mut pickle, mut storages) = (None, BTreeMap::new());
+        for at in 0..archive.len() {
+            let file = archive.by_index_raw(at).map_err(|error| wrong(error.to_string()))?;
+            let name = file.name().map_err(|error| wrong(error.to_string()))?;
+            // The numbers are used where they lie.
+            if file.compression() != CompressionMethod::Stored {
+                return Err(wrong(format!("`{name}` in it is compressed")));
+            }
+            let length = usize::try_from(file.size()).unwrap_or(usize::MAX);
+            let start = file
+                .data_start()
+                .ok_or_else(|| wrong(format!("`{name}` in it has no place")))?;
+            let bytes = Cursor::new(what, data).slice(start, length)?;
+            if name.ends_with(PICKLE) {
+                pickle = Some(Pickle::read(what, &mut Cursor::new(what, bytes))?);
+            } else if let Some((_, key)) = name.split_once(NUMBERS) {
+                storages.insert(key.to_owned(), bytes);
+            }
+        }
+        let pickle = pickle.ok_or_else(|| wrong(format!("the archive has no `*{PICKLE}`")))?;
+        Ok(Self { pickle, storages })
+    }
+
+    fn read_old(what: &'static str, data: &'a [u8]) -> Result<Self, Error> {
         let mut cursor = Cursor::new(what, data);
         for expected in [MARK, VERSION] {
             if cursor.take(expected.len())? != expected {
                 return Err(Error::Format {
                     what,
-                    why: "it is no checkpoint of PyTorch from before version 1.6".into(),
+                    why: "it is no checkpoint of PyTorch".into(),
                 });
             }
         }
@@ -84,9 +129,25 @@ impl<'a> Checkpoint<'a> {
             let width = widths.get(key).copied();
             let width = width.ok_or_else(|| pickle.wrong(&format!("no tensor has the numbers `{key}`")))?;
             let length = usize::try_from(cursor.u64()?).ok().and_then(|n| n.checked_mul(width));
-            storages.insert(key, cursor.take(length.unwrap_or(usize::MAX))?);
+            storages.insert(key.to_owned(), cursor.take(length.unwrap_or(usize::MAX))?);
         }
         Ok(Self { pickle, storages })
+    }
+
+    /// Tensors of 32-bit numbers out of the dictionary `group`, each of the shape that is expected.
+    pub fn tensors(&self, group: &str, expected: Vec<(String, Vec<usize>)>) -> Result<Vec<(String, Tensor)>, Error> {
+        let tensors = expected.into_iter().map(|(name, shape)| {
+            let tensor = self.tensor(group, &name)?;
+            if tensor.shape == shape {
+                return Ok((name, tensor));
+            }
+            Err(Error::Tensor {
+                what: self.pickle.what,
+                name,
+                why: format!("has the shape {:?} instead of {shape:?}", tensor.shape),
+            })
+        });
+        tensors.collect()
     }
 
     /// A tensor of 32-bit numbers out of the dictionary `group`.
@@ -125,6 +186,25 @@ impl<'a> Checkpoint<'a> {
         let values = f32s(bytes.ok_or_else(|| wrong("lies outside its numbers"))?).collect();
         Ok(Tensor { shape, values })
     }
+}
+
+/// Tensors in the format of safetensors. `what` names the file that they come from.
+pub fn write(what: &'static str, tensors: &[(String, Tensor)]) -> Result<Vec<u8>, Error> {
+    let bytes: Vec<Vec<u8>> = tensors
+        .iter()
+        .map(|(_, tensor)| tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect())
+        .collect();
+    let views = tensors.iter().zip(&bytes).map(|((name, tensor), bytes)| {
+        let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes);
+        view.map(|view| (name.as_str(), view))
+    });
+    let written = views
+        .collect::<Result<Vec<_>, _>>()
+        .and_then(|views| safetensors::serialize(views, None));
+    written.map_err(|cause| Error::Format {
+        what,
+        why: cause.to_string(),
+    })
 }
 
 impl<'a> Pickle<'a> {
@@ -315,6 +395,11 @@ impl<'a> Machine<'a> {
                     Object::Call { function, arguments }
                 })?;
             }
+            // An object of a class whose description is not asked.
+            0x81 => {
+                let (arguments, function) = (self.pop()?, self.pop()?);
+                self.push(Object::Call { function, arguments })?;
+            }
             // More about the object below, which is not asked.
             b'b' => {
                 self.pop()?;
@@ -437,33 +522,73 @@ pub mod tests {
         file
     }
 
+    /// The same in an archive, stored or compressed.
+    fn archive(method: CompressionMethod) -> Vec<u8> {
+        let old = checkpoint();
+        let from = MARK.len() + VERSION.len() + b"\x80\x02}.".len();
+        let end = old
+            .windows(2)
+            .skip(from)
+            .position(|pair| pair == b"u.")
+            .expect("an end")
+            + from
+            + 2;
+        let mut file = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+        let numbers = &old[old.len() - 28..];
+        for (name, bytes) in [
+            ("a/data.pkl", &old[from..end]),
+            ("a/data/17", numbers),
+            ("a/version", b"3"),
+        ] {
+            let options = zip::write::SimpleFileOptions::default().compression_method(method);
+            file.start_file(name, options).expect("begun");
+            io::Write::write_all(&mut file, bytes).expect("written");
+        }
+        file.finish().expect("an archive").into_inner()
+    }
+
     #[test]
     fn tensors_are_found_by_their_names() {
-        let file = checkpoint();
-        let checkpoint = Checkpoint::read("a.pt", &file).expect("read");
         let expected = Tensor {
             shape: vec![2, 3],
             values: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
         };
-        assert_eq!(checkpoint.tensor("model_state", "linear.weight"), Ok(expected));
+        for file in [checkpoint(), archive(CompressionMethod::Stored)] {
+            let checkpoint = Checkpoint::read("a.pt", &file).expect("read");
+            assert_eq!(
+                checkpoint.tensor("model_state", "linear.weight").as_ref(),
+                Ok(&expected)
+            );
+        }
+        let file = checkpoint();
+        let checkpoint = Checkpoint::read("a.pt", &file).expect("read");
         let error = checkpoint.tensor("model_state", "linear.bias").unwrap_err();
         assert_eq!(error.to_string(), "a.pt: tensor `linear.bias` is missing");
     }
 
     #[test]
     fn other_files_are_refused() {
-        let error = Checkpoint::read("a.pt", b"PK\x03\x04 and what follows")
-            .err()
-            .expect("no checkpoint");
-        assert!(error.to_string().contains("no checkpoint of PyTorch"), "{error}");
+        let why = |bytes: &[u8]| {
+            Checkpoint::read("a.pt", bytes)
+                .err()
+                .expect("no checkpoint")
+                .to_string()
+        };
+        assert_eq!(
+            why(b"GGUF and what follows as far as the marks go"),
+            "a.pt is not of the expected format: it is no checkpoint of PyTorch"
+        );
+        assert!(why(b"PK\x03\x04 and what follows").contains("a.pt is not of the expected format"));
+        let compressed = why(&archive(CompressionMethod::Deflated));
+        assert!(compressed.contains("`a/data.pkl` in it is compressed"), "{compressed}");
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
         #[test]
-        fn damaged_checkpoints_never_panic(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8), cut in any::<prop::sample::Index>()) {
-            let mut file = checkpoint();
+        fn damaged_checkpoints_never_panic(new in any::<bool>(), changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8), cut in any::<prop::sample::Index>()) {
+            let mut file = if new { archive(CompressionMethod::Stored) } else { checkpoint() };
             for (at, byte) in changes {
                 let at = at.index(file.len());
                 file[at] = byte;
@@ -476,7 +601,7 @@ pub mod tests {
         }
 
         #[test]
-        fn steps_without_sense_never_panic(steps in prop::collection::vec(prop::sample::select(b"\x80N\x88KMJG\x8aXc\n()]}\x85\x86\x87taesuRbQqrhj.\x00\x01".as_slice()), 0..200)) {
+        fn steps_without_sense_never_panic(steps in prop::collection::vec(prop::sample::select(b"\x80N\x88KMJG\x8a\x81Xc\n()]}\x85\x86\x87taesuRbQqrhj.\x00\x01".as_slice()), 0..200)) {
             let file = [MARK, VERSION, &steps].concat();
             let _ = Checkpoint::read("a.pt", &file);
         }
