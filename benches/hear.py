@@ -190,14 +190,14 @@ def last_part(items, options):
 def speakers_part(items, options):
     """Who speaks, on one channel: of calls mixed to one, and of recordings with the times of people."""
     rows = []
-    for item in chosen(items, options, "call", "mixed", "real", "speakers"):
+    for item in chosen(items, options, "call", "mixed", "quiet", "real", "speakers"):
         spans = score.spans_of(item)
         if item["channels"] != 1 or len({turn["speaker"] for turn in item["turns"] or item["spans"]}) < 2:
             continue
         analysis, _ = ours(item, options)
         figures = score.score(analysis, item)
         row = {"name": item["name"], **about(item), "what": item["what"]}
-        row |= {key: figures[key] for key in ("words", "words_by_speaker", "speaker_of_words", "diarization") if key in figures}
+        row |= {key: figures[key] for key in ("words", "words_by_speaker", "speaker_of_words", "diarization", "at_once") if key in figures}
         row["speakers"] = [len({span[2] for span in spans}) if spans else None, len(score.speakers(analysis["turns"]))]
         rows.append(row)
         print(speakers_line(row["name"], [row]), flush=True)
@@ -215,6 +215,10 @@ def speakers_line(label, rows):
         total = sum(part["speech"] for part in parts)
         shares = ", ".join(f"{key} {100 * sum(part[key] for part in parts) / total:.1f}" for key in ("missed", "added", "other"))
         text += f" DER {score.der(parts):5.1f} % ({shares})"
+    both = [row["at_once"] for row in rows if "at_once" in row]
+    if both:
+        known, marked, right = (sum(each[key] for each in both) for key in ("known", "marked", "right"))
+        text += f"  at once {known:.1f} s (marked {marked:.1f}, right {right:.1f})"
     said = [row["speaker_of_words"] for row in rows if "speaker_of_words" in row]
     if said:
         text += f"  words {100 * sum(part['right'] for part in said) / max(1, sum(part['of'] for part in said)):.1f} %"

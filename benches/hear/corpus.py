@@ -10,6 +10,7 @@ NAME.json: {"name", "lang", "kind", "quick", "what", "seconds", "channels", "tur
 - prompts: of telephone systems, spoken by a person each (of the shared folder), joined with pauses; 8 kHz
 - calls: of fixtures/calls, spoken by synthetic voices; two channels or one; with pauses, talk at once, noise
 - mixed: the same calls of two channels in one, for telling speakers apart
+- quiet: the same, one side 9 dB lower than the other, with pink noise 20 dB under the loud one
 - real: public recordings with the words of people
 - speakers: meetings of the AMI corpus with the times of speakers by people ("spans" in place of "turns")
 - last: sentences that are cut right after the last word
@@ -89,6 +90,7 @@ def make(again=False):
             calls(speaker, language, number, *call)
         last(speaker, language)
     mixed()
+    quiet()
     real()
     meetings()
     return listed()
@@ -296,6 +298,21 @@ def mixed():
         samples, rate = soundfile.read(str(places.CORPUS / f"{item['name']}.flac"), dtype="float32")
         turns = [{**turn, "channel": 0} for turn in item["turns"]]
         write(name, item["lang"], "mixed", f"{item['what']}, in one channel", samples.sum(axis=1), rate, turns)
+
+
+def quiet():
+    for item in listed():
+        name = item["name"].replace("-call-", "-quiet-")
+        if item["kind"] != "call" or item["channels"] == 1 or item["quick"] or exists(name):
+            continue
+        samples, rate = soundfile.read(str(places.CORPUS / f"{item['name']}.flac"), dtype="float32")
+        rng = random.Random(name)
+        sides = [samples[:, channel] / loudness(samples[:, channel]) for channel in (0, 1)]
+        sides[rng.randrange(2)] *= sounds.decibels(-9)
+        noise = sounds.pink(len(samples), numpy.random.default_rng(rng.randrange(1000))) * sounds.decibels(-20)
+        track = (sides[0] + sides[1] + noise) * sounds.decibels(-26)
+        turns = [{**turn, "channel": 0} for turn in item["turns"]]
+        write(name, item["lang"], "quiet", f"{item['what']}, in one channel, one side 9 dB lower, pink 20", track, rate, turns)
 
 
 # Public recordings.

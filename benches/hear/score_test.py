@@ -98,6 +98,14 @@ class Speakers(unittest.TestCase):
         self.assertEqual(one["speaker_of_words"], {"right": 3, "of": 6})
 
 
+class AtOnce(unittest.TestCase):
+    def test_marked_talk_at_once_counts_where_two_speak(self):
+        known = [(0.0, 4.0, "A"), (3.0, 6.0, "B"), (5.0, 7.0, "A")]
+        marked = [{"start_s": 2.5, "end_s": 3.5}, {"start_s": 2.5, "end_s": 3.5}]
+        self.assertEqual(score.at_once(known, marked), {"known": 2.0, "marked": 1.0, "right": 0.5})
+        self.assertEqual(score.at_once(known, []), {"known": 2.0, "marked": 0.0, "right": 0.0})
+
+
 class Times(unittest.TestCase):
     def test_differences_are_of_the_same_words(self):
         known = {"lang": "en", "turns": [turn(0, 2, "A", "one fine day")]}

@@ -233,8 +233,8 @@ mod tests {
             let quiet = 25 * SECOND..25 * SECOND + SECOND / 5;
             Ok::<_, Infallible>(range.map(|at| if quiet.contains(&at) { 0.01 } else { 0.3 }).collect())
         };
-        let utterance = [0..40 * SECOND];
-        let found = lay_out(0, &utterance, &utterance, &mut sound).unwrap_or_else(|never| match never {});
+        let utterance = std::slice::from_ref(&(0..40 * SECOND));
+        let found = lay_out(0, utterance, utterance, &mut sound).unwrap_or_else(|never| match never {});
         let end = found[0].parts[0].sound.end as f64 / SECOND as f64;
         assert!((25.0..25.2).contains(&end), "{end}");
     }

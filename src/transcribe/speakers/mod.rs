@@ -1,7 +1,7 @@
 //! Who speaks on a track that people share.
 //!
-//! Owns the voice encoder, and how its vectors become stretches of one speaker each, and where two speak at once. Vectors live as long
-//! as one call is heard: none is stored. Which side a speaker is on is *not* here: see `understand`.
+//! Owns the voice encoder, and how its vectors become stretches of one speaker each, where two speak at once, and whose speech is better
+//! heard by itself. Vectors live as long as one call is heard: none is stored. Which side a speaker is on is *not* here: see `understand`.
 
 mod apart;
 mod gates;

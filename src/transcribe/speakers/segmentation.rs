@@ -215,8 +215,8 @@ impl Segmentation {
         Ok(within(joined(found), speech))
     }
 
-    /// How likely it is that two speak, at each place of each window.
-    fn chances(&self, mut windows: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
+    /// How likely it is that two speak, at each place of each window of ten seconds. What comes of one does not depend on the others.
+    pub fn chances(&self, mut windows: Vec<Vec<f32>>) -> Vec<Vec<f32>> {
         self.pool.install(|| {
             let heard: Vec<Vec<f32>> = windows.par_iter_mut().map(|window| self.hear(window)).collect();
             let count = heard.len();
