@@ -304,6 +304,15 @@ impl SimdOp for Unround<'_> {
     }
 }
 
+/// Weights of a convolution, stored as outputs × inputs × places → outputs × (places, inputs), as its rows lie.
+pub fn places_first(stored: &[f32], inputs: usize, places: usize) -> Vec<f32> {
+    let output = |output: &[f32]| -> Vec<f32> {
+        let place = |at| output.iter().skip(at).step_by(places).copied();
+        (0..places).flat_map(place).collect()
+    };
+    stored.chunks_exact(inputs * places).flat_map(output).collect()
+}
+
 /// The sum of numbers.
 pub fn sum(numbers: &[f32]) -> f32 {
     Plain(numbers).dispatch()

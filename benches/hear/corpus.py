@@ -290,28 +290,28 @@ def babble(speaker, language, length, rate, rng):
     return sum_of / sounds.rms(sum_of)
 
 
-def mixed():
+def in_one_channel(kind):
+    """Calls of two channels that are not of this kind yet: the name to be, item, samples, rate, turns."""
     for item in listed():
-        name = item["name"].replace("-call-", "-mixed-")
+        name = item["name"].replace("-call-", f"-{kind}-")
         if item["kind"] != "call" or item["channels"] == 1 or item["quick"] or exists(name):
             continue
         samples, rate = soundfile.read(str(places.CORPUS / f"{item['name']}.flac"), dtype="float32")
-        turns = [{**turn, "channel": 0} for turn in item["turns"]]
+        yield name, item, samples, rate, [{**turn, "channel": 0} for turn in item["turns"]]
+
+
+def mixed():
+    for name, item, samples, rate, turns in in_one_channel("mixed"):
         write(name, item["lang"], "mixed", f"{item['what']}, in one channel", samples.sum(axis=1), rate, turns)
 
 
 def quiet():
-    for item in listed():
-        name = item["name"].replace("-call-", "-quiet-")
-        if item["kind"] != "call" or item["channels"] == 1 or item["quick"] or exists(name):
-            continue
-        samples, rate = soundfile.read(str(places.CORPUS / f"{item['name']}.flac"), dtype="float32")
+    for name, item, samples, rate, turns in in_one_channel("quiet"):
         rng = random.Random(name)
         sides = [samples[:, channel] / loudness(samples[:, channel]) for channel in (0, 1)]
         sides[rng.randrange(2)] *= sounds.decibels(-9)
         noise = sounds.pink(len(samples), numpy.random.default_rng(rng.randrange(1000))) * sounds.decibels(-20)
         track = (sides[0] + sides[1] + noise) * sounds.decibels(-26)
-        turns = [{**turn, "channel": 0} for turn in item["turns"]]
         write(name, item["lang"], "quiet", f"{item['what']}, in one channel, one side 9 dB lower, pink 20", track, rate, turns)
 
 

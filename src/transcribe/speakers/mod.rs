@@ -14,6 +14,9 @@ mod words;
 
 use std::io;
 use std::ops::Range;
+use std::path::Path;
+
+use safetensors::SafeTensors;
 
 pub use self::apart::apart;
 use self::groups::Heard;
@@ -60,6 +63,25 @@ const SHORTEST: usize = 10;
 const TELLING: usize = 1000;
 /// Samples that are read at a time: 10 s.
 const BLOCK: usize = 160_000;
+
+/// Reads a model from a file of safetensors, with threads of its own.
+fn load<T>(
+    path: &Path,
+    threads: usize,
+    read: impl FnOnce(&SafeTensors<'_>, rayon::ThreadPool) -> Result<T, String>,
+) -> Result<T, Error> {
+    let damaged = |cause: String| Error::Weights {
+        path: path.display().to_string(),
+        cause,
+    };
+    let bytes = std::fs::read(path).map_err(|error| damaged(error.to_string()))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(error.to_string()))?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let pool = pool.map_err(|error| Error::Voices {
+        cause: error.to_string(),
+    })?;
+    read(&file, pool).map_err(damaged)
+}
 
 /// `speech` is cut at short pauses. `go_on` may stop the work.
 pub fn tell(

@@ -15,7 +15,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::super::Error;
 use super::super::channels::Track;
-use super::gates;
+use super::{gates, load};
 use crate::domain::SAMPLE_RATE;
 use crate::matrix::{self, Linear, Products};
 
@@ -97,17 +97,7 @@ struct Layer {
 impl Segmentation {
     /// Reads `model.safetensors`.
     pub fn load(path: &Path, threads: usize) -> Result<Self, Error> {
-        let damaged = |cause: String| Error::Weights {
-            path: path.display().to_string(),
-            cause,
-        };
-        let bytes = std::fs::read(path).map_err(|error| damaged(error.to_string()))?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(error.to_string()))?;
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool = pool.map_err(|error| Error::Voices {
-            cause: error.to_string(),
-        })?;
-        Self::from_tensors(&file, pool).map_err(damaged)
+        load(path, threads, Self::from_tensors)
     }
 
     fn from_tensors(file: &SafeTensors<'_>, pool: rayon::ThreadPool) -> Result<Self, String> {
@@ -123,22 +113,20 @@ impl Segmentation {
         let packed = |weight: &[f32], outputs: usize| {
             products.pack(NdTensorView::from_data([outputs, weight.len() / outputs], weight).transposed())
         };
-        let linear = |name: &str, inputs: usize, outputs: usize| {
-            let weight = numbers(&format!("{name}.weight"), &[outputs, inputs])?;
-            let weight = NdTensorView::from_data([outputs, inputs], weight.as_slice());
-            let bias = numbers(&format!("{name}.bias"), &[outputs])?;
+        let dense = |weight: &str, inputs: usize, bias: Vec<f32>| {
+            let shape = [bias.len(), inputs];
+            let weight = numbers(weight, &shape)?;
+            let weight = NdTensorView::from_data(shape, weight.as_slice());
             Ok::<_, String>(Linear::exact(&products, weight.transposed(), bias))
+        };
+        let linear = |name: &str, inputs: usize, outputs: usize| {
+            let bias = numbers(&format!("{name}.bias"), &[outputs])?;
+            dense(&format!("{name}.weight"), inputs, bias)
         };
         let convolution = |name: &str, inputs: usize| {
             let stored = numbers(&format!("{name}.weight"), &[FILTERS, inputs, SEEN])?;
-            // Stored as inputs × places.
-            let filter = |filter: &[f32]| -> Vec<f32> {
-                let place = |at| filter.iter().skip(at).step_by(SEEN).copied();
-                (0..SEEN).flat_map(place).collect()
-            };
-            let weight: Vec<f32> = stored.chunks_exact(inputs * SEEN).flat_map(filter).collect();
             Ok::<_, String>(Convolution {
-                weight: packed(&weight, FILTERS),
+                weight: packed(&matrix::places_first(&stored, inputs, SEEN), FILTERS),
                 bias: numbers(&format!("{name}.bias"), &[FILTERS])?,
                 inputs,
             })
@@ -152,9 +140,8 @@ impl Segmentation {
         let layer = |index: usize, direction: &str| {
             let inputs = if index == 0 { FILTERS } else { BOTH };
             let matrix = |name: &str, inputs: usize| {
-                let weight = numbers(&format!("lstm.weight_{name}_l{index}{direction}"), &[GATES, inputs])?;
-                let weight = NdTensorView::from_data([GATES, inputs], weight.as_slice());
-                Ok::<_, String>(Linear::exact(&products, weight.transposed(), vec![0.0; GATES]))
+                let weight = format!("lstm.weight_{name}_l{index}{direction}");
+                dense(&weight, inputs, vec![0.0; GATES])
             };
             let bias = |name: &str| numbers(&format!("lstm.bias_{name}_l{index}{direction}"), &[GATES]);
             let sum = bias("ih")?.into_iter().zip(bias("hh")?).map(|(one, other)| one + other);

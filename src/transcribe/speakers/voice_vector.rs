@@ -11,7 +11,7 @@ use safetensors::SafeTensors;
 
 use super::super::Error;
 use super::super::mel::Mel;
-use super::gates;
+use super::{gates, load};
 
 /// Bands of a frame of sound.
 pub const BANDS: usize = 40;
@@ -56,17 +56,9 @@ struct Layer {
 impl VoiceEncoder {
     /// Reads `model.safetensors`.
     pub fn load(path: &Path, threads: usize) -> Result<Self, Error> {
-        let damaged = |cause: String| Error::Weights {
-            path: path.display().to_string(),
-            cause,
-        };
-        let bytes = std::fs::read(path).map_err(|error| damaged(error.to_string()))?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(error.to_string()))?;
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool = pool.map_err(|error| Error::Voices {
-            cause: error.to_string(),
-        })?;
-        Self::from_tensors(&file, pool).map_err(|error| damaged(error.to_string()))
+        load(path, threads, |file, pool| {
+            Self::from_tensors(file, pool).map_err(|error| error.to_string())
+        })
     }
 
     fn from_tensors(file: &SafeTensors<'_>, pool: rayon::ThreadPool) -> candle_core::Result<Self> {

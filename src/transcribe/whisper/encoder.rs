@@ -8,7 +8,7 @@ use rten_vecmath::Softmax;
 
 use super::file::{Error, File};
 use super::parts::{HEAD, Inner, Reader, SelfAttention};
-use crate::matrix::{Linear, Norm, Products, gelu};
+use crate::matrix::{self, Linear, Norm, Products, gelu};
 
 /// Frames of sound for one place.
 pub const FRAMES: usize = 2;
@@ -91,11 +91,7 @@ impl Encoder {
 /// rest hears by it.
 fn convolution(file: &File, products: &Products, name: &str, outputs: usize, inputs: usize) -> Result<Linear, Error> {
     let stored = file.numbers(&format!("{name}.weight"), &[outputs, inputs, SEEN])?;
-    let frames = |output: &[f32]| -> Vec<f32> {
-        let frame = |at| output.iter().skip(at).step_by(SEEN).copied();
-        (0..SEEN).flat_map(frame).collect()
-    };
-    let weight: Vec<f32> = stored.chunks_exact(inputs * SEEN).flat_map(frames).collect();
+    let weight = matrix::places_first(&stored, inputs, SEEN);
     let weight = NdTensorView::from_data([outputs, inputs * SEEN], weight.as_slice());
     let bias = file.numbers(&format!("{name}.bias"), &[outputs])?;
     Ok(Linear::exact(products, weight.transposed(), bias))

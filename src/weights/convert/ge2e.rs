@@ -2,7 +2,7 @@
 //!
 //! The checkpoint holds the state of its training too, twice the size of the encoder; that is left out.
 
-use super::torch::{Checkpoint, Tensor, write};
+use super::torch::{Checkpoint, Tensor, lstm, write};
 use super::{Error, mel};
 
 const WHAT: &str = "pretrained.pt";
@@ -21,10 +21,7 @@ pub fn to_safetensors(checkpoint: &[u8]) -> Result<Vec<u8>, Error> {
     ];
     for layer in 0..LAYERS {
         let inputs = if layer == 0 { MELS } else { WIDTH };
-        expected.push((format!("lstm.weight_ih_l{layer}"), vec![4 * WIDTH, inputs]));
-        expected.push((format!("lstm.weight_hh_l{layer}"), vec![4 * WIDTH, WIDTH]));
-        expected.push((format!("lstm.bias_ih_l{layer}"), vec![4 * WIDTH]));
-        expected.push((format!("lstm.bias_hh_l{layer}"), vec![4 * WIDTH]));
+        expected.extend(lstm(&layer.to_string(), inputs, WIDTH));
     }
     let mut tensors = vec![(
         "mel.filters".to_owned(),

@@ -7,7 +7,7 @@
 use std::f64::consts::TAU;
 
 use super::Error;
-use super::torch::{Checkpoint, Tensor, write};
+use super::torch::{Checkpoint, Tensor, lstm, write};
 
 const WHAT: &str = "pytorch_model.bin";
 const STATE: &str = "state_dict";
@@ -34,10 +34,9 @@ const CLASSES: usize = 7;
 pub fn to_safetensors(checkpoint: &[u8]) -> Result<Vec<u8>, Error> {
     let checkpoint = Checkpoint::read(WHAT, checkpoint)?;
     let mut expected: Vec<(String, Vec<usize>)> = Vec::new();
-    let mut expect = |name: String, shape: &[usize]| expected.push((name, shape.to_vec()));
     let mut affine = |name: &str, shape: &[usize]| {
-        expect(format!("{name}.weight"), shape);
-        expect(format!("{name}.bias"), &shape[..1]);
+        expected.push((format!("{name}.weight"), shape.to_vec()));
+        expected.push((format!("{name}.bias"), shape[..1].to_vec()));
     };
     affine("sincnet.wav_norm1d", &[1]);
     affine("sincnet.conv1d.1", &[FILTERS, 2 * PAIRS, WIDE]);
@@ -51,10 +50,7 @@ pub fn to_safetensors(checkpoint: &[u8]) -> Result<Vec<u8>, Error> {
     for layer in 0..LAYERS {
         let inputs = if layer == 0 { FILTERS } else { BOTH };
         for direction in ["", "_reverse"] {
-            expect(format!("lstm.weight_ih_l{layer}{direction}"), &[4 * WIDTH, inputs]);
-            expect(format!("lstm.weight_hh_l{layer}{direction}"), &[4 * WIDTH, WIDTH]);
-            expect(format!("lstm.bias_ih_l{layer}{direction}"), &[4 * WIDTH]);
-            expect(format!("lstm.bias_hh_l{layer}{direction}"), &[4 * WIDTH]);
+            expected.extend(lstm(&format!("{layer}{direction}"), inputs, WIDTH));
         }
     }
     let bank = ["low_hz_", "band_hz_", "window_"].map(|name| format!("sincnet.conv1d.0.filterbank.{name}"));

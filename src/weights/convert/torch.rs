@@ -188,6 +188,17 @@ impl<'a> Checkpoint<'a> {
     }
 }
 
+/// Names and shapes of the tensors of an LSTM layer.
+pub fn lstm(layer: &str, inputs: usize, width: usize) -> [(String, Vec<usize>); 4] {
+    let gates = 4 * width;
+    [
+        (format!("lstm.weight_ih_l{layer}"), vec![gates, inputs]),
+        (format!("lstm.weight_hh_l{layer}"), vec![gates, width]),
+        (format!("lstm.bias_ih_l{layer}"), vec![gates]),
+        (format!("lstm.bias_hh_l{layer}"), vec![gates]),
+    ]
+}
+
 /// Tensors in the format of safetensors. `what` names the file that they come from.
 pub fn write(what: &'static str, tensors: &[(String, Tensor)]) -> Result<Vec<u8>, Error> {
     let bytes: Vec<Vec<u8>> = tensors
