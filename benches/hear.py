@@ -1,5 +1,5 @@
 #!/usr/bin/env -S python3 -B
-"""How well and how fast we hear: words, times, speakers, sound without words; beside faster-whisper with the same weights.
+"""How well and how fast we hear: words, times, live calls, speakers, sound without words; beside faster-whisper with the same weights.
 
     benches/hear.py --binary target/release/dealstage               everything, about two hours
     benches/hear.py --binary … --quick                              a few minutes of each language: words and time only
@@ -11,6 +11,7 @@ the same number of threads and take turns, so that a drift of the machine hits b
 """
 
 import argparse
+import asyncio
 import json
 import os
 import pathlib
@@ -18,6 +19,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -28,7 +30,7 @@ import words  # noqa: E402
 
 SETTINGS = ("beam 5", "beam 1", "batched 8, beam 1", "beam 5, VAD")
 NO_SPEECH = "no speech"
-PARTS = ("words", "last", "speakers", "noise", "names")
+PARTS = ("words", "last", "live", "speakers", "noise", "names")
 
 
 def run():
@@ -185,6 +187,51 @@ def last_part(items, options):
             f" heard as another word; word errors {rate(mine, 'words')} %"
         )
     return rows
+
+
+def live_part(items, options):
+    """The short recordings, told at the speed of a mouth: as many words right as where the file is analysed?"""
+    import live
+    import service
+
+    places.use_speech()
+    import soundfile
+
+    rows = []
+    options.no_language = False
+    with tempfile.TemporaryDirectory(prefix="dealstage-live-", dir="/var/tmp") as folder:
+        server = service.Service(options.binary, service.storage("sqlite", pathlib.Path(folder)))
+        server.start()
+        try:
+            for item in items:
+                if not item["quick"] or (options.lang and item["lang"] != options.lang) or (options.name and options.name not in item["name"]):
+                    continue
+                sound, rate = soundfile.read(str(audio(item)), always_2d=True, dtype="int16")
+                heard, _, _ = asyncio.run(live.speak(server, options, sound, rate, "pcm", item["lang"]))
+                _, told = heard.check(item["name"])
+                stored, _ = ours(item, options)
+                row = {"name": item["name"], **about(item)}
+                # Live nobody tells the speakers of one channel apart.
+                keys = ("words",) if item["channels"] == 1 else ("words", "words_by_speaker")
+                for who, analysis in (("live", told), ("stored", stored)):
+                    row[who] = {key: count for key, count in score.score(analysis, item).items() if key in keys}
+                rows.append(row)
+                print(live_line(item["name"], [row]), flush=True)
+        finally:
+            server.kill()
+    print("\nwords wrong, live and of the stored recording")
+    for language in dict.fromkeys(row["lang"] for row in rows):
+        print(live_line(language, [row for row in rows if row["lang"] == language]))
+    return rows
+
+
+def live_line(label, rows):
+    text = f"  {label:<28}"
+    for key, what in (("words", "in one order"), ("words_by_speaker", "by channel")):
+        mine = [row for row in rows if key in row["live"]]
+        if mine:
+            text += "  " + ", ".join(f"{who} {score.wer([row[who][key] for row in mine]):.1f} %" for who in ("live", "stored")) + f" ({what})"
+    return text
 
 
 def speakers_part(items, options):

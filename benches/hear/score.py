@@ -96,25 +96,25 @@ def speaker_of_words(said, turns, language):
     return {"right": right, "of": sum(both.values())}
 
 
-def timed(turns, key, names):
-    """(normal word, start, end) of every word that stays one word when written normally."""
-    text, start, end = names
-    out = []
-    for turn in turns:
-        for word in turn.get(key) or ():
-            out.append((word[text], word[start], word[end], turn["speaker"]))
-    return out
+def known_words(turn):
+    """(word, start, end, speaker, about when) of a turn of the reference; start and end are None where its words have no times: they say
+    which of the words that were heard are not those that have.
+    """
+    if turn.get("words"):
+        return [(word["w"], word["s"], word["e"], turn["speaker"], word["s"]) for word in turn["words"]]
+    pieces, start, end = turn["text"].split(), turn["start"] or 0, turn["end"] or turn["start"] or 0
+    return [(piece, None, None, turn["speaker"], start + (end - start) * at / len(pieces)) for at, piece in enumerate(pieces)]
 
 
 def word_times(said, turns, language):
     """Differences (s) of starts and ends of words that both sides have; of first and last words of turns where the analysis has no more."""
-    wanted = [each for each in timed(in_order(said), "words", ("w", "s", "e"))]
-    if not wanted:
+    wanted = [word for turn in in_order(said) for word in known_words(turn)]
+    if all(word[1] is None for word in wanted):
         return None
-    wanted.sort(key=lambda word: word[1])
+    wanted.sort(key=lambda word: word[4])
     whole = any(turn.get("words") for turn in turns)
     if whole:
-        heard = timed(turns, "words", ("text", "start_s", "end_s"))
+        heard = [(word["text"], word["start_s"], word["end_s"], turn["speaker"]) for turn in turns for word in turn.get("words") or ()]
     else:
         heard = []
         for turn in turns:
@@ -126,12 +126,12 @@ def word_times(said, turns, language):
                 for at, piece in enumerate(pieces)
             ]
     starts, ends = [], []
-    for ours, theirs in matched_lists(wanted, heard):
+    for ours, theirs in matched_lists(wanted, heard, language):
         keys = [[words.normal(word[0], language) for word in side] for side in (ours, theirs)]
         keys = [[key[0] if len(key) == 1 else None for key in side] for side in keys]
         # A word that is not one word normally matches nothing.
         for i, j in words.aligned([key or ("wanted", n) for n, key in enumerate(keys[0])], [key or ("heard", n) for n, key in enumerate(keys[1])]):
-            if i is None or j is None or keys[0][i] is None or keys[0][i] != keys[1][j]:
+            if i is None or j is None or keys[0][i] is None or keys[0][i] != keys[1][j] or ours[i][1] is None:
                 continue
             if theirs[j][1] is not None:
                 starts.append(theirs[j][1] - ours[i][1])
@@ -142,15 +142,16 @@ def word_times(said, turns, language):
     return {"of": "words" if whole else "turns", "starts": starts, "ends": ends}
 
 
-def matched_lists(wanted, heard):
+def matched_lists(wanted, heard, language):
     """By speaker where both have the same number of speakers (talk at once has no one order), else all in one."""
     names = [list(dict.fromkeys(word[3] for word in side)) for side in (wanted, heard)]
     if len(names[0]) != len(names[1]) or len(names[0]) == 1:
         return [(wanted, heard)]
+    normal = lambda side: words.normal(" ".join(word[0] for word in side), language)  # noqa: E731
     best = None
     for matching in itertools.permutations(names[1]):
         lists = [([w for w in wanted if w[3] == a], [h for h in heard if h[3] == b]) for a, b in zip(names[0], matching)]
-        cost = sum(len(words.aligned([w[0].lower() for w in a], [h[0].lower() for h in b])) for a, b in lists)
+        cost = sum(sum(words.errors(normal(a), normal(b))) for a, b in lists)
         if best is None or cost < best[0]:
             best = (cost, lists)
     return best[1]

@@ -123,6 +123,23 @@ class Times(unittest.TestCase):
         times = score.score({"turns": [heard]}, known)["times"]
         self.assertEqual((times["of"], times["starts"], times["ends"]), ("turns", [0.0], [0.0]))
 
+    def test_words_without_times_take_what_was_heard_of_them(self):
+        known = {"lang": "en", "turns": [turn(0, 2, "A", "one fine day"), turn(3, 5, "B", "fine")]}
+        known["turns"][1]["words"] = [{"w": "fine", "s": 3.0, "e": 3.4}]
+        heard = turn(0, 2, "S1", "one fine day")
+        heard["words"] = [{"text": text, "start_s": at, "end_s": at + 0.5} for at, text in enumerate(["one", "fine", "day"])]
+        self.assertNotIn("times", score.score({"turns": [heard]}, known))
+
+    def test_speakers_are_matched_by_their_words(self):
+        known = {"lang": "en", "turns": [turn(0, 2, "A", "one fine day in june"), turn(3, 5, "B", "yes")]}
+        for each in known["turns"]:
+            each["words"] = [{"w": word, "s": each["start"] + 0.1 * at, "e": each["start"] + 0.1 * at} for at, word in enumerate(each["text"].split())]
+        heard = [turn(3, 5, "right", "no"), turn(0, 2, "left", "One, day.")]
+        for each in heard:
+            each["words"] = [{"text": word, "start_s": each["start_s"] + 0.1 * at, "end_s": 9} for at, word in enumerate(each["text"].split())]
+        starts = score.score({"turns": heard}, known)["times"]["starts"]
+        self.assertEqual([round(each, 1) for each in starts], [0.0, -0.1])
+
 
 class Names(unittest.TestCase):
     ITEM = {"lang": "en", "sentences": ["We left {Jobber} for {ParrotLine|parrot line}.", "Is {FieldWise} any good?"]}

@@ -197,7 +197,14 @@ fn read_source(name: &str, bytes: Box<dyn Bytes>, options: &Options) -> Result<I
         NoText::Binary => Error::Unknown { file: file.clone() },
         NoText::Encoding => Error::Encoding { file: file.clone() },
     })?;
-    let mut call = transcript(name, &text)?;
+    let mut call = transcript(name, &text).map_err(|error| {
+        // What is wrong with its first line is no help to somebody who recorded it.
+        if recording::is_named_so(name) {
+            Error::Unknown { file }
+        } else {
+            error
+        }
+    })?;
     call.call_date = options.call_date.or(call.call_date);
     call.language = options.language.or(call.language);
     Ok(Input::Transcript(call))

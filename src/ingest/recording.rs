@@ -1,6 +1,7 @@
 //! Recordings: decoded packet by packet, resampled and put away as they come, so that memory holds little of them.
 
 use std::io::{self, Seek as _, SeekFrom};
+use std::path::Path;
 use std::sync::Arc;
 
 use symphonia::core::codecs::audio::AudioDecoderOptions;
@@ -35,6 +36,15 @@ const MATROSKA: [u8; 4] = [0x1a, 0x45, 0xdf, 0xa3];
 
 /// Bytes that tell a recording.
 pub const FIRST: u64 = 64;
+
+/// Endings of names that people give recordings.
+const ENDINGS: [&str; 9] = ["aac", "flac", "m4a", "mp3", "mp4", "ogg", "opus", "wav", "webm"];
+
+/// Whether somebody takes the file for a recording, whatever is in it.
+pub fn is_named_so(name: &str) -> bool {
+    let ending = Path::new(name).extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
+}
 
 /// By its first bytes: the ending of a name says nothing.
 pub fn is_recording(bytes: &[u8]) -> bool {

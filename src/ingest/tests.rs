@@ -187,6 +187,18 @@ fn text_that_cannot_be_split_is_refused() {
 }
 
 #[test]
+fn text_under_the_name_of_a_recording_is_told_as_neither() {
+    for name in ["call.wav", "folder/Call.M4A"] {
+        assert!(
+            error(name, "just some words").starts_with(&format!("{name}: neither a recording nor a transcript")),
+            "{}",
+            error(name, "just some words")
+        );
+    }
+    assert_eq!(lines("call.wav", "Anna: Hello.\nMark: Hi.\n").len(), 2);
+}
+
+#[test]
 fn an_unknown_encoding_says_what_to_do() {
     let koi8 = [0xe1, 0xce, 0xce, 0xc1, b':', b' ', 0xe4, 0xc1, b'.'];
     let error = read_bytes("k.txt", koi8.to_vec(), &Options::default()).expect_err("KOI8-R");

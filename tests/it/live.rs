@@ -408,7 +408,7 @@ mod sound {
     use base64::engine::general_purpose::STANDARD;
 
     use super::*;
-    use crate::support::{alone, analyze};
+    use crate::support::analyze;
 
     const RATE: usize = 8_000;
     /// A tenth of a second of two channels.
@@ -457,7 +457,6 @@ mod sound {
 
     #[test]
     fn a_call_is_heard_while_it_goes_on() {
-        let _alone = alone();
         let scratch = Scratch::new();
         let service = Settings::new(&scratch.path("data")).start();
         let sound = sound();
@@ -505,7 +504,6 @@ mod sound {
     /// The process dies in the middle; of one call the client comes back, of the other it does not.
     #[test]
     fn a_crash_costs_at_most_two_seconds_of_sound() {
-        let alone = alone();
         let scratch = Scratch::new();
         let settings = || Settings::new(&scratch.path("data")).arg("--live-patience", "5");
         let service = settings().start();
@@ -559,7 +557,7 @@ mod sound {
         let kept = left.len() - HEAD;
         assert!(at - kept <= 2 * RATE * 2, "{kept} of {at}");
         assert_eq!(left[HEAD..], sound[..kept]);
-        drop((service, alone));
+        drop(service);
         let path = scratch.write("left.wav", &left);
         let again = analyze(&[&path, "--rep", "left", "--language", "en"]);
         assert!(texts(&again["turns"], "rep").contains("Mark"), "{again}");
@@ -568,7 +566,6 @@ mod sound {
     /// Frames as Twilio sends them, through the front door.
     #[test]
     fn a_telephone_call_is_heard() {
-        let _alone = alone();
         let scratch = Scratch::new();
         let service = Settings::new(&scratch.path("data")).start();
         let sound = sound();

@@ -4,7 +4,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::served::{self, Service, Settings};
-use crate::support::{Scratch, alone, dealstage, fixture, stdout};
+use crate::support::{Scratch, dealstage, fixture, stdout};
 
 fn ids(page: &Value) -> Vec<&str> {
     let items = page["items"].as_array().expect("a list").iter();
@@ -257,12 +257,8 @@ fn a_recording_has_a_waveform_as_long_as_it_is_kept() {
         request.send().expect("an answer")
     };
     served::problem(ask(&transcript), 404);
-    let id = {
-        let _alone = alone();
-        let id = service.take(&fixture("audio/discovery-en.opus"), &json!({"call_date": "2025-03-12"}));
-        service.analysed(&id);
-        id
-    };
+    let id = service.take(&fixture("audio/discovery-en.opus"), &json!({"call_date": "2025-03-12"}));
+    service.analysed(&id);
     let waveform = served::json(ask(&id), StatusCode::OK);
     let seconds = waveform["duration_s"].as_f64().expect("seconds");
     assert!(seconds > 60.0, "{seconds}");

@@ -10,7 +10,7 @@ use crate::ledger::Ledger;
 use crate::mail_server::{At, Does, MailServer, Tls};
 use crate::receiver::{Answer, Receiver};
 use crate::served::{self, Service, Settings};
-use crate::support::{Scratch, alone, fixture};
+use crate::support::{Scratch, fixture};
 use crate::webhooks::{local, on_both};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -289,7 +289,6 @@ fn a_call_is_erased_while_it_is_worked_on() {
     let service = settings.start();
     let file = fixture("deals/clinic-1.json");
     // A recording first: it is worked on for a while.
-    let _alone = alone();
     let recording = fixture("audio/discovery-ru.opus");
     let ids: Vec<String> = [&recording, &file, &file, &file]
         .map(|file| service.take(file, &json!({"rep": "Zyxwanna"})))

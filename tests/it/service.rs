@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::served::{self, Service, Settings};
-use crate::support::{Scratch, alone, analyze, dealstage, dealstage_with, fixture, stderr, stdout};
+use crate::support::{Scratch, analyze, dealstage, dealstage_with, fixture, stderr, stdout};
 
 fn sqlite(scratch: &Scratch) -> Service {
     Settings::new(&scratch.path("data")).start()
@@ -93,7 +93,6 @@ fn a_recording_is_heard_and_played_back_in_parts() {
     let file = fixture("audio/discovery-ru.opus");
     let bytes = std::fs::read(&file).expect("a file");
     let analysis_of = || {
-        let _alone = alone();
         let id = service.take(&file, &json!({"call_date": "2025-04-16"}));
         let analysis = service.analysed(&id);
         (id, analysis)
@@ -649,7 +648,6 @@ fn the_first_start_shows_its_key_once() {
 fn the_end_gives_back_what_is_not_done() {
     let scratch = Scratch::new();
     let start = || Settings::new(&scratch.path("data")).arg("--grace", "0").start();
-    let _alone = alone();
     let service = start();
     let id = service.take(&fixture("audio/discovery-ru.opus"), &json!({}));
     let started = Instant::now();
@@ -795,7 +793,6 @@ fn flags_go_before_the_environment_and_that_before_the_file() {
 #[test]
 fn work_that_is_cancelled_stops_and_may_be_run_again() {
     let scratch = Scratch::new();
-    let _alone = alone();
     let service = sqlite(&scratch);
     let id = service.take(&fixture("audio/discovery-en.opus"), &json!({}));
     let started = Instant::now();

@@ -2,21 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
 pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
-}
-
-/// Held while the binary runs. Each run uses all cores, and the recogniser's threads wait for each other by spinning:
-/// two runs at a time take ten times as long as one after the other.
-static RUNNING: Mutex<()> = Mutex::new(());
-
-/// For a test whose service hears recordings.
-pub fn alone() -> MutexGuard<'static, ()> {
-    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub fn dealstage(args: &[&str]) -> Output {
@@ -25,7 +15,6 @@ pub fn dealstage(args: &[&str]) -> Output {
 
 /// Runs the binary with variables of the environment.
 pub fn dealstage_with(args: &[&str], environment: &[(&str, &str)]) -> Output {
-    let _alone = alone();
     let mut command = Command::new(env!("CARGO_BIN_EXE_dealstage"));
     // What the person who runs the tests has set for their own use.
     for (name, _) in std::env::vars() {
@@ -43,7 +32,6 @@ pub fn dealstage_with(args: &[&str], environment: &[(&str, &str)]) -> Output {
 
 /// Starts the binary and kills it when a file appears; it may also end by itself before.
 pub fn kill_when(args: &[String], file: &Path) {
-    let _alone = alone();
     let mut child = Command::new(env!("CARGO_BIN_EXE_dealstage"))
         .args(args)
         .spawn()

@@ -1,6 +1,8 @@
 // The call: hear it, see why, correct it; a long one is quick.
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { enter, findings, fixture, overflow, PEOPLE, startBrowser, startService, until, visit } from "./support.mjs";
 
@@ -81,6 +83,31 @@ test("the transcript is searched, and a link leads to a turn", async () => {
   assert.match(await page.locator("mark.chosen").textContent(), /karen/i);
   await page.keyboard.press("Escape");
   await page.locator("mark").first().waitFor({ state: "detached" });
+  await page.leave();
+});
+
+test("a turn says where somebody else speaks at the same time", async () => {
+  // One answers two and a half seconds too early: the bytes of the right channel move forward.
+  const recording = readFileSync(fixture("audio/formats/ulaw-8k-stereo.wav"));
+  const sound = recording.subarray(recording.indexOf("data") + 8);
+  const early = 2.5 * 8000;
+  for (let at = 0; at * 2 + 1 < sound.length; at++) {
+    const from = (at + early) * 2 + 1;
+    sound[at * 2 + 1] = from < sound.length ? sound[from] : 0xff;
+  }
+  const folder = mkdtempSync(join(tmpdir(), "dealstage-"));
+  const file = join(folder, "at-once.wav");
+  writeFileSync(file, recording);
+  const call = await service.upload(file, { owner: PEOPLE.rep.email });
+  rmSync(folder, { recursive: true });
+  const { turns } = await analysis(call);
+  const { text, overlaps } = turns.find((turn) => turn.overlaps?.length > 0);
+  const page = await enter(browser, service, "rep");
+  await visit(page, `/calls/${call}`);
+  const mark = turnOf(page, text).locator(".call-at-once");
+  await mark.waitFor();
+  const seconds = [...new Set(overlaps.map(({ start_s }) => `0:0${Math.floor(start_s)}`))];
+  assert.equal(await mark.getAttribute("title"), `Somebody else speaks too: ${seconds.join(", ")}`);
   await page.leave();
 });
 

@@ -77,6 +77,7 @@ function TurnRow({ turn, begins }: { turn: Turn; begins: boolean }) {
   const role = word("roles", turn.role);
   const sure = (one: { confidence: number; decided_by: string }) =>
     `${text().sure(share(one.confidence))}, ${of(words().decided, one.decided_by)}`;
+  const atOnce = turn.overlaps?.map(({ start_s }) => clock(start_s)) ?? [];
   return (
     <div
       class={`call-turn ${turn.role} ${current ? "current" : ""} ${shown ? "shown" : ""}`}
@@ -84,7 +85,10 @@ function TurnRow({ turn, begins }: { turn: Turn; begins: boolean }) {
       {...(current ? { "aria-current": "true" as const } : {})}
     >
       <div class="call-turn-head">
-        <span class="call-who">
+        <span
+          class="call-who"
+          title={turn.speaker_confidence == null ? undefined : text().sure(share(turn.speaker_confidence))}
+        >
           {turn.name ? `${turn.name} · ` : ""}
           {role}
         </span>
@@ -103,6 +107,11 @@ function TurnRow({ turn, begins }: { turn: Turn; begins: boolean }) {
         <span class={begins ? "call-stage" : "call-stage later"} title={`${stage}: ${sure(turn.stage)}`}>
           {stage}
         </span>
+        {atOnce.length > 0 && (
+          <span class="call-at-once" title={text().atOnceAt([...new Set(atOnce)].join(", "))}>
+            {text().atOnce}
+          </span>
+        )}
         <span class="call-turn-end">
           <CorrectedMark about={aboutTurn(turn.i)} />
           <TurnMenu turn={turn} />
