@@ -1,5 +1,7 @@
 //! `dealstage analyze` on real recordings and transcripts.
 
+use std::sync::LazyLock;
+
 use serde_json::Value;
 
 use crate::support::{Scratch, analyze, dealstage, dealstage_with, fixture, stderr, stdout};
@@ -66,9 +68,29 @@ fn field<'a>(document: &'a Value, name: &str) -> Vec<&'a Value> {
         .collect()
 }
 
+/// The analysis of the English recording, and a log that says as much as there is to say.
+static ENGLISH: LazyLock<(Value, String)> = LazyLock::new(|| {
+    let recording = path("audio/discovery-en.opus");
+    let args = ["analyze", "--json", "--quiet", "--call-date", "2025-03-12", &recording];
+    let output = dealstage_with(&args, &[("RUST_LOG", "trace")]);
+    let document = serde_json::from_slice(&output.stdout).expect("the document is JSON");
+    (document, stderr(&output))
+});
+
+/// First and last word of what somebody says, as letters.
+fn ends(text: &str) -> Option<(String, String)> {
+    let letters = |word: &str| {
+        word.to_lowercase()
+            .replace(|letter: char| !letter.is_alphanumeric(), "")
+    };
+    let mut words = text.split_whitespace();
+    let first = words.next()?;
+    Some((letters(first), letters(words.next_back().unwrap_or(first))))
+}
+
 #[test]
 fn an_english_recording() {
-    let document = analyze(&[&path("audio/discovery-en.opus"), "--call-date", "2025-03-12"]);
+    let (document, _) = &*ENGLISH;
     assert_eq!(document["schema"], "dealstage.analysis/v1");
     assert_eq!(document["call"]["language"], "en");
     assert_eq!(document["call"]["channels"], 2);
@@ -94,17 +116,32 @@ fn an_english_recording() {
         heard.join(" ").contains("nobody knows who can take the job"),
         "{heard:?}"
     );
+    // What is said first after a pause is no end of what was said before it. One first word is heard as another.
+    let script = std::fs::read_to_string(path("audio/discovery-en.txt")).expect("the script");
+    let said = script
+        .lines()
+        .skip(1)
+        .map(|line| line.split_once(": ").expect("a speaker").1);
+    let pairs: Vec<_> = heard.iter().map(|text| ends(text)).zip(said.map(ends)).collect();
+    let alike = |same: fn(&(String, String), &(String, String)) -> bool| {
+        let both = pairs
+            .iter()
+            .filter_map(|(heard, said)| heard.as_ref().zip(said.as_ref()));
+        both.filter(|(heard, said)| same(heard, said)).count()
+    };
+    assert_eq!(alike(|heard, said| heard.1 == said.1), 28, "{pairs:?}");
+    assert_eq!(alike(|heard, said| heard.0 == said.0), 27, "{pairs:?}");
     for expected in ["buyer_pain", "buyer_price_question", "rep_price", "rep_next_step"] {
         assert!(
-            signals(&document).contains(&expected.to_owned()),
+            signals(document).contains(&expected.to_owned()),
             "{expected} is missing"
         );
     }
-    assert_eq!(field(&document, "quoted_price")[0]["value"]["amount"], 900.0);
-    assert_eq!(field(&document, "next_meeting")[0]["value"]["date"], "2025-03-18");
+    assert_eq!(field(document, "quoted_price")[0]["value"]["amount"], 900.0);
+    assert_eq!(field(document, "next_meeting")[0]["value"]["date"], "2025-03-18");
     assert!(document["provenance"]["llm"].is_null());
     assert_eq!(document["provenance"]["egress"], Value::Array(Vec::new()));
-    quotes_are_verbatim(&document);
+    quotes_are_verbatim(document);
 }
 
 #[test]
@@ -143,7 +180,6 @@ fn the_same_input_gives_the_same_hash() {
     };
     let first = hash("1");
     assert!(first.starts_with("sha256:") && first.len() == 71, "{first}");
-    assert_eq!(first, hash("2"));
     assert_eq!(first, hash("2"));
 }
 
@@ -249,28 +285,13 @@ fn reports_for_people() {
         let at = report[from..].find(title);
         from += at.unwrap_or_else(|| panic!("{title} is missing or out of place in:\n{report}"));
     }
-    let full = stdout(&dealstage(&[
-        "analyze",
-        "--quiet",
-        "--full",
-        "--call-date",
-        "2025-03-12",
-        &recording,
-    ]));
+    let call = path("deals/clinic-1.json");
+    let report = stdout(&dealstage(&["analyze", "--quiet", &call]));
+    let full = stdout(&dealstage(&["analyze", "--quiet", "--full", &call]));
     assert!(full.lines().count() > report.lines().count() && full.contains("Course of the talk"));
     let scratch = Scratch::new();
     let file = scratch.path("report.md").to_string_lossy().into_owned();
-    let output = dealstage(&[
-        "analyze",
-        "--quiet",
-        "--format",
-        "markdown",
-        "--out",
-        &file,
-        "--call-date",
-        "2025-03-12",
-        &recording,
-    ]);
+    let output = dealstage(&["analyze", "--quiet", "--format", "markdown", "--out", &file, &call]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(
         output.stdout.is_empty(),
@@ -278,18 +299,14 @@ fn reports_for_people() {
     );
     let page = std::fs::read_to_string(&file).expect("written");
     assert!(
-        page.starts_with("# discovery-en.opus") && page.contains("## Do next"),
+        page.starts_with("# clinic-1.json") && page.contains("## Do next"),
         "{page}"
     );
 }
 
 #[test]
 fn logs_hold_no_word_of_the_call() {
-    let recording = path("audio/discovery-en.opus");
-    let args = ["analyze", "--json", "--quiet", "--call-date", "2025-03-12", &recording];
-    let output = dealstage_with(&args, &[("RUST_LOG", "trace")]);
-    let document: Value = serde_json::from_slice(&output.stdout).expect("the document is JSON");
-    let log = stderr(&output);
+    let (document, log) = &*ENGLISH;
     assert!(log.lines().count() > 3, "there is a log to look at");
     let text = document["turns"].to_string();
     for word in ["spreadsheet", "Karen", "dispatcher", "technician"] {

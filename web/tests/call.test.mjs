@@ -70,7 +70,7 @@ test("evidence plays from its second and marks the exact words; the transcript f
   await page.leave();
 });
 
-test("the transcript is searched, and a link leads to a turn", async () => {
+test("the transcript is searched, a link leads to a turn, and a turn says where somebody else speaks too", async () => {
   const page = await enter(browser, service, "rep");
   await visit(page, `/calls/${recorded}?turn=20`);
   await page.locator(".call-turn.shown").waitFor();
@@ -83,10 +83,7 @@ test("the transcript is searched, and a link leads to a turn", async () => {
   assert.match(await page.locator("mark.chosen").textContent(), /karen/i);
   await page.keyboard.press("Escape");
   await page.locator("mark").first().waitFor({ state: "detached" });
-  await page.leave();
-});
 
-test("a turn says where somebody else speaks at the same time", async () => {
   // One answers two and a half seconds too early: the bytes of the right channel move forward.
   const recording = readFileSync(fixture("audio/formats/ulaw-8k-stereo.wav"));
   const sound = recording.subarray(recording.indexOf("data") + 8);
@@ -102,7 +99,6 @@ test("a turn says where somebody else speaks at the same time", async () => {
   rmSync(folder, { recursive: true });
   const { turns } = await analysis(call);
   const { text, overlaps } = turns.find((turn) => turn.overlaps?.length > 0);
-  const page = await enter(browser, service, "rep");
   await visit(page, `/calls/${call}`);
   const mark = turnOf(page, text).locator(".call-at-once");
   await mark.waitFor();
