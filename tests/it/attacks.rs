@@ -14,7 +14,7 @@
 //! those of the same call without the lines, and must show a quote.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -384,11 +384,18 @@ fn check_shop(shop: &Shop, calls: usize, evil: &TcpListener) {
     }
 }
 
+/// Where attackers want to be asked: an address of the test's own, always the same one. A turn with another port in it is another turn, of
+/// which the model is a little surer or less sure.
+fn evil(test: u8) -> (TcpListener, String) {
+    let listener = TcpListener::bind((Ipv4Addr::new(127, 66, 0, test), 7411)).expect("an address");
+    let address = format!("http://{}", listener.local_addr().expect("an address"));
+    (listener, address)
+}
+
 #[test]
 fn words_of_a_call_steer_nothing() {
     let scratch = Scratch::new();
-    let evil = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = format!("http://{}", evil.local_addr().expect("an address"));
+    let (evil, address) = evil(1);
     let attacks = attacks(&address);
     assert_eq!(attacks.len(), 200);
     let shop = Shop::open(&scratch, None);
@@ -464,8 +471,7 @@ fn obeys(question: &Value, evil: &str) -> String {
 #[test]
 fn a_language_model_that_obeys_them_steers_nothing() {
     let scratch = Scratch::new();
-    let evil = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = format!("http://{}", evil.local_addr().expect("an address"));
+    let (evil, address) = evil(2);
     let attacks = attacks(&address);
     let told = address.clone();
     let model = llm::Service::start(move |_, question| llm::Reply::Says(obeys(question, &told)));
