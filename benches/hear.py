@@ -70,15 +70,12 @@ def arguments():
     return options
 
 
+def is_asked(item, options):
+    return (not options.lang or item["lang"] == options.lang) and (not options.name or options.name in item["name"])
+
+
 def chosen(items, options, *kinds):
-    return [
-        item
-        for item in items
-        if item["kind"] in kinds
-        and item["quick"] == options.quick
-        and (not options.lang or item["lang"] == options.lang)
-        and (not options.name or options.name in item["name"])
-    ]
+    return [item for item in items if item["kind"] in kinds and item["quick"] == options.quick and is_asked(item, options)]
 
 
 def audio(item):
@@ -198,16 +195,15 @@ def live_part(items, options):
     import soundfile
 
     rows = []
-    options.no_language = False
     with tempfile.TemporaryDirectory(prefix="dealstage-live-", dir="/var/tmp") as folder:
         server = service.Service(options.binary, service.storage("sqlite", pathlib.Path(folder)))
         server.start()
         try:
             for item in items:
-                if not item["quick"] or (options.lang and item["lang"] != options.lang) or (options.name and options.name not in item["name"]):
+                if not item["quick"] or not is_asked(item, options):
                     continue
                 sound, rate = soundfile.read(str(audio(item)), always_2d=True, dtype="int16")
-                heard, _, _ = asyncio.run(live.speak(server, options, sound, rate, "pcm", item["lang"]))
+                heard, _, _ = asyncio.run(live.speak(server, sound, rate, "pcm", item["lang"]))
                 _, told = heard.check(item["name"])
                 stored, _ = ours(item, options)
                 row = {"name": item["name"], **about(item)}
@@ -312,7 +308,7 @@ def names_part(items, options):
     rows = []
     quiet = [item for item in items if item["quick"] and item["kind"] in ("call", "prompts")]
     for item in [*names.make(), *quiet]:
-        if (options.lang and item["lang"] != options.lang) or (options.name and options.name not in item["name"]):
+        if not is_asked(item, options):
             continue
         settings, told = names.processes(options.binary, item["lang"])
         for setting, process in settings.items():

@@ -383,7 +383,8 @@ async def audio_part(server, options, folder):
         samples = sound_of(language, rate, int(channels), options.seconds)
         print(f"sound: {case}, {rate} Hz, {len(samples) / rate:.0f} s")
         used, before = Used(server), buckets(server)
-        heard, sent_at, body = await speak(server, options, samples, rate, encoding, language)
+        told = None if options.no_language else language
+        heard, sent_at, body = await speak(server, samples, rate, encoding, told)
         call_id, analysis = heard.check(case)
         case_ends, case_firsts, case_gaps = delays(heard, sent_at, voiced(samples, rate))
         figure("end of speech → turn", case_ends, aim=1500)
@@ -406,14 +407,14 @@ async def audio_part(server, options, folder):
     print_stability(*stable)
 
 
-async def speak(server, options, samples, rate, encoding, language):
-    """What was told, when each piece of 20 ms was sent, and the bytes that were sent."""
+async def speak(server, samples, rate, encoding, language):
+    """What was told, when each piece of 20 ms was sent, and the bytes that were sent. `language`: None to have it found out."""
     body = (samples if encoding == "pcm" else mulaw(samples)).tobytes()
     frame = len(body) // len(samples)
     piece = int(rate * PIECE_S) * frame
     socket = await Socket().open(server)
     form = {"encoding": "pcm_s16le" if encoding == "pcm" else "mulaw", "sample_rate": rate, "channels": samples.shape[1]}
-    call = {} if options.no_language else {"lang": language}
+    call = {"lang": language} if language else {}
     socket.send({"type": "start", "call": call, "audio": form})
     heard, ready = Heard(), asyncio.Event()
     reading = asyncio.create_task(heard.read(socket, lambda _, kind: ready.set() if kind == "ready" else None))
